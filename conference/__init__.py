@@ -1,0 +1,1 @@
+"""The coordinator: lifecycle, planner, assignment, journal, API, reports and the command line."""

@@ -1,0 +1,123 @@
+"""The commands that `decide` understands: what somebody wants, in the imperative.
+
+Each is decided against the state into events or a `RejectedError`; see `conference.decide`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from bridges.halls import Hall
+from bridges.messages import HeadcountReport, MovedReport
+from bridges.units import Unit
+from conference.lifecycle import Phase
+from relay.messages import PresenceDelta, Register
+
+
+class ImportUnits(msgspec.Struct, frozen=True, kw_only=True):
+    """Add or replace units; each parent must exist before or in the same import."""
+
+    units: list[Unit]
+
+
+class ImportHalls(msgspec.Struct, frozen=True, kw_only=True):
+    """Add or replace halls; each unit must exist. All or nothing."""
+
+    halls: list[Hall]
+
+
+class CreateConference(msgspec.Struct, frozen=True, kw_only=True):
+    """Draft a conference."""
+
+    conference_id: str
+    title: str
+    feeds: list[str]
+
+
+class ChangePhase(msgspec.Struct, frozen=True, kw_only=True):
+    """Move a conference along `lifecycle.TRANSITIONS`."""
+
+    conference_id: str
+    phase: Phase
+
+
+class RegisterRelay(msgspec.Struct, frozen=True, kw_only=True):
+    """Give a relay a lease, a place in the tree and an epoch."""
+
+    register: Register
+
+
+class LoseRelay(msgspec.Struct, frozen=True, kw_only=True):
+    """End a relay's lease: expired, or it said goodbye. Its halls get other relays."""
+
+    relay_id: str
+    epoch: int
+    goodbye: bool
+    last_seen_ms: int
+
+
+class JoinHall(msgspec.Struct, frozen=True, kw_only=True):
+    """Give a hall a primary and a backup. A hall that already has live relays keeps them."""
+
+    conference_id: str
+    hall_id: str
+    virtual: bool
+    avoid: frozenset[str] = frozenset()
+
+
+class ReportMove(msgspec.Struct, frozen=True, kw_only=True):
+    """A hall moved by itself: what it plays from becomes its primary, and it needs a new backup.
+
+    Attributes:
+        avoid: relays whose control connection is gone although their lease still runs; not chosen as backup.
+    """
+
+    conference_id: str
+    hall_id: str
+    report: MovedReport
+    avoid: frozenset[str] = frozenset()
+
+
+class LeaveHall(msgspec.Struct, frozen=True, kw_only=True):
+    """A hall leaves in order."""
+
+    conference_id: str
+    hall_id: str
+
+
+class ReportHeadcount(msgspec.Struct, frozen=True, kw_only=True):
+    """A technician's figures for one hall."""
+
+    conference_id: str
+    hall_id: str
+    report: HeadcountReport
+
+
+class ObservePresence(msgspec.Struct, frozen=True, kw_only=True):
+    """A relay's batch of presence deltas."""
+
+    relay_id: str
+    deltas: list[PresenceDelta]
+
+
+class AuthorisePublisher(msgspec.Struct, frozen=True, kw_only=True):
+    """Choose the origin for a feed and note who may publish."""
+
+    conference_id: str
+    feed: str
+
+
+Command = (
+    ImportUnits
+    | ImportHalls
+    | CreateConference
+    | ChangePhase
+    | RegisterRelay
+    | LoseRelay
+    | JoinHall
+    | ReportMove
+    | LeaveHall
+    | ReportHeadcount
+    | ObservePresence
+    | AuthorisePublisher
+)

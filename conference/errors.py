@@ -1,0 +1,49 @@
+"""Typed errors of the coordinator; one base class, a stable `code` and an HTTP status on each."""
+
+from __future__ import annotations
+
+
+class ConferenceError(Exception):
+    """Base of all errors that the coordinator raises for input from outside.
+
+    Attributes:
+        code: stable snake_case word for machines.
+        status: HTTP status that the API answers with.
+    """
+
+    code = "conference_error"
+    status = 400
+
+
+class RejectedError(ConferenceError):
+    """A command was understood and refused by a rule; nothing was written.
+
+    Attributes:
+        code: the rule's stable name, for example `unknown_hall`, `wrong_phase`, `no_relay`.
+        status: 404 for an unknown id, 409 for a conflict with the state, 422 for values, 503 for no capacity.
+    """
+
+    def __init__(self, code: str, detail: str, *, status: int = 409) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.status = status
+
+
+class JournalError(ConferenceError):
+    """The journal could not make events durable or read them; the command was not acknowledged."""
+
+    code = "journal_unavailable"
+    status = 503
+
+
+class StaleEpochError(JournalError):
+    """Another writer took over this stream with a greater epoch."""
+
+    code = "stale_epoch"
+
+
+class CorruptJournalError(JournalError):
+    """A record in the journal does not decode; says which."""
+
+    code = "journal_corrupt"

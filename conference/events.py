@@ -1,0 +1,149 @@
+"""The events of the journal: what happened, in the past tense, as tagged msgspec structs.
+
+The coordinator's state is a fold over these. A tag, once written to a journal, is never renamed or reused; a new field
+needs a default. Streams: `control` (one writer) and `attendance/<partition>` (commutative events).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from bridges.halls import Hall
+from bridges.messages import MoveReason
+from bridges.units import Unit
+from conference.lifecycle import Phase
+from relay.messages import PresenceDelta, RelayRole
+
+CONTROL = "control"
+ATTENDANCE = "attendance/0"
+
+
+class UnitsImported(msgspec.Struct, frozen=True, kw_only=True, tag="units_imported"):
+    """Units were added or replaced by code."""
+
+    units: list[Unit]
+
+
+class HallsImported(msgspec.Struct, frozen=True, kw_only=True, tag="halls_imported"):
+    """Halls were added or replaced by `hall_id`."""
+
+    halls: list[Hall]
+
+
+class ConferenceCreated(msgspec.Struct, frozen=True, kw_only=True, tag="conference_created"):
+    """A conference was drafted; `feeds` names what it carries, `program` first."""
+
+    conference_id: str
+    title: str
+    feeds: list[str]
+
+
+class PhaseChanged(msgspec.Struct, frozen=True, kw_only=True, tag="phase_changed"):
+    """The conference went to another phase of its life."""
+
+    conference_id: str
+    phase: Phase
+
+
+class RelayRegistered(msgspec.Struct, frozen=True, kw_only=True, tag="relay_registered"):
+    """A relay took a lease; a greater `epoch` replaces an older registration of the same relay."""
+
+    relay_id: str
+    instance_id: str
+    region: str
+    role: RelayRole
+    virtual: bool
+    base_url: str
+    metrics_url: str
+    bits_per_s: int
+    packets_per_s: int
+    epoch: int
+
+
+class RelayLost(msgspec.Struct, frozen=True, kw_only=True, tag="relay_lost"):
+    """A relay's lease ended; its open sessions ended at `last_seen_ms`."""
+
+    relay_id: str
+    epoch: int
+    reason: Literal["lease_expired", "goodbye"]
+    last_seen_ms: int
+
+
+class HallAssigned(msgspec.Struct, frozen=True, kw_only=True, tag="hall_assigned"):
+    """A hall was given its relays; each is charged one seat. `backup` is "" where none had room."""
+
+    conference_id: str
+    hall_id: str
+    epoch: int
+    primary: str
+    backup: str
+    reason: Literal["join", "silence", "assignment", "refused", "relay_lost", "backup_wanted"]
+
+
+class HallMoved(msgspec.Struct, frozen=True, kw_only=True, tag="hall_moved"):
+    """A hall reported that it went from one of its relays to another, and how long its picture was gone."""
+
+    conference_id: str
+    hall_id: str
+    from_relay: str
+    to_relay: str
+    reason: MoveReason
+    interruption_ms: float
+
+
+class HallLeft(msgspec.Struct, frozen=True, kw_only=True, tag="hall_left"):
+    """A hall said goodbye; its seats are free."""
+
+    conference_id: str
+    hall_id: str
+
+
+class PublishingAuthorised(msgspec.Struct, frozen=True, kw_only=True, tag="publishing_authorised"):
+    """A publisher was given a token for a feed at an origin."""
+
+    conference_id: str
+    feed: str
+    relay_id: str
+
+
+class PresenceObserved(msgspec.Struct, frozen=True, kw_only=True, tag="presence_observed"):
+    """A relay saw halls' media begin and end. Idempotent and commutative by session id."""
+
+    relay_id: str
+    deltas: list[PresenceDelta]
+
+
+class HeadcountReported(msgspec.Struct, frozen=True, kw_only=True, tag="headcount_reported"):
+    """A hall's technician reported figures; the latest `at_ms` of the record counts."""
+
+    conference_id: str
+    hall_id: str
+    summoned: int
+    present: int
+    excused: int
+    unexcused: int
+    exempt: int
+    note: str
+
+
+ControlEvent = (
+    UnitsImported
+    | HallsImported
+    | ConferenceCreated
+    | PhaseChanged
+    | RelayRegistered
+    | RelayLost
+    | HallAssigned
+    | HallMoved
+    | HallLeft
+    | PublishingAuthorised
+)
+AttendanceEvent = PresenceObserved | HeadcountReported
+Event = ControlEvent | AttendanceEvent
+
+
+def stream_of(event: Event) -> str:
+    """Name of the stream that an event belongs to."""
+    return ATTENDANCE if isinstance(event, PresenceObserved | HeadcountReported) else CONTROL

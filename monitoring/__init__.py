@@ -1,0 +1,1 @@
+"""Metrics, health, structured logs and service discovery. Imports nothing else of the project."""

@@ -1,0 +1,1 @@
+"""One burst in, N subscribers out."""

@@ -1,0 +1,1 @@
+"""The shells of a relay: sockets, HTTP, the control connection."""
