@@ -1,0 +1,355 @@
+"""Who sends what to whom inside one relay: feeds, their sources, their subscribers, and the RTCP between them.
+
+Sans-IO: packets and parsed RTCP come in, bursts leave through the fan-out, RTCP leaves through `rtcp_to_send`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from relay.core.track import Inbound, Kind, Output, Track
+from relay.fanout.interface import FanOut, PeerSlot, TrackSlot
+from relay.wire import rtcp
+from relay.wire.rtp import parse_rtp_header
+from relay.wire.sdp import Codec
+
+FeedKey = tuple[str, str]  # (conference, name of the feed)
+
+CLOCK_RATES: dict[Kind, int] = {"audio": 48_000, "video": 90_000}
+REPORT_INTERVAL_S = 1.0
+OUR_SSRC = 1  # RTCP sender SSRC of a party that sends no media itself
+CNAME = "diemcau"
+KEYFRAME_INTERVAL_S = 1.0  # a source is asked for at most one keyframe in so long
+MAX_UNKNOWN_SSRCS = 16  # per source; a source that invents more is ignored
+
+
+class Stream(msgspec.Struct, frozen=True, kw_only=True):
+    """One m-line of a source: what it may send and under which SSRCs (empty when the offer names none)."""
+
+    kind: Kind
+    codecs: tuple[Codec, ...]
+    ssrcs: tuple[int, ...] = ()
+
+
+class Want(msgspec.Struct, frozen=True, kw_only=True):
+    """One m-line of a subscriber: the codecs that it takes and the SSRC that we gave it."""
+
+    kind: Kind
+    codecs: tuple[Codec, ...]
+    ssrc: int
+
+
+class RouterTotals(msgspec.Struct, kw_only=True):
+    """Counters since the start."""
+
+    packets_received: int = 0
+    packets_unrouted: int = 0
+    nacks_received: int = 0
+    nacks_sent: int = 0
+    packets_resent: int = 0
+    plis_received: int = 0
+    plis_sent: int = 0
+
+
+class _Source:
+    __slots__ = ("by_payload_type", "by_ssrc", "feed", "report_bitrate", "streams")
+
+    def __init__(self, feed: Feed, streams: Sequence[Stream], *, report_bitrate: int) -> None:
+        self.feed = feed
+        self.streams = streams
+        self.report_bitrate = report_bitrate
+        self.by_ssrc: dict[int, Inbound] = {}
+        self.by_payload_type = {codec.payload_type: stream for stream in streams for codec in stream.codecs}
+
+
+class Feed:
+    """A named feed of a conference: an audio track, a video track, its sources and its subscribers."""
+
+    def __init__(self, key: FeedKey, tracks: Mapping[Kind, Track]) -> None:
+        self.key = key
+        self.tracks = dict(tracks)
+        self.sources: list[PeerSlot] = []
+        self.subscribers: set[PeerSlot] = set()
+
+    def last_packet_s(self) -> float:
+        """Time of the last packet from any source, -inf before the first."""
+        return max(track.last_packet_s for track in self.tracks.values())
+
+
+class _Subscriber:
+    __slots__ = ("active", "feed", "outputs")
+
+    def __init__(self, feed: Feed, outputs: dict[int, tuple[Track, Output]], *, active: bool) -> None:
+        self.feed = feed
+        self.outputs = outputs  # by SSRC
+        self.active = active
+
+
+class Router:
+    """Feeds of one relay. Peers are known by the slot that the fan-out knows them by."""
+
+    def __init__(self, fanout: FanOut, *, publisher_bitrate_bps: int) -> None:
+        """Make an empty router.
+
+        Args:
+            fanout: sends bursts; its peers are added and removed by the caller.
+            publisher_bitrate_bps: what a publisher is told that it may send (REMB).
+        """
+        self._fanout = fanout
+        self._publisher_bitrate_bps = publisher_bitrate_bps
+        self._feeds: dict[FeedKey, Feed] = {}
+        self._sources: dict[PeerSlot, _Source] = {}
+        self._subscribers: dict[PeerSlot, _Subscriber] = {}
+        self._next_track = 0
+        self._next_report_s = 0.0
+        self._rtcp: list[tuple[PeerSlot, list[rtcp.RtcpPacket]]] = []
+        self.totals = RouterTotals()
+
+    # --- who is here ---------------------------------------------------------------------------------------------
+
+    def feeds(self) -> list[Feed]:
+        """All feeds that anybody published or asked for."""
+        return list(self._feeds.values())
+
+    def feed(self, key: FeedKey) -> Feed:
+        """The feed of this name, made at its first mention."""
+        feed = self._feeds.get(key)
+        if feed is None:
+            feed = self._feeds[key] = Feed(key, {kind: self._new_track(kind) for kind in CLOCK_RATES})
+        return feed
+
+    def drop_conference(self, conference: str) -> list[PeerSlot]:
+        """Forget a conference's feeds. Returns the peers that were part of it, for the caller to close."""
+        peers: list[PeerSlot] = []
+        for key in [key for key in self._feeds if key[0] == conference]:
+            feed = self._feeds.pop(key)
+            peers += [*feed.sources, *feed.subscribers]
+        for peer in peers:
+            self.remove_peer(peer)
+        return peers
+
+    def add_source(self, peer: PeerSlot, key: FeedKey, streams: Sequence[Stream], *, is_publisher: bool) -> None:
+        """A publisher or a parent relay will send this feed."""
+        feed = self.feed(key)
+        bitrate = self._publisher_bitrate_bps if is_publisher else 0
+        source = self._sources[peer] = _Source(feed, streams, report_bitrate=bitrate)
+        feed.sources.append(peer)
+        for stream in streams:
+            for ssrc in stream.ssrcs:
+                self._bind(source, ssrc, stream)
+
+    def add_subscriber(self, peer: PeerSlot, key: FeedKey, wants: Sequence[Want], *, active: bool, now: float) -> None:
+        """A hall or a child relay takes this feed; a standby (`active` false) is sent nothing yet."""
+        feed = self.feed(key)
+        outputs: dict[int, tuple[Track, Output]] = {}
+        for want in wants:
+            track = feed.tracks[want.kind]
+            output = Output(peer, want.ssrc, want.codecs, wanted=active)
+            track.add_output(output)
+            outputs[want.ssrc] = (track, output)
+        self._subscribers[peer] = _Subscriber(feed, outputs, active=active)
+        feed.subscribers.add(peer)
+        self._ask_keyframe_if_waited_for(feed, now)
+
+    def set_active(self, peer: PeerSlot, *, active: bool, now: float) -> None:
+        """Turn a standby into a receiver, or back."""
+        subscriber = self._subscribers[peer]
+        subscriber.active = active
+        for track, _ in subscriber.outputs.values():
+            track.set_wanted(peer, wanted=active)
+        self._ask_keyframe_if_waited_for(subscriber.feed, now)
+
+    def is_receiving(self, peer: PeerSlot) -> bool:
+        """True while at least one track flows to this subscriber."""
+        subscriber = self._subscribers.get(peer)
+        return subscriber is not None and any(output.attached for _, output in subscriber.outputs.values())
+
+    def remove_peer(self, peer: PeerSlot) -> None:
+        """Forget a source or a subscriber."""
+        source = self._sources.pop(peer, None)
+        if source is not None and peer in source.feed.sources:
+            source.feed.sources.remove(peer)
+        subscriber = self._subscribers.pop(peer, None)
+        if subscriber is not None:
+            subscriber.feed.subscribers.discard(peer)
+            for track, _ in subscriber.outputs.values():
+                track.remove_output(peer)
+
+    # --- media ---------------------------------------------------------------------------------------------------
+
+    def handle_rtp(self, peer: PeerSlot, packet: bytes, now: float) -> None:
+        """Take a decrypted RTP packet of a source.
+
+        Raises:
+            WireError: the packet is malformed.
+        """
+        header = parse_rtp_header(packet)
+        source = self._sources.get(peer)
+        inbound = source.by_ssrc.get(header.ssrc) if source is not None else None
+        if inbound is None and source is not None:
+            stream = source.by_payload_type.get(header.payload_type)
+            if stream is not None and len(source.by_ssrc) < MAX_UNKNOWN_SSRCS:
+                inbound = self._bind(source, header.ssrc, stream)
+        if inbound is None or header.payload_type not in inbound.codecs:
+            self.totals.packets_unrouted += 1
+            return
+        self.totals.packets_received += 1
+        track = inbound.track
+        track.handle_packet(inbound, header, packet, now)
+        if track.wants_keyframe or inbound.nacks.take_keyframe_wanted():
+            self._ask_keyframe(track, now)
+
+    def handle_rtcp(self, peer: PeerSlot, packets: Sequence[rtcp.RtcpPacket], now: float) -> None:
+        """Take decrypted, parsed RTCP of a source or a subscriber."""
+        source = self._sources.get(peer)
+        if source is not None:
+            self._handle_source_rtcp(source, packets, now)
+        subscriber = self._subscribers.get(peer)
+        if subscriber is not None:
+            for packet in packets:
+                self._handle_subscriber_rtcp(subscriber, packet, now)
+
+    # --- time ----------------------------------------------------------------------------------------------------
+
+    def handle_timer(self, now: float) -> None:
+        """Flush bursts, ask for missing packets and keyframes, report to sources."""
+        for feed in self._feeds.values():
+            for track in feed.tracks.values():
+                track.poll(now)
+                if track.keyframes.poll(now):
+                    self._send_pli(track)
+        for peer, source in self._sources.items():
+            for inbound in source.by_ssrc.values():
+                missing = inbound.nacks.poll(now)
+                if missing and inbound.clock is not None:
+                    lost = tuple(inbound.clock.source_sequence_number(number) for number in missing)
+                    nack = rtcp.GenericNack(sender_ssrc=OUR_SSRC, media_ssrc=inbound.ssrc, lost=lost)
+                    self._rtcp.append((peer, [nack]))
+                    self.totals.nacks_sent += 1
+        if now >= self._next_report_s:
+            self._next_report_s = now + REPORT_INTERVAL_S
+            for peer, source in self._sources.items():
+                self._report_to_source(peer, source, now)
+
+    def next_deadline(self) -> float:
+        """When `handle_timer` is due at the latest."""
+        deadlines = [self._next_report_s]
+        for feed in self._feeds.values():
+            for track in feed.tracks.values():
+                deadlines += [t for t in (track.next_deadline(), track.keyframes.next_deadline()) if t is not None]
+        for source in self._sources.values():
+            for inbound in source.by_ssrc.values():
+                deadline = inbound.nacks.next_deadline()
+                if deadline is not None:
+                    deadlines.append(deadline)
+        return min(deadlines)
+
+    def rtcp_to_send(self) -> list[tuple[PeerSlot, list[rtcp.RtcpPacket]]]:
+        """Take the RTCP that waits: (peer, compound packet)."""
+        waiting, self._rtcp = self._rtcp, []
+        return waiting
+
+    # --- inside --------------------------------------------------------------------------------------------------
+
+    def _new_track(self, kind: Kind) -> Track:
+        self._next_track += 1
+        return Track(
+            kind,
+            TrackSlot(self._next_track),
+            self._fanout,
+            clock_rate=CLOCK_RATES[kind],
+            keyframe_interval_s=KEYFRAME_INTERVAL_S,
+        )
+
+    @staticmethod
+    def _bind(source: _Source, ssrc: int, stream: Stream) -> Inbound:
+        codecs = {codec.payload_type: codec for codec in stream.codecs}
+        inbound = source.by_ssrc[ssrc] = Inbound(source.feed.tracks[stream.kind], ssrc, codecs)
+        return inbound
+
+    def _handle_source_rtcp(self, source: _Source, packets: Sequence[rtcp.RtcpPacket], now: float) -> None:
+        for packet in packets:
+            if not isinstance(packet, rtcp.SenderReport):
+                continue
+            inbound = source.by_ssrc.get(packet.ssrc)
+            if inbound is None:
+                continue
+            inbound.reception.handle_sender_report(packet.ntp_timestamp, now)
+            if inbound.track.handle_sender_report(inbound, packet.ntp_timestamp, packet.rtp_timestamp):
+                self._pass_sender_report_on(inbound.track)
+
+    def _pass_sender_report_on(self, track: Track) -> None:
+        if track.last_sender_report is None:
+            return
+        ntp_timestamp, rtp_timestamp = track.last_sender_report
+        for output in track.outputs.values():
+            if not output.attached:
+                continue
+            sent = self._fanout.output_totals(track.slot, output.peer)
+            report = rtcp.SenderReport(
+                ssrc=output.ssrc,
+                ntp_timestamp=ntp_timestamp,
+                rtp_timestamp=rtp_timestamp,
+                packet_count=sent.packets & 0xFFFFFFFF,
+                octet_count=sent.octets & 0xFFFFFFFF,
+                reports=(),
+            )
+            self._rtcp.append((output.peer, [report, rtcp.SourceDescription(chunks=((output.ssrc, CNAME),))]))
+
+    def _handle_subscriber_rtcp(self, subscriber: _Subscriber, packet: rtcp.RtcpPacket, now: float) -> None:
+        if isinstance(packet, rtcp.GenericNack):
+            self.totals.nacks_received += 1
+            found = subscriber.outputs.get(packet.media_ssrc)
+            if found is not None:
+                track, output = found
+                self.totals.packets_resent += track.resend(output, packet.lost, now)
+        elif isinstance(packet, rtcp.PictureLossIndication):
+            self._handle_keyframe_request(subscriber, packet.media_ssrc, now)
+        elif isinstance(packet, rtcp.FullIntraRequest):
+            for ssrc, _ in packet.entries:
+                self._handle_keyframe_request(subscriber, ssrc, now)
+
+    def _handle_keyframe_request(self, subscriber: _Subscriber, ssrc: int, now: float) -> None:
+        self.totals.plis_received += 1
+        found = subscriber.outputs.get(ssrc)
+        if found is not None and found[0].kind == "video":
+            self._ask_keyframe(found[0], now)
+
+    def _ask_keyframe_if_waited_for(self, feed: Feed, now: float) -> None:
+        for track in feed.tracks.values():
+            if track.wants_keyframe:
+                self._ask_keyframe(track, now)
+
+    def _ask_keyframe(self, track: Track, now: float) -> None:
+        if track.keyframes.request(now):
+            self._send_pli(track)
+
+    def _send_pli(self, track: Track) -> None:
+        for peer, source in self._sources.items():
+            for inbound in source.by_ssrc.values():
+                if inbound.track is track:
+                    pli = rtcp.PictureLossIndication(sender_ssrc=OUR_SSRC, media_ssrc=inbound.ssrc)
+                    self._rtcp.append((peer, [pli]))
+                    self.totals.plis_sent += 1
+
+    def _report_to_source(self, peer: PeerSlot, source: _Source, now: float) -> None:
+        reports = tuple(
+            inbound.reception.report_block(inbound.ssrc, now)
+            for inbound in source.by_ssrc.values()
+            if inbound.clock is not None
+        )
+        if not reports:
+            return
+        packets: list[rtcp.RtcpPacket] = [rtcp.ReceiverReport(ssrc=OUR_SSRC, reports=reports[:31])]
+        if source.report_bitrate:
+            # A browser without feedback stays at a few hundred kbit/s; an estimate opens it up.
+            packets.append(
+                rtcp.Remb(
+                    sender_ssrc=OUR_SSRC,
+                    bitrate_bps=source.report_bitrate,
+                    ssrcs=tuple(ssrc for ssrc, inbound in source.by_ssrc.items() if inbound.track.kind == "video"),
+                )
+            )
+        self._rtcp.append((peer, packets))
