@@ -1,0 +1,53 @@
+# Each target sets up all that it needs; a second run finds it done. Needs make and Python 3.11 or newer.
+#   make demo                     a conference on this machine, with halls, a crash and a report
+#   make demo ARGS="--seconds 0"  the same until Ctrl-C
+#   make test                     every test, with a real browser and a real Redis
+#   make check                    format, lint, types, import rules, quick tests
+#   make fuzz SECONDS=60          every parser, so many seconds each
+#   make lock                     pin the requirements again (ARGS=--upgrade for newer versions)
+#   make clean                    remove what these made
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fuzz lock clean
+
+ARGS ?=
+SECONDS ?= 20
+PY := .venv/bin/python
+CODE := bridges conference configs monitoring relay
+QUICK := tests/unit tests/property tests/scenario tests/architecture
+
+RUNTIME := .venv/installed-runtime
+DEV := .venv/installed-dev
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+$(RUNTIME): requirements/runtime.txt requirements/build.txt pyproject.toml
+	@tools/venv.sh runtime
+
+$(DEV): requirements/dev.txt requirements/build.txt pyproject.toml
+	@tools/venv.sh dev
+
+demo: $(RUNTIME)
+	@exec .venv/bin/diemcau demo $(ARGS)
+
+test: $(DEV)
+	@tools/system_packages.sh
+	@$(PY) -m pytest $(ARGS)
+
+check: $(DEV)
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy --explicit-package-bases $(CODE) tests $(wildcard benchmarks)
+	@.venv/bin/lint-imports
+	@$(PY) -m pytest -q $(wildcard $(QUICK)) $(ARGS)
+
+fuzz: $(DEV)
+	@tools/fuzz.sh $(SECONDS)
+
+lock: $(DEV)
+	@tools/lock.sh $(ARGS)
+
+clean:
+	rm -rf .venv build dist var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
