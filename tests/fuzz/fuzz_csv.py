@@ -1,0 +1,36 @@
+"""Fuzz the CSV imports: any bytes give units or halls, or `ImportFailedError`, and nothing else.
+
+Run `python tests/fuzz/fuzz_csv.py tests/fuzz/corpus/csv -atheris_runs=20000`; `test_fuzz_csv.py` runs the corpus alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+
+import atheris
+
+with atheris.instrument_imports(include=["bridges"]):
+    from bridges.errors import ImportFailedError
+    from bridges.importing import parse_halls_csv, parse_units_csv, serialize_halls_csv
+
+KNOWN_UNITS = frozenset({"01", "00004"})
+
+
+def fuzz_one(data: bytes) -> None:
+    """Import the bytes as units and as halls; halls that import must survive an export."""
+    with suppress(ImportFailedError):
+        parse_units_csv(data)
+    with suppress(ImportFailedError):
+        halls = parse_halls_csv(data, KNOWN_UNITS)
+        exported = serialize_halls_csv(halls)
+        try:
+            again = parse_halls_csv(exported, KNOWN_UNITS)
+        except ImportFailedError as error:
+            raise AssertionError("an export does not import") from error
+        assert again == halls
+
+
+if __name__ == "__main__":
+    atheris.Setup(sys.argv, fuzz_one)
+    atheris.Fuzz()
