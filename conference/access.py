@@ -1,0 +1,236 @@
+"""The coordinator's keys and tokens: JSON Web Tokens (RFC 7519) signed with Ed25519 (RFC 8037).
+
+The coordinator alone holds the private key. It signs two kinds of token, told apart by their audience: `relay` opens
+a feed at a relay (`relay.access` verifies those), `api` opens this coordinator's own API. One algorithm is named here
+and never read from a token, so a token cannot choose how it is checked.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import jwt
+import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from conference.errors import ConferenceError
+from relay.access import ALGORITHM, ISSUER, MAX_TOKEN_BYTES, Action
+from relay.access import AUDIENCE as RELAY_AUDIENCE
+
+AUDIENCE = "api"
+MAX_KEY_FILE_BYTES = 16 * 1024
+
+Role = Literal["organiser", "technician", "operator", "publisher", "hall", "relay"]
+
+
+class AccessDeniedError(ConferenceError):
+    """A token was missing, malformed or expired (401), or its role or scope does not reach so far (403)."""
+
+    code = "access_denied"
+
+    def __init__(self, reason: str, *, status: int = 401) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+
+
+class KeyFileError(ConferenceError):
+    """The signing key's file cannot be read, written or trusted; names the file and what to do.
+
+    Attributes:
+        path: the file.
+    """
+
+    code = "key_file"
+    status = 500
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+
+
+class ApiClaims(msgspec.Struct, frozen=True, kw_only=True):
+    """What a token allows at the coordinator's API.
+
+    Attributes:
+        sub: who holds it: a user, a hall's id or a relay's id.
+        role: what the holder is; each route names the roles that it serves.
+        exp: expiry, seconds since the epoch.
+        conference: the one conference it is for, or "" for all.
+        hall: the one hall it is for; set for the role `hall`.
+    """
+
+    sub: str
+    role: Role
+    exp: int
+    conference: str = ""
+    hall: str = ""
+
+    @property
+    def actor(self) -> str:
+        """How the journal names the holder: `hall:…`, `relay:…` or `user:…`."""
+        prefix = self.role if self.role in {"hall", "relay"} else "user"
+        return f"{prefix}:{self.sub}"
+
+
+class KeyRing:
+    """The signing key of one coordinator, and what is derived from it."""
+
+    def __init__(self, private_key: Ed25519PrivateKey) -> None:
+        self._private_key = private_key
+        public_key = private_key.public_key()
+        self._public_key: Ed25519PublicKey = public_key
+        self.public_keys: list[str] = [
+            public_key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode(
+                "ascii"
+            )
+        ]
+
+    @classmethod
+    def generate(cls) -> KeyRing:
+        """Make a key ring with a fresh key that is nowhere stored."""
+        return cls(Ed25519PrivateKey.generate())
+
+    @classmethod
+    def load_or_create(cls, path: Path) -> KeyRing:
+        """Load the key from a PKCS #8 PEM file, or create the file (mode 0600) with a fresh key.
+
+        Two processes that start at once agree on one key: the file appears whole under its name, and only once.
+
+        Raises:
+            KeyFileError: the file cannot be read or written, is open to others, or holds no Ed25519 key.
+        """
+        try:
+            if not path.exists():
+                _create_key_file(path)
+            return cls(_read_key_file(path))
+        except OSError as error:
+            raise KeyFileError(path, error.strerror or str(error)) from error
+
+    def issue_relay_token(
+        self,
+        *,
+        sub: str,
+        conference: str,
+        feeds: Sequence[str],
+        action: Action,
+        exp: int,
+        link: bool = False,
+    ) -> str:
+        """Sign a token for a relay's door; the claims are those of `relay.access.RelayClaims`."""
+        payload: dict[str, object] = {
+            "iss": ISSUER,
+            "aud": RELAY_AUDIENCE,
+            "sub": sub,
+            "conference": conference,
+            "feeds": list(feeds),
+            "action": action,
+            "exp": exp,
+            "link": link,
+        }
+        return jwt.encode(payload, self._private_key, algorithm=ALGORITHM)
+
+    def issue_api_token(self, claims: ApiClaims) -> str:
+        """Sign a token for this coordinator's API."""
+        payload: dict[str, object] = {"iss": ISSUER, "aud": AUDIENCE, **msgspec.to_builtins(claims)}
+        return jwt.encode(payload, self._private_key, algorithm=ALGORITHM)
+
+    def verify_api_token(self, token: str, now: float) -> ApiClaims:
+        """Verify a bearer token of the API.
+
+        Args:
+            token: the compact JWT.
+            now: seconds since the epoch.
+
+        Raises:
+            AccessDeniedError: 401: malformed, signed by another key, for another audience, or expired.
+        """
+        if len(token) > MAX_TOKEN_BYTES:
+            raise AccessDeniedError(f"token is longer than {MAX_TOKEN_BYTES} bytes")
+        try:
+            payload = jwt.decode(
+                token,
+                self._public_key,
+                algorithms=[ALGORITHM],
+                audience=AUDIENCE,
+                issuer=ISSUER,
+                options={"require": ["exp", "aud", "iss", "sub"], "verify_exp": False, "verify_iat": False},
+            )
+            claims = msgspec.convert(payload, ApiClaims)
+        except jwt.InvalidTokenError as error:
+            raise AccessDeniedError(f"token is not valid: {error}") from error
+        except msgspec.ValidationError as error:
+            raise AccessDeniedError(f"token claims are not the API's: {error}") from error
+        if claims.exp <= now:
+            raise AccessDeniedError("token has expired")
+        if claims.role == "hall" and not (claims.hall and claims.conference):
+            raise AccessDeniedError("a hall's token must name its hall and its conference")
+        return claims
+
+
+def require_role(claims: ApiClaims, roles: frozenset[Role]) -> None:
+    """Check that the holder is one of `roles`.
+
+    Raises:
+        AccessDeniedError: 403 when not.
+    """
+    if claims.role not in roles:
+        raise AccessDeniedError(f"not for the role {claims.role}", status=403)
+
+
+def require_conference(claims: ApiClaims, conference_id: str) -> None:
+    """Check that the token reaches a conference: it names this one, or none at all.
+
+    Raises:
+        AccessDeniedError: 403 when it names another.
+    """
+    if claims.conference not in {"", conference_id}:
+        raise AccessDeniedError(f"token does not cover conference {conference_id}", status=403)
+
+
+def _create_key_file(path: Path) -> None:
+    """Write a fresh key beside `path` and link it into place, so that no reader ever sees half a key."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    pem = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(pem)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            path.hardlink_to(draft)  # unlike a rename this fails when another process was first: its key counts
+        except FileExistsError:
+            return
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _read_key_file(path: Path) -> Ed25519PrivateKey:
+    if path.stat().st_mode & 0o077:
+        raise KeyFileError(path, "others may read this key; run chmod 600 on it, or delete it to have a new one")
+    with path.open("rb") as file:
+        pem = file.read(MAX_KEY_FILE_BYTES + 1)
+    if len(pem) > MAX_KEY_FILE_BYTES:
+        raise KeyFileError(path, f"longer than {MAX_KEY_FILE_BYTES} bytes, so it is no key")
+    try:
+        key = serialization.load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise KeyFileError(path, "holds no unencrypted private key in PEM") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise KeyFileError(path, "holds a private key that is not Ed25519")
+    return key

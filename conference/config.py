@@ -1,0 +1,97 @@
+"""The coordinator's configuration: frozen pydantic models, loaded from YAML by `configs.loading.load`.
+
+Every key has a default that is safe on one machine: it listens on loopback only, and keeps its journal and key in a
+folder of its own. Unknown keys are errors.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from configs.loading import Section
+
+JOURNAL_FILE = "journal.sqlite"
+KEY_FILE = "signing-key.pem"
+
+
+class TokenLifetimes(Section):
+    """How long each kind of token is good for, in seconds.
+
+    Attributes:
+        relay_s: a hall's token for a relay. Short: it is given anew at each join and each change of assignment.
+        link_s: a relay's token for its parents; pushed anew at half of its life.
+        hall_s: a hall's link, printed or sent before the day and used on it.
+        publisher_s: a publisher's token for one feed.
+    """
+
+    relay_s: int = Field(default=600, ge=30, le=86_400)
+    link_s: int = Field(default=3_600, ge=60, le=604_800)
+    hall_s: int = Field(default=7 * 86_400, ge=60, le=90 * 86_400)
+    publisher_s: int = Field(default=86_400, ge=60, le=604_800)
+
+
+class PlacementConfig(Section):
+    """What a hall is expected to cost a relay, and how full a relay may be.
+
+    Attributes:
+        hall_bits_per_s: media of one hall.
+        hall_packets_per_s: packets of one hall.
+        soft_limit: share of a relay's capacity up to which it is filled first.
+        hard_limit: share of a relay's capacity that is never exceeded.
+    """
+
+    hall_bits_per_s: int = Field(default=2_200_000, ge=1, le=1_000_000_000)
+    hall_packets_per_s: int = Field(default=300, ge=1, le=1_000_000)
+    soft_limit: float = Field(default=0.8, gt=0, le=1)
+    hard_limit: float = Field(default=1.0, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _limits_in_order(self) -> Self:
+        if self.soft_limit > self.hard_limit:
+            raise ValueError("soft_limit must not be above hard_limit")
+        return self
+
+
+class CoordinatorConfig(Section):
+    """One coordinator.
+
+    Attributes:
+        host: address to listen on.
+        port: TCP port; 0 takes any free one.
+        public_url: where halls and operators reach it, without a slash at the end; "" means the address it listens on.
+        state_dir: folder of the journal and of the signing key.
+        lease_s: a relay that sent nothing for so long is lost.
+        heartbeat_s: how often relays send a heartbeat.
+        snapshot_every: events between two snapshots, so that a start folds at most about so many.
+        tokens: lifetimes of tokens.
+        placement: cost of a hall and limits of relays.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65_535)
+    public_url: str = Field(default="", pattern=r"^(https?://[^\s/]+(/[^\s]*[^\s/])?)?$")
+    state_dir: Path = Path("state")
+    lease_s: float = Field(default=3.0, ge=0.2, le=60)
+    heartbeat_s: float = Field(default=1.0, ge=0.05, le=20)
+    snapshot_every: int = Field(default=20_000, ge=100, le=10_000_000)
+    tokens: TokenLifetimes = TokenLifetimes()
+    placement: PlacementConfig = PlacementConfig()
+
+    @model_validator(mode="after")
+    def _heartbeats_fit_the_lease(self) -> Self:
+        if self.heartbeat_s * 2 > self.lease_s:
+            raise ValueError("lease_s must be at least twice heartbeat_s, or one late heartbeat loses a relay")
+        return self
+
+    @property
+    def journal_path(self) -> Path:
+        """File of the journal."""
+        return self.state_dir / JOURNAL_FILE
+
+    @property
+    def key_path(self) -> Path:
+        """File of the signing key."""
+        return self.state_dir / KEY_FILE

@@ -1,0 +1,77 @@
+"""Leases of relays: who was heard of lately. Pure; `now_s` is a monotonic clock.
+
+A lease ends when nothing was heard for `lease_s`. What this table refuses to do is to blame a relay for our own
+silence: when the coordinator itself stood still (a paused machine, a long garbage collection, a full processor) it
+heard nobody, and all leases would end at once. `expired` notices the gap between two of its calls and gives every
+lease that much more time.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+# `expired` is called four times in a lease; a call that is later than a whole lease's half was not merely busy.
+STALL_SHARE = 0.5
+
+
+class Lease(msgspec.Struct, kw_only=True):
+    """One relay's lease.
+
+    Attributes:
+        relay_id: the relay.
+        epoch: of its registration.
+        ends_s: monotonic time at which it ends unless renewed.
+        last_seen_ms: wall clock, milliseconds since the epoch, when it was heard last.
+    """
+
+    relay_id: str
+    epoch: int
+    ends_s: float
+    last_seen_ms: int
+
+
+class LeaseTable:
+    """The leases of all live relays."""
+
+    def __init__(self, lease_s: float) -> None:
+        self.lease_s = lease_s
+        self._leases: dict[str, Lease] = {}
+        self._checked_s: float | None = None
+
+    def renew(self, relay_id: str, epoch: int, *, now_s: float, seen_ms: int) -> None:
+        """A relay was heard of; older registrations than the one known are ignored."""
+        lease = self._leases.get(relay_id)
+        if lease is None or lease.epoch < epoch:
+            self._leases[relay_id] = Lease(
+                relay_id=relay_id, epoch=epoch, ends_s=now_s + self.lease_s, last_seen_ms=seen_ms
+            )
+        elif lease.epoch == epoch:
+            lease.ends_s = now_s + self.lease_s
+            lease.last_seen_ms = seen_ms
+
+    def grant_grace(self, relay_id: str, epoch: int, *, now_s: float, seen_ms: int) -> None:
+        """Give a relay that the journal calls live, and that has no lease here, one whole lease to come back."""
+        if relay_id not in self._leases:
+            self.renew(relay_id, epoch, now_s=now_s, seen_ms=seen_ms)
+
+    def forget(self, relay_id: str, epoch: int) -> None:
+        """The relay was lost or said goodbye; a newer registration keeps its lease."""
+        lease = self._leases.get(relay_id)
+        if lease is not None and lease.epoch <= epoch:
+            del self._leases[relay_id]
+
+    def last_seen_ms(self, relay_id: str) -> int | None:
+        """When the relay was heard last, or None."""
+        lease = self._leases.get(relay_id)
+        return None if lease is None else lease.last_seen_ms
+
+    def expired(self, now_s: float) -> list[Lease]:
+        """Leases that have ended, longest ago first. They stay until `forget`, so that a failure is tried again."""
+        if self._checked_s is not None:
+            gap_s = now_s - self._checked_s
+            if gap_s > self.lease_s * STALL_SHARE:
+                for lease in self._leases.values():
+                    lease.ends_s += gap_s
+        self._checked_s = now_s
+        ended = [lease for lease in self._leases.values() if lease.ends_s <= now_s]
+        return sorted(ended, key=lambda lease: lease.ends_s)
