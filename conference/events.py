@@ -83,7 +83,10 @@ class HallAssigned(msgspec.Struct, frozen=True, kw_only=True, tag="hall_assigned
 
 
 class HallMoved(msgspec.Struct, frozen=True, kw_only=True, tag="hall_moved"):
-    """A hall reported that it went from one of its relays to another, and how long its picture was gone."""
+    """A hall reported that it went from one of its relays to another, and how long its picture was gone.
+
+    `epoch` is that of the assignment which it followed, so that a repeated report is told from a new move.
+    """
 
     conference_id: str
     hall_id: str
@@ -91,6 +94,7 @@ class HallMoved(msgspec.Struct, frozen=True, kw_only=True, tag="hall_moved"):
     to_relay: str
     reason: MoveReason
     interruption_ms: float
+    epoch: int = 0
 
 
 class HallLeft(msgspec.Struct, frozen=True, kw_only=True, tag="hall_left"):

@@ -1,0 +1,324 @@
+"""The rules: a command against the state becomes events, or a `RejectedError`, and nothing else.
+
+Pure: reads the state, never changes it, and takes the time as an argument. A repeated command that would change
+nothing gives no events. The rules of the register (units, halls, conferences) are in `conference.registering`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import assert_never
+
+from bridges.halls import Hall
+from bridges.messages import HeadcountReport
+from conference import assignment, registering
+from conference.commands import (
+    AuthorisePublisher,
+    ChangePhase,
+    Command,
+    CreateConference,
+    ImportHalls,
+    ImportUnits,
+    JoinHall,
+    LeaveHall,
+    LoseRelay,
+    ObservePresence,
+    RegisterRelay,
+    ReportHeadcount,
+    ReportMove,
+)
+from conference.errors import RejectedError
+from conference.events import (
+    Event,
+    HallLeft,
+    HallMoved,
+    HeadcountReported,
+    PresenceObserved,
+    PublishingAuthorised,
+    RelayLost,
+    RelayRegistered,
+)
+from conference.registering import check_id
+from conference.roster import ConferenceState, HallSeat, RelayState
+from conference.state import State
+from relay.messages import PresenceDelta
+
+MAX_HEADCOUNT = 100_000  # the largest stadium; the average hall seats 60 to 95
+MAX_NOTE_CHARACTERS = 1_000
+MAX_INTERRUPTION_MS = 86_400_000.0  # a day
+MAX_SESSION_ID_CHARACTERS = 128
+MAX_URL_CHARACTERS = 2_048
+MAX_CAPACITY_PER_S = 10**15  # beyond any line, within a 64-bit integer
+
+
+def decide(state: State, command: Command, now_ms: int) -> list[Event]:  # noqa: C901 one case for each command
+    """Decide a command.
+
+    Args:
+        state: what is known; not changed.
+        command: what somebody wants.
+        now_ms: milliseconds since the epoch.
+
+    Returns:
+        What happens, in order; empty where it has happened already.
+
+    Raises:
+        RejectedError: a rule refuses the command; `code` names the rule.
+    """
+    events: list[Event]
+    match command:
+        case JoinHall():
+            events = _join(state, command)
+        case ReportMove():
+            events = _move(state, command)
+        case ObservePresence():
+            events = _observe(state, command)
+        case ReportHeadcount():
+            events = _headcount(state, command)
+        case LeaveHall():
+            events = _leave(state, command)
+        case RegisterRelay():
+            events = _register(state, command, now_ms)
+        case LoseRelay():
+            events = _lose(state, command)
+        case AuthorisePublisher():
+            events = _authorise(state, command)
+        case ImportUnits():
+            events = registering.import_units(state, command)
+        case ImportHalls():
+            events = registering.import_halls(state, command)
+        case CreateConference():
+            events = registering.create_conference(state, command)
+        case ChangePhase():
+            events = registering.change_phase(state, command)
+        case _:
+            assert_never(command)
+    return events
+
+
+def _join(state: State, command: JoinHall) -> list[Event]:
+    conference = _joinable(state, command.conference_id)
+    hall = _hall(state, command.hall_id)
+    if hall.virtual != command.virtual:
+        kinds = ("a virtual hall", "real") if hall.virtual else ("a real hall", "virtual")
+        raise RejectedError("hall_kind", f"{command.hall_id} is {kinds[0]}; it cannot join as a {kinds[1]} one")
+    key = (conference.conference_id, hall.hall_id)
+    event = assignment.join(state, key, virtual=hall.virtual, avoid=command.avoid)
+    return [] if event is None else [event]
+
+
+def _move(state: State, command: ReportMove) -> list[Event]:
+    conference, report = _joinable(state, command.conference_id), command.report
+    hall = _hall(state, command.hall_id)
+    seat = _seat(conference, command.hall_id)
+    relay = _relay(state, report.to_relay)
+    check_id(report.from_relay, "from_relay")
+    if relay.virtual != hall.virtual:
+        raise RejectedError("relay_kind", f"{hall.hall_id} cannot play from {relay.relay_id}: one of them is virtual")
+    if not (math.isfinite(report.interruption_ms) and 0 <= report.interruption_ms <= MAX_INTERRUPTION_MS):
+        raise RejectedError("bad_interruption", "interruption_ms is between 0 and a day", status=422)
+    if report.epoch > seat.epoch:
+        raise RejectedError("unknown_epoch", f"epoch {report.epoch} was never assigned to {hall.hall_id}")
+    if seat.last_move == (report.epoch, report.from_relay, report.to_relay):
+        return []
+    moved = HallMoved(
+        conference_id=conference.conference_id,
+        hall_id=hall.hall_id,
+        from_relay=report.from_relay,
+        to_relay=report.to_relay,
+        reason=report.reason,
+        interruption_ms=report.interruption_ms,
+        epoch=report.epoch,
+    )
+    key = (conference.conference_id, hall.hall_id)
+    event = assignment.follow(state, key, seat, report.to_relay, report.reason, command.avoid)
+    return [moved] if event is None else [moved, event]
+
+
+def _leave(state: State, command: LeaveHall) -> list[Event]:
+    conference = _conference(state, command.conference_id)
+    hall = _hall(state, command.hall_id)
+    seat = conference.seats.get(hall.hall_id)
+    if seat is None or seat.left or not conference.joinable:
+        return []
+    return [HallLeft(conference_id=conference.conference_id, hall_id=hall.hall_id)]
+
+
+def _headcount(state: State, command: ReportHeadcount) -> list[Event]:
+    conference, report = _conference(state, command.conference_id), command.report
+    hall = _hall(state, command.hall_id)
+    # After the end as well: figures arrive late, and a correction is appended with its author and time.
+    if conference.phase == "draft":
+        raise RejectedError("wrong_phase", f"conference {conference.conference_id} is not open yet")
+    _check_headcount(report)
+    known = state.headcounts.get(conference.conference_id, {}).get(hall.hall_id)
+    event = HeadcountReported(
+        conference_id=conference.conference_id,
+        hall_id=hall.hall_id,
+        summoned=report.summoned,
+        present=report.present,
+        excused=report.excused,
+        unexcused=report.unexcused,
+        exempt=report.exempt,
+        note=report.note,
+    )
+    names = ("summoned", "present", "excused", "unexcused", "exempt", "note")
+    if known is not None and all(getattr(known, name) == getattr(event, name) for name in names):
+        return []
+    return [event]
+
+
+def _check_headcount(report: HeadcountReport) -> None:
+    figures = (report.summoned, report.present, report.excused, report.unexcused, report.exempt)
+    if min(figures) < 0 or max(figures) > MAX_HEADCOUNT:
+        raise RejectedError("bad_headcount", f"each figure is between 0 and {MAX_HEADCOUNT}", status=422)
+    if sum(figures[1:]) > report.summoned:
+        raise RejectedError(
+            "headcount_inconsistent",
+            f"present, excused, unexcused and exempt make {sum(figures[1:])}, more than {report.summoned} summoned",
+            status=422,
+        )
+    if len(report.note) > MAX_NOTE_CHARACTERS:
+        raise RejectedError("bad_note", f"the note is longer than {MAX_NOTE_CHARACTERS} characters", status=422)
+
+
+def _observe(state: State, command: ObservePresence) -> list[Event]:
+    relay = _relay(state, command.relay_id)
+    deltas = _credible(state, command.deltas, virtual=relay.virtual)
+    return [PresenceObserved(relay_id=relay.relay_id, deltas=deltas)] if deltas else []
+
+
+def _credible(state: State, deltas: list[PresenceDelta], *, virtual: bool) -> list[PresenceDelta]:
+    """The deltas about halls and conferences that exist, of the relay's kind; the rest is nobody's presence."""
+    return [
+        delta
+        for delta in deltas
+        if delta.conference in state.conferences
+        and (hall := state.halls.get(delta.subject)) is not None
+        and hall.virtual == virtual
+        and len(delta.session_id) <= MAX_SESSION_ID_CHARACTERS
+    ]
+
+
+def _register(state: State, command: RegisterRelay, now_ms: int) -> list[Event]:
+    register = command.register
+    check_id(register.relay_id, "relay_id")
+    check_id(register.instance_id, "instance_id")
+    if register.region:
+        check_id(register.region, "region")
+    for url in (register.base_url, register.metrics_url):
+        if len(url) > MAX_URL_CHARACTERS:
+            raise RejectedError("bad_url", f"a URL is longer than {MAX_URL_CHARACTERS} characters", status=422)
+    if not all(
+        0 < size <= MAX_CAPACITY_PER_S for size in (register.capacity.bits_per_s, register.capacity.packets_per_s)
+    ):
+        raise RejectedError("bad_capacity", "bits_per_s and packets_per_s are greater than 0", status=422)
+    known = state.relays.get(register.relay_id)
+    if known is not None and known.virtual != register.virtual:
+        raise RejectedError("relay_kind", f"{register.relay_id} cannot change between real and virtual")
+
+    events: list[Event] = []
+    draft = assignment.Draft(state, virtual=register.virtual)
+    if known is not None and known.live and known.instance_id != register.instance_id:
+        # The process was started anew and its sessions are gone. When they ended exactly is not known here.
+        events.append(
+            RelayLost(relay_id=known.relay_id, epoch=known.epoch, reason="lease_expired", last_seen_ms=now_ms)
+        )
+        draft.lose(known.relay_id)
+        events += draft.settle_all(sorted(state.seats_on.get(known.relay_id, ())), "relay_lost")
+    events.append(
+        RelayRegistered(
+            relay_id=register.relay_id,
+            instance_id=register.instance_id,
+            region=register.region,
+            role=register.role,
+            virtual=register.virtual,
+            base_url=register.base_url,
+            metrics_url=register.metrics_url,
+            bits_per_s=register.capacity.bits_per_s,
+            packets_per_s=register.capacity.packets_per_s,
+            epoch=1 if known is None else known.epoch + 1,
+        )
+    )
+    draft.register(register)
+    sessions = _credible(state, list(register.sessions), virtual=register.virtual)
+    if sessions:
+        events.append(PresenceObserved(relay_id=register.relay_id, deltas=sessions))
+    events += draft.settle_wanting()
+    return events
+
+
+def _lose(state: State, command: LoseRelay) -> list[Event]:
+    relay = _relay(state, command.relay_id)
+    if not relay.live or relay.epoch != command.epoch:
+        return []
+    lost = RelayLost(
+        relay_id=relay.relay_id,
+        epoch=relay.epoch,
+        reason="goodbye" if command.goodbye else "lease_expired",
+        last_seen_ms=command.last_seen_ms,
+    )
+    draft = assignment.Draft(state, virtual=relay.virtual)
+    draft.lose(relay.relay_id)
+    return [lost, *draft.settle_all(sorted(state.seats_on.get(relay.relay_id, ())), "relay_lost")]
+
+
+def _authorise(state: State, command: AuthorisePublisher) -> list[Event]:
+    """Choose the origin of a feed. Each authorisation is noted, also a repeated one: it hands out a new token."""
+    conference = _joinable(state, command.conference_id)
+    if command.feed not in conference.feeds:
+        raise RejectedError(
+            "unknown_feed", f"conference {conference.conference_id} has no feed {command.feed!r}", status=404
+        )
+    origins = [load for load in state.pools[False] if load.role == "origin"]
+    if not origins:
+        raise RejectedError("no_origin", "no origin relay is registered", status=503)
+    first_parents = [load.parents[0] for load in state.pools[False] if load.parents]
+    # All feeds of a conference at one origin, and that the one which most relays have as their first parent.
+    in_use = set(conference.publishers.values())
+    present = conference.publishers.get(command.feed)
+    origin = min(
+        origins,
+        key=lambda load: (
+            load.relay_id != present,
+            load.relay_id not in in_use,
+            -first_parents.count(load.relay_id),
+            load.relay_id,
+        ),
+    )
+    return [PublishingAuthorised(conference_id=conference.conference_id, feed=command.feed, relay_id=origin.relay_id)]
+
+
+def _conference(state: State, conference_id: str) -> ConferenceState:
+    conference = state.conferences.get(conference_id)
+    if conference is None:
+        raise RejectedError("unknown_conference", f"no conference {conference_id!r}", status=404)
+    return conference
+
+
+def _joinable(state: State, conference_id: str) -> ConferenceState:
+    conference = _conference(state, conference_id)
+    if not conference.joinable:
+        raise RejectedError("wrong_phase", f"conference {conference_id} is in phase {conference.phase}")
+    return conference
+
+
+def _hall(state: State, hall_id: str) -> Hall:
+    hall = state.halls.get(hall_id)
+    if hall is None:
+        raise RejectedError("unknown_hall", f"no hall {hall_id!r}", status=404)
+    return hall
+
+
+def _seat(conference: ConferenceState, hall_id: str) -> HallSeat:
+    seat = conference.seats.get(hall_id)
+    if seat is None or seat.left:
+        raise RejectedError("not_joined", f"hall {hall_id} has not joined {conference.conference_id}")
+    return seat
+
+
+def _relay(state: State, relay_id: str) -> RelayState:
+    relay = state.relays.get(relay_id)
+    if relay is None:
+        raise RejectedError("unknown_relay", f"no relay {relay_id!r}", status=404)
+    return relay

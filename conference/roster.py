@@ -1,0 +1,118 @@
+"""What the coordinator knows of relays, conferences and their halls: the records that `conference.state` holds.
+
+Mutable structs that a snapshot can hold; only `conference.state.apply` changes them, everybody else reads.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from conference.lifecycle import JOINABLE, Phase
+from conference.planner import RelayLoad
+from relay.messages import Capacity, RelayRole
+
+# A line that drops every minute of a whole day; more would only repeat what these say.
+KEPT_INTERRUPTIONS = 1_440
+
+
+class RelayState(msgspec.Struct, kw_only=True):
+    """One relay, live or lost.
+
+    Attributes:
+        epoch: epoch of its newest registration; never goes back, also while it is lost.
+        live: its lease runs, as far as the journal says.
+        last_seen_ms: when it registered, or when it was last heard before it was lost.
+        load: parents and charged seats; charges of a lost relay are the halls that found no other.
+    """
+
+    relay_id: str
+    instance_id: str
+    region: str
+    role: RelayRole
+    virtual: bool
+    base_url: str
+    metrics_url: str
+    capacity: Capacity
+    epoch: int
+    live: bool
+    registered_at_ms: int
+    last_seen_ms: int
+    load: RelayLoad
+
+    @property
+    def status(self) -> Literal["live", "lost"]:
+        """The word of the API."""
+        return "live" if self.live else "lost"
+
+    @property
+    def parents(self) -> list[str]:
+        """Present parents, best first; empty for an origin and for a lost relay."""
+        return self.load.parents
+
+
+class HallSeat(msgspec.Struct, kw_only=True):
+    """A hall's place in one conference.
+
+    Attributes:
+        epoch: epoch of its assignment, from 1.
+        primary: relay that it plays from; it may be lost where no other has room.
+        backup: relay of its warm standby, or "".
+        assigned_at_ms: when this assignment was made.
+        joined_at_ms: when it joined first.
+        left: it said goodbye and has not joined again.
+        moves: how often it moved by itself.
+        interruptions_ms: how long its picture was gone at each move, oldest first, the last `KEPT_INTERRUPTIONS`.
+        last_move: epoch followed, relay left and relay taken at the latest move, to recognise a repeated report.
+    """
+
+    epoch: int
+    primary: str
+    backup: str
+    assigned_at_ms: int
+    joined_at_ms: int
+    left: bool = False
+    moves: int = 0
+    interruptions_ms: list[float] = []
+    last_move: tuple[int, str, str] = (0, "", "")
+
+    @property
+    def last_interruption_ms(self) -> float:
+        """How long the picture was gone at the latest move, 0 if it never moved."""
+        return self.interruptions_ms[-1] if self.interruptions_ms else 0.0
+
+
+class Headcount(msgspec.Struct, frozen=True, kw_only=True):
+    """The technician's latest figures for one hall."""
+
+    summoned: int
+    present: int
+    excused: int
+    unexcused: int
+    exempt: int
+    note: str
+    at_ms: int
+
+
+class ConferenceState(msgspec.Struct, kw_only=True):
+    """One conference and the seats of its halls.
+
+    Attributes:
+        phases: each phase that it entered and when, `draft` first.
+        seats: by hall id, of every hall that ever joined.
+        publishers: by feed, the origin at which its publisher was authorised last.
+    """
+
+    conference_id: str
+    title: str
+    feeds: list[str]
+    phase: Phase
+    phases: list[tuple[Phase, int]]
+    seats: dict[str, HallSeat] = {}
+    publishers: dict[str, str] = {}
+
+    @property
+    def joinable(self) -> bool:
+        """Halls may join, and their seats are charged."""
+        return self.phase in JOINABLE

@@ -1,0 +1,479 @@
+"""The coordinator's state and the fold that makes it: `apply(state, event, at_ms)`.
+
+The state is changed in place: with 40,000 halls a copy per event would cost more than everything else. Only `apply`
+writes; whoever decides or reports reads. `apply` is total: an event that is in the journal always applies, also one
+that names something this state does not know (streams may be read one after the other), and it refuses nothing.
+
+What can be computed from the rest (charged seats, indexes, tallies) is kept beside it for speed, is rebuilt by
+`decode_state`, and is never part of a snapshot or a fingerprint, so that it cannot drift.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import assert_never
+
+import msgspec
+
+from bridges.halls import Hall
+from bridges.presence import HallPresence
+from bridges.units import Unit
+from conference.errors import CorruptJournalError
+from conference.events import (
+    ConferenceCreated,
+    Event,
+    HallAssigned,
+    HallLeft,
+    HallMoved,
+    HallsImported,
+    HeadcountReported,
+    PhaseChanged,
+    PresenceObserved,
+    PublishingAuthorised,
+    RelayLost,
+    RelayRegistered,
+    UnitsImported,
+)
+from conference.planner import RelayLoad, replan
+from conference.policy import Policy
+from conference.roster import KEPT_INTERRUPTIONS, ConferenceState, HallSeat, Headcount, RelayState
+from conference.standing import Board, HallStatus, standing
+from relay.messages import Capacity, SessionOpened
+
+SNAPSHOT_SCHEMA = 1
+
+SeatKey = tuple[str, str]
+"""Conference id and hall id."""
+
+# Deeper than any organisation; ends the walk to the root where old data holds a cycle.
+_MAX_UNIT_DEPTH = 64
+
+
+class State:
+    """Everything the coordinator knows.
+
+    Attributes:
+        policy: limits of planning; configuration, not part of a snapshot.
+        units: by code.
+        halls: by hall id.
+        conferences: by conference id.
+        relays: by relay id, live and lost.
+        presence: by conference id and hall id; presence by connection.
+        headcounts: by conference id and hall id; the technicians' figures.
+        pools: live relays by kind (`virtual`), ascending by name; derived.
+        seats_on: charged seats that name a relay; derived.
+        unsettled: charged seats whose primary is gone or that have no backup, perhaps settled since; derived.
+        provinces: root unit of each hall; derived.
+        boards: by conference id, how its halls stand; derived.
+    """
+
+    __slots__ = (
+        "boards",
+        "conferences",
+        "halls",
+        "headcounts",
+        "policy",
+        "pools",
+        "presence",
+        "provinces",
+        "relays",
+        "seats_on",
+        "units",
+        "unsettled",
+    )
+
+    def __init__(self, policy: Policy | None = None) -> None:
+        self.policy = policy or Policy()
+        self.units: dict[str, Unit] = {}
+        self.halls: dict[str, Hall] = {}
+        self.conferences: dict[str, ConferenceState] = {}
+        self.relays: dict[str, RelayState] = {}
+        self.presence: dict[str, dict[str, HallPresence]] = {}
+        self.headcounts: dict[str, dict[str, Headcount]] = {}
+        self.pools: dict[bool, list[RelayLoad]] = {False: [], True: []}
+        self.seats_on: dict[str, set[SeatKey]] = {}
+        self.unsettled: set[SeatKey] = set()
+        self.provinces: dict[str, str] = {}
+        self.boards: dict[str, Board] = {}
+
+    def is_live(self, relay_id: str) -> bool:
+        """Whether a relay is known and its lease runs."""
+        relay = self.relays.get(relay_id)
+        return relay is not None and relay.live
+
+    def seat(self, conference_id: str, hall_id: str) -> HallSeat | None:
+        """A hall's seat, also when it left; None if it never joined."""
+        conference = self.conferences.get(conference_id)
+        return None if conference is None else conference.seats.get(hall_id)
+
+
+def hall_status(state: State, conference_id: str, hall_id: str) -> HallStatus:
+    """How a hall stands in a conference; `waiting` where either is unknown. Constant time."""
+    board = state.boards.get(conference_id)
+    return "waiting" if board is None else board.status(hall_id)
+
+
+def apply(state: State, event: Event, at_ms: int) -> None:  # noqa: C901, PLR0912 one case for each event there is
+    """Fold one event into the state, in place.
+
+    Args:
+        state: changed.
+        event: from the journal, or just decided and durable.
+        at_ms: time of its record.
+    """
+    match event:
+        case PresenceObserved():
+            _apply_presence(state, event)
+        case HallAssigned():
+            _apply_assignment(state, event, at_ms)
+        case HallMoved():
+            _apply_move(state, event)
+        case HeadcountReported():
+            _apply_headcount(state, event, at_ms)
+        case HallLeft():
+            _apply_leave(state, event)
+        case RelayRegistered():
+            _apply_registration(state, event, at_ms)
+        case RelayLost():
+            _apply_loss(state, event)
+        case ConferenceCreated():
+            if event.conference_id not in state.conferences:
+                state.conferences[event.conference_id] = ConferenceState(
+                    conference_id=event.conference_id,
+                    title=event.title,
+                    feeds=list(event.feeds),
+                    phase="draft",
+                    phases=[("draft", at_ms)],
+                )
+                state.boards[event.conference_id] = Board()
+                _rebuild_board(state, event.conference_id)
+        case PhaseChanged():
+            _apply_phase(state, event, at_ms)
+        case PublishingAuthorised():
+            conference = state.conferences.get(event.conference_id)
+            if conference is not None:
+                conference.publishers[event.feed] = event.relay_id
+        case UnitsImported():
+            state.units.update((unit.code, unit) for unit in event.units)
+            _locate(state, state.halls.values())
+            for conference_id in state.conferences:
+                _rebuild_board(state, conference_id)
+        case HallsImported():
+            state.halls.update((hall.hall_id, hall) for hall in event.halls)
+            _locate(state, event.halls)
+            for conference_id in state.conferences:
+                for hall in event.halls:
+                    _refresh(state, conference_id, hall.hall_id)
+        case _:
+            assert_never(event)
+
+
+def _apply_presence(state: State, event: PresenceObserved) -> None:
+    for delta in event.deltas:
+        halls = state.presence.setdefault(delta.conference, {})
+        presence = halls.get(delta.subject)
+        if presence is None:
+            presence = halls[delta.subject] = HallPresence()
+        if isinstance(delta, SessionOpened):
+            presence.handle_opened(delta.session_id, event.relay_id, delta.at_ms)
+        else:
+            presence.handle_closed(delta.session_id, event.relay_id, delta.at_ms)
+        _refresh(state, delta.conference, delta.subject)
+
+
+def _apply_assignment(state: State, event: HallAssigned, at_ms: int) -> None:
+    conference = state.conferences.get(event.conference_id)
+    if conference is None:
+        return
+    seat = conference.seats.get(event.hall_id)
+    key = (event.conference_id, event.hall_id)
+    if seat is None:
+        seat = conference.seats[event.hall_id] = HallSeat(
+            epoch=event.epoch,
+            primary=event.primary,
+            backup=event.backup,
+            assigned_at_ms=at_ms,
+            joined_at_ms=at_ms,
+        )
+    else:
+        if conference.joinable and not seat.left:
+            _release(state, key, seat)
+        was_left = seat.left
+        seat.epoch = event.epoch
+        seat.primary = event.primary
+        seat.backup = event.backup
+        seat.assigned_at_ms = at_ms
+        seat.left = False
+        if was_left:
+            _refresh(state, event.conference_id, event.hall_id)
+    if conference.joinable:
+        _charge(state, key, seat)
+
+
+def _apply_move(state: State, event: HallMoved) -> None:
+    seat = state.seat(event.conference_id, event.hall_id)
+    if seat is None:
+        return
+    seat.moves += 1
+    seat.interruptions_ms.append(event.interruption_ms)
+    del seat.interruptions_ms[:-KEPT_INTERRUPTIONS]
+    seat.last_move = (event.epoch, event.from_relay, event.to_relay)
+
+
+def _apply_headcount(state: State, event: HeadcountReported, at_ms: int) -> None:
+    halls = state.headcounts.setdefault(event.conference_id, {})
+    known = halls.get(event.hall_id)
+    if known is not None and known.at_ms > at_ms:
+        return  # another gateway's later report was read first
+    halls[event.hall_id] = Headcount(
+        summoned=event.summoned,
+        present=event.present,
+        excused=event.excused,
+        unexcused=event.unexcused,
+        exempt=event.exempt,
+        note=event.note,
+        at_ms=at_ms,
+    )
+
+
+def _apply_leave(state: State, event: HallLeft) -> None:
+    conference = state.conferences.get(event.conference_id)
+    seat = None if conference is None else conference.seats.get(event.hall_id)
+    if conference is None or seat is None or seat.left:
+        return
+    if conference.joinable:
+        _release(state, (event.conference_id, event.hall_id), seat)
+    seat.left = True
+    _refresh(state, event.conference_id, event.hall_id)
+
+
+def _apply_registration(state: State, event: RelayRegistered, at_ms: int) -> None:
+    capacity = Capacity(bits_per_s=event.bits_per_s, packets_per_s=event.packets_per_s)
+    before = state.relays.get(event.relay_id)
+    state.relays[event.relay_id] = RelayState(
+        relay_id=event.relay_id,
+        instance_id=event.instance_id,
+        region=event.region,
+        role=event.role,
+        virtual=event.virtual,
+        base_url=event.base_url,
+        metrics_url=event.metrics_url,
+        capacity=capacity,
+        epoch=event.epoch,
+        live=True,
+        registered_at_ms=at_ms,
+        last_seen_ms=at_ms,
+        load=RelayLoad(
+            relay_id=event.relay_id,
+            region=event.region,
+            role=event.role,
+            soft_seats=state.policy.seats(capacity, state.policy.soft_limit),
+            hard_seats=state.policy.seats(capacity, state.policy.hard_limit),
+            parents=[] if before is None else before.load.parents,
+        ),
+    )
+    _recount(state, event.relay_id)
+    _replan(state, {event.virtual} if before is None else {event.virtual, before.virtual})
+
+
+def _apply_loss(state: State, event: RelayLost) -> None:
+    relay = state.relays.get(event.relay_id)
+    if relay is None:
+        return
+    relay.live = False
+    relay.last_seen_ms = event.last_seen_ms
+    relay.load.parents = []
+    relay.load.links = 0
+    state.unsettled |= state.seats_on.get(event.relay_id, set())
+    _replan(state, {relay.virtual})
+    for conference_id, halls in state.presence.items():
+        for hall_id, presence in halls.items():
+            if any(session.relay_id == event.relay_id for session in presence.sessions.values()):
+                presence.close_relay(event.relay_id, event.last_seen_ms)
+                _refresh(state, conference_id, hall_id)
+
+
+def _apply_phase(state: State, event: PhaseChanged, at_ms: int) -> None:
+    conference = state.conferences.get(event.conference_id)
+    if conference is None:
+        return
+    was_joinable = conference.joinable
+    conference.phase = event.phase
+    conference.phases.append((event.phase, at_ms))
+    if conference.joinable == was_joinable:
+        return
+    for hall_id, seat in conference.seats.items():
+        if not seat.left:
+            settle = _charge if conference.joinable else _release
+            settle(state, (event.conference_id, hall_id), seat)
+    _rebuild_board(state, event.conference_id)
+
+
+def _charge(state: State, key: SeatKey, seat: HallSeat) -> None:
+    relay = state.relays.get(seat.primary)
+    if relay is not None:
+        relay.load.primaries += 1
+    state.seats_on.setdefault(seat.primary, set()).add(key)
+    settled = relay is not None and relay.live and bool(seat.backup)
+    if seat.backup:
+        backup = state.relays.get(seat.backup)
+        if backup is not None:
+            backup.load.backups += 1
+        state.seats_on.setdefault(seat.backup, set()).add(key)
+        settled = settled and backup is not None and backup.live
+    if settled:
+        state.unsettled.discard(key)
+    else:
+        state.unsettled.add(key)
+
+
+def _release(state: State, key: SeatKey, seat: HallSeat) -> None:
+    relay = state.relays.get(seat.primary)
+    if relay is not None:
+        relay.load.primaries -= 1
+    state.seats_on[seat.primary].discard(key)
+    if seat.backup:
+        backup = state.relays.get(seat.backup)
+        if backup is not None:
+            backup.load.backups -= 1
+        state.seats_on[seat.backup].discard(key)
+    state.unsettled.discard(key)
+
+
+def _recount(state: State, relay_id: str) -> None:
+    """Count a relay's charged seats from the seats that name it."""
+    load = state.relays[relay_id].load
+    load.primaries = load.backups = 0
+    for conference_id, hall_id in state.seats_on.get(relay_id, ()):
+        seat = state.conferences[conference_id].seats[hall_id]
+        if seat.primary == relay_id:
+            load.primaries += 1
+        else:
+            load.backups += 1
+
+
+def _replan(state: State, kinds: set[bool]) -> None:
+    """Choose the pool and the parents of live relays anew."""
+    for virtual in kinds:
+        state.pools[virtual] = _pool(state, virtual=virtual)
+        replan(state.pools[virtual])
+
+
+def _pool(state: State, *, virtual: bool) -> list[RelayLoad]:
+    live = (relay.load for relay in state.relays.values() if relay.live and relay.virtual == virtual)
+    return sorted(live, key=lambda load: load.relay_id)
+
+
+def _locate(state: State, halls: Iterable[Hall]) -> None:
+    """Find the root unit of halls."""
+    roots: dict[str, str] = {}
+    for hall in halls:
+        root = roots.get(hall.unit)
+        if root is None:
+            root = roots[hall.unit] = _root_of(state.units, hall.unit)
+        state.provinces[hall.hall_id] = root
+
+
+def _root_of(units: dict[str, Unit], code: str) -> str:
+    for _ in range(_MAX_UNIT_DEPTH):
+        unit = units.get(code)
+        if unit is None or not unit.parent:
+            break
+        code = unit.parent
+    return code
+
+
+def _refresh(state: State, conference_id: str, hall_id: str) -> None:
+    """Note how one hall stands."""
+    conference = state.conferences.get(conference_id)
+    hall = state.halls.get(hall_id)
+    if conference is None or hall is None:
+        return
+    seat = conference.seats.get(hall_id)
+    presence = state.presence.get(conference_id, {}).get(hall_id)
+    state.boards[conference_id].put(
+        hall_id,
+        state.provinces[hall_id],
+        virtual=hall.virtual,
+        status=standing(conference.phase, presence, left=seat is not None and seat.left),
+    )
+
+
+def _rebuild_board(state: State, conference_id: str) -> None:
+    for hall_id in state.halls:
+        _refresh(state, conference_id, hall_id)
+
+
+class _Image(msgspec.Struct, frozen=True, kw_only=True):
+    """What a snapshot holds."""
+
+    schema: int
+    units: dict[str, Unit]
+    halls: dict[str, Hall]
+    conferences: dict[str, ConferenceState]
+    relays: dict[str, RelayState]
+    presence: dict[str, dict[str, HallPresence]]
+    headcounts: dict[str, dict[str, Headcount]]
+
+
+def encode_state(state: State) -> bytes:
+    """The state as msgpack, for a snapshot; `decode_state` is its inverse."""
+    return msgspec.msgpack.encode(_image(state), order="sorted")
+
+
+def fingerprint(state: State) -> str:
+    """SHA-256 (hex) of the state; equal for equal states, whatever the order in which they came about."""
+    return hashlib.sha256(encode_state(state)).hexdigest()
+
+
+def decode_state(data: bytes, policy: Policy | None = None) -> State:
+    """The state of a snapshot, with everything derived built anew.
+
+    Raises:
+        CorruptJournalError: the bytes are no snapshot of this schema.
+    """
+    try:
+        image = msgspec.msgpack.decode(data, type=_Image)
+    except msgspec.MsgspecError as error:
+        raise CorruptJournalError(f"snapshot does not decode: {error}") from error
+    if image.schema != SNAPSHOT_SCHEMA:
+        raise CorruptJournalError(f"snapshot has schema {image.schema}; this program reads {SNAPSHOT_SCHEMA}")
+    state = State(policy)
+    state.units = image.units
+    state.halls = image.halls
+    state.conferences = image.conferences
+    state.relays = image.relays
+    state.presence = image.presence
+    state.headcounts = image.headcounts
+    _derive(state)
+    return state
+
+
+def _derive(state: State) -> None:
+    """Build everything derived from what a snapshot held."""
+    for relay in state.relays.values():
+        relay.load.soft_seats = state.policy.seats(relay.capacity, state.policy.soft_limit)
+        relay.load.hard_seats = state.policy.seats(relay.capacity, state.policy.hard_limit)
+        relay.load.primaries = relay.load.backups = 0
+    for virtual in (False, True):
+        state.pools[virtual] = _pool(state, virtual=virtual)
+    _locate(state, state.halls.values())
+    for conference_id, conference in state.conferences.items():
+        for hall_id, seat in conference.seats.items():
+            if conference.joinable and not seat.left:
+                _charge(state, (conference_id, hall_id), seat)
+        state.boards[conference_id] = Board()
+        _rebuild_board(state, conference_id)
+
+
+def _image(state: State) -> _Image:
+    return _Image(
+        schema=SNAPSHOT_SCHEMA,
+        units=state.units,
+        halls=state.halls,
+        conferences=state.conferences,
+        relays=state.relays,
+        presence=state.presence,
+        headcounts=state.headcounts,
+    )
