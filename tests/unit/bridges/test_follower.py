@@ -1,0 +1,153 @@
+import random
+
+from bridges.follower import (
+    Activate,
+    Close,
+    Connect,
+    Follower,
+    Join,
+    Report,
+    SessionId,
+    Standby,
+)
+from bridges.messages import Assignment, RelayAccess
+
+
+def access(relay_id: str) -> RelayAccess:
+    """A relay named `relay_id`."""
+    return RelayAccess(relay_id=relay_id, whep_url=f"http://{relay_id}", token="t", expires_at_ms=0)
+
+
+def assignment(primary: str, backup: str | None, epoch: int = 1) -> Assignment:
+    """An assignment of two relays."""
+    return Assignment(
+        hall_id="h",
+        hall_name="H",
+        conference_id="c",
+        conference_title="C",
+        phase="live",
+        feed="program",
+        epoch=epoch,
+        primary=access(primary),
+        backup=access(backup) if backup else None,
+    )
+
+
+def joined(now: float = 10.0) -> Follower:
+    """A follower that plays session 1 from `a`, with session 2 on standby at `b`."""
+    follower = Follower(random.Random(0))
+    follower.handle_start(now)
+    follower.handle_assignment(assignment("a", "b"), now)
+    follower.handle_connected(SessionId(1), now)
+    follower.handle_connected(SessionId(2), now)
+    follower.handle_packets(SessionId(1), now, now)
+    follower.handle_frame(SessionId(1), now)
+    follower.next_outputs()
+    return follower
+
+
+def test_the_first_output_is_a_join() -> None:
+    """Opening the link joins at once."""
+    follower = Follower(random.Random(0))
+    follower.handle_start(1.0)
+    assert follower.next_outputs() == [Join()]
+    assert follower.next_outputs() == []
+
+
+def test_an_assignment_opens_two_sessions() -> None:
+    """The primary plays, the backup is on standby."""
+    follower = Follower(random.Random(0))
+    follower.handle_start(1.0)
+    follower.next_outputs()
+    follower.handle_assignment(assignment("a", "b"), 1.0)
+    assert follower.next_outputs() == [
+        Connect(session=SessionId(1), access=access("a"), standby=False),
+        Connect(session=SessionId(2), access=access("b"), standby=True),
+    ]
+    assert follower.current == 1
+
+
+def test_silence_is_300_milliseconds() -> None:
+    """Just before 300 ms nothing happens, just after them the standby is activated."""
+    follower = joined(10.0)
+    follower.handle_tick(10.29)
+    assert follower.next_outputs() == []
+    follower.handle_tick(10.31)
+    assert follower.next_outputs() == [Activate(session=SessionId(2))]
+
+
+def test_a_burst_alone_moves_nobody_and_a_stream_does() -> None:
+    """The backup's cached pictures come within 100 ms; only what goes on after them counts."""
+    follower = joined(10.0)
+    follower.handle_tick(10.31)
+    follower.next_outputs()
+    follower.handle_packets(SessionId(2), 10.33, 10.35)
+    follower.handle_frame(SessionId(2), 10.35)
+    follower.handle_tick(10.5)
+    assert follower.next_outputs() == []
+    follower.handle_packets(SessionId(2), 10.44, 10.5)
+    closed, report = follower.next_outputs()
+    assert closed == Close(session=SessionId(1))
+    assert isinstance(report, Report)
+    assert report.report.interruption_ms == 350.0
+    assert follower.current == 2
+
+
+def test_the_first_to_deliver_wins() -> None:
+    """The primary comes back before the backup is confirmed: the backup goes back to standby."""
+    follower = joined(10.0)
+    follower.handle_tick(10.31)
+    follower.handle_packets(SessionId(2), 10.33, 10.35)
+    follower.next_outputs()
+    follower.handle_packets(SessionId(1), 10.36, 10.4)
+    assert follower.next_outputs() == [Standby(session=SessionId(2))]
+    assert follower.current == 1
+    assert not follower.is_active(SessionId(2))
+
+
+def test_a_move_without_a_decoded_frame_is_reported_after_two_seconds() -> None:
+    """The next keyframe may be far; the coordinator learns of the move all the same."""
+    follower = joined(10.0)
+    follower.handle_tick(10.31)
+    for step in range(1, 20):
+        follower.handle_packets(SessionId(2), 10.31 + 0.02 * step, 10.31 + 0.02 * step)
+    assert not any(isinstance(output, Report) for output in follower.next_outputs())
+    follower.handle_tick(12.9)
+    assert any(isinstance(output, Report) for output in follower.next_outputs())
+
+
+def test_an_older_epoch_is_ignored() -> None:
+    """An answer that was overtaken changes nothing."""
+    follower = joined()
+    follower.handle_assignment(assignment("a", "b", epoch=5), 11.0)
+    follower.handle_assignment(assignment("x", "y", epoch=4), 11.0)
+    assert not any(isinstance(output, Connect) for output in follower.next_outputs())
+
+
+def test_what_comes_from_an_unknown_session_is_ignored() -> None:
+    """Late news of closed sessions do no harm."""
+    follower = joined(10.0)
+    for handle in (follower.handle_connected, follower.handle_failed, follower.handle_frame):
+        handle(SessionId(99), 10.1)
+    follower.handle_packets(SessionId(99), 10.1, 10.1)
+    assert follower.next_outputs() == []
+
+
+def test_a_failed_primary_is_replaced_at_once() -> None:
+    """An error from the relay needs no 300 ms."""
+    follower = joined(10.0)
+    follower.handle_failed(SessionId(1), 10.02)
+    assert follower.next_outputs() == [Close(session=SessionId(1)), Activate(session=SessionId(2))]
+    assert follower.current == 2
+
+
+def test_a_retry_after_is_honoured() -> None:
+    """A coordinator that asks for ten seconds gets ten seconds."""
+    follower = Follower(random.Random(0))
+    follower.handle_start(1.0)
+    follower.next_outputs()
+    follower.handle_join_failed(1.0, retry_after_s=10)
+    follower.handle_tick(10.9)
+    assert follower.next_outputs() == []
+    follower.handle_tick(11.1)
+    assert follower.next_outputs() == [Join()]
