@@ -1,0 +1,277 @@
+"""Attendance of halls, rolled up over the units: each source stands for itself and none is ever merged into another.
+
+Owns the figures of the first two sources (connection: what relays saw delivered; headcount: what technicians reported)
+beside what was registered, how they sum over the tree, and where they contradict each other. Virtual halls are counted
+apart from real ones at every level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+import msgspec
+
+from bridges.halls import Hall
+from bridges.units import UnitTree
+
+HallStatus = Literal["present", "lost", "waiting"]
+DiscrepancyCode = Literal[
+    "connected_without_headcount",
+    "headcount_never_connected",
+    "present_exceeds_summoned",
+    "figures_exceed_summoned",
+    "not_yet_marked",
+    "connected_but_empty",
+    "summoned_differs_from_registration",
+]
+
+
+class Headcount(msgspec.Struct, frozen=True, kw_only=True):
+    """A technician's figures for one hall: triệu tập, có mặt, vắng có lý do, vắng không lý do, miễn sinh hoạt."""
+
+    summoned: int
+    present: int
+    excused: int = 0
+    unexcused: int = 0
+    exempt: int = 0
+
+
+class ConnectionTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """Halls by connection. `present_now + lost + waiting` is the number of halls.
+
+    Attributes:
+        present_now: receive media now.
+        present_ever: received media at any time (present or lost).
+        lost: received media and do not now.
+        waiting: never received media.
+    """
+
+    present_now: int = 0
+    present_ever: int = 0
+    lost: int = 0
+    waiting: int = 0
+
+    def __add__(self, other: ConnectionTotals) -> ConnectionTotals:
+        return ConnectionTotals(
+            present_now=self.present_now + other.present_now,
+            present_ever=self.present_ever + other.present_ever,
+            lost=self.lost + other.lost,
+            waiting=self.waiting + other.waiting,
+        )
+
+
+class HeadcountTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """Delegates by headcount, over the `halls_reported` halls that reported."""
+
+    halls_reported: int = 0
+    summoned: int = 0
+    present: int = 0
+    excused: int = 0
+    unexcused: int = 0
+    exempt: int = 0
+
+    def __add__(self, other: HeadcountTotals) -> HeadcountTotals:
+        return HeadcountTotals(
+            halls_reported=self.halls_reported + other.halls_reported,
+            summoned=self.summoned + other.summoned,
+            present=self.present + other.present,
+            excused=self.excused + other.excused,
+            unexcused=self.unexcused + other.unexcused,
+            exempt=self.exempt + other.exempt,
+        )
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of a set of halls that are all real or all virtual.
+
+    Attributes:
+        halls: registered halls.
+        seats: delegates summoned at registration.
+        connection: first source.
+        headcount: second source.
+    """
+
+    halls: int = 0
+    seats: int = 0
+    connection: ConnectionTotals = ConnectionTotals()
+    headcount: HeadcountTotals = HeadcountTotals()
+
+    def __add__(self, other: Figures) -> Figures:
+        return Figures(
+            halls=self.halls + other.halls,
+            seats=self.seats + other.seats,
+            connection=self.connection + other.connection,
+            headcount=self.headcount + other.headcount,
+        )
+
+
+class AttendanceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The attendance of one unit (with all below it, once rolled up); "" as unit means the whole country."""
+
+    unit: str
+    real: Figures = Figures()
+    virtual: Figures = Figures()
+
+    @property
+    def halls(self) -> int:
+        """Halls registered, real and virtual."""
+        return self.real.halls + self.virtual.halls
+
+    def plus(self, other: AttendanceRow) -> AttendanceRow:
+        """Both sums, under this row's unit."""
+        return AttendanceRow(unit=self.unit, real=self.real + other.real, virtual=self.virtual + other.virtual)
+
+
+class HallAttendance(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one hall.
+
+    Attributes:
+        hall: the hall.
+        status: by connection; see `status_of`.
+        headcount: the latest figures, or None.
+    """
+
+    hall: Hall
+    status: HallStatus
+    headcount: Headcount | None = None
+
+
+class Discrepancy(msgspec.Struct, frozen=True, kw_only=True):
+    """Two figures of one hall that do not fit together; for people to settle, never corrected by us."""
+
+    hall_id: str
+    name: str
+    unit: str
+    virtual: bool
+    code: DiscrepancyCode
+    reason_vi: str
+    reason_en: str
+
+
+def status_of(*, is_open: bool, ever_seen: bool) -> HallStatus:
+    """The status of a hall by its presence: `present` now, `lost` after it was, `waiting` before it ever was."""
+    if is_open:
+        return "present"
+    return "lost" if ever_seen else "waiting"
+
+
+def row_of(hall: HallAttendance) -> AttendanceRow:
+    """The row of a single hall, under its reporting unit."""
+    is_present, is_lost = hall.status == "present", hall.status == "lost"
+    counted = hall.headcount
+    figures = Figures(
+        halls=1,
+        seats=hall.hall.seats,
+        connection=ConnectionTotals(
+            present_now=int(is_present),
+            present_ever=int(is_present or is_lost),
+            lost=int(is_lost),
+            waiting=int(hall.status == "waiting"),
+        ),
+        headcount=HeadcountTotals()
+        if counted is None
+        else HeadcountTotals(
+            halls_reported=1,
+            summoned=counted.summoned,
+            present=counted.present,
+            excused=counted.excused,
+            unexcused=counted.unexcused,
+            exempt=counted.exempt,
+        ),
+    )
+    if hall.hall.virtual:
+        return AttendanceRow(unit=hall.hall.unit, virtual=figures)
+    return AttendanceRow(unit=hall.hall.unit, real=figures)
+
+
+def total_of(rows: Iterable[AttendanceRow], unit: str = "") -> AttendanceRow:
+    """The sum of rows under a name; rows must not contain one another (no rolled-up parent beside its children)."""
+    total = AttendanceRow(unit=unit)
+    for row in rows:
+        total = total.plus(row)
+    return total
+
+
+def roll_up(tree: UnitTree, rows: Iterable[AttendanceRow]) -> dict[str, AttendanceRow]:
+    """Sum rows over the tree: each unit holds its own rows and all below it, each row counted once at each level.
+
+    Args:
+        tree: the units.
+        rows: not rolled up; several may name one unit.
+
+    Returns:
+        A row for every unit of the tree that has halls in it or below it, parents before children.
+
+    Raises:
+        UnknownUnitError: a row names a unit outside the tree.
+    """
+    sums: dict[str, AttendanceRow] = {}
+    for row in rows:
+        code = tree.unit(row.unit).code
+        sums[code] = sums.get(code, AttendanceRow(unit=code)).plus(row)
+    for unit in reversed(tree.units):  # children before parents
+        if unit.parent and unit.code in sums:
+            sums[unit.parent] = sums.get(unit.parent, AttendanceRow(unit=unit.parent)).plus(sums[unit.code])
+    return {unit.code: sums[unit.code] for unit in tree.units if unit.code in sums}
+
+
+def discrepancies(halls: Iterable[HallAttendance]) -> list[Discrepancy]:
+    """Where connection, headcount and registration contradict each other, in the order of the halls."""
+    return [
+        Discrepancy(
+            hall_id=entry.hall.hall_id,
+            name=entry.hall.name,
+            unit=entry.hall.unit,
+            virtual=entry.hall.virtual,
+            code=code,
+            reason_vi=reason_vi,
+            reason_en=reason_en,
+        )
+        for entry in halls
+        for code, reason_vi, reason_en in _contradictions(entry)
+    ]
+
+
+def _contradictions(entry: HallAttendance) -> Iterator[tuple[DiscrepancyCode, str, str]]:
+    counted = entry.headcount
+    if counted is None:
+        if entry.status != "waiting":
+            yield (
+                "connected_without_headcount",
+                "đã kết nối nhưng chưa báo số đại biểu",
+                "was connected but reported no headcount",
+            )
+        return
+    present, summoned = counted.present, counted.summoned
+    if entry.status == "waiting":
+        yield (
+            "headcount_never_connected",
+            f"báo {present} có mặt nhưng chưa từng kết nối",
+            f"reported {present} present but was never connected",
+        )
+    elif present == 0:
+        yield "connected_but_empty", "đã kết nối nhưng báo 0 có mặt", "was connected but reported nobody present"
+    accounted = present + counted.excused + counted.unexcused
+    if present > summoned:
+        yield (
+            "present_exceeds_summoned",
+            f"có mặt {present} nhiều hơn triệu tập {summoned}",
+            f"{present} present exceed {summoned} summoned",
+        )
+    elif accounted > summoned:
+        yield (
+            "figures_exceed_summoned",
+            f"có mặt và vắng cộng lại {accounted}, nhiều hơn triệu tập {summoned}",
+            f"present and absent sum to {accounted}, more than {summoned} summoned",
+        )
+    elif accounted + counted.exempt < summoned:
+        # Exempt members are counted among the summoned by some organisations and not by others: either sum is fair.
+        missing = summoned - accounted - counted.exempt
+        yield "not_yet_marked", f"còn {missing} chưa điểm danh", f"{missing} not yet marked"
+    if summoned != entry.hall.seats:
+        yield (
+            "summoned_differs_from_registration",
+            f"triệu tập {summoned}, đăng ký {entry.hall.seats}",
+            f"{summoned} summoned, {entry.hall.seats} registered",
+        )

@@ -1,0 +1,89 @@
+import pytest
+
+from bridges.attendance import (
+    AttendanceRow,
+    Figures,
+    HallAttendance,
+    HallStatus,
+    Headcount,
+    discrepancies,
+    roll_up,
+    row_of,
+    status_of,
+    total_of,
+)
+from bridges.errors import UnknownUnitError
+from bridges.halls import Hall
+from bridges.units import Unit, UnitTree
+
+TREE = UnitTree(
+    [
+        Unit(code="01", name="Tỉnh A", kind="tỉnh"),
+        Unit(code="011", name="Xã B", kind="xã", parent="01"),
+        Unit(code="02", name="Tỉnh C", kind="tỉnh"),
+    ]
+)
+
+
+def entry(
+    status: HallStatus = "present", headcount: Headcount | None = None, *, unit: str = "011", virtual: bool = False
+) -> HallAttendance:
+    """A hall of 60 seats."""
+    hall = Hall(hall_id="A", name="Điểm cầu A", unit=unit, level="commune", seats=60, virtual=virtual)
+    return HallAttendance(hall=hall, status=status, headcount=headcount)
+
+
+def test_a_hall_is_present_lost_or_waiting() -> None:
+    """The status follows from presence alone."""
+    assert status_of(is_open=True, ever_seen=True) == "present"
+    assert status_of(is_open=False, ever_seen=True) == "lost"
+    assert status_of(is_open=False, ever_seen=False) == "waiting"
+
+
+def test_sources_and_virtual_halls_stay_apart_at_every_level() -> None:
+    """The province holds its own hall and the commune's; what is virtual never enters a real figure."""
+    counted = Headcount(summoned=60, present=50, excused=10)
+    rows = [
+        row_of(entry("present", counted)),
+        row_of(entry("lost", unit="01")),
+        row_of(entry("waiting", counted, unit="01", virtual=True)),
+    ]
+    sums = roll_up(TREE, rows)
+    assert list(sums) == ["01", "011"]
+    assert (sums["01"].real.halls, sums["01"].virtual.halls, sums["01"].halls) == (2, 1, 3)
+    real, virtual = sums["01"].real, sums["01"].virtual
+    assert (real.connection.present_now, real.connection.present_ever, real.connection.lost) == (1, 2, 1)
+    assert (real.headcount.halls_reported, real.headcount.present, real.headcount.excused) == (1, 50, 10)
+    assert (virtual.connection.waiting, virtual.headcount.present) == (1, 50)
+    assert sums["011"].real.halls == 1
+    assert total_of([sums["01"]]).real == real
+
+
+def test_a_row_outside_the_tree_is_refused() -> None:
+    """A unit that the tree does not have cannot be summed."""
+    with pytest.raises(UnknownUnitError):
+        roll_up(TREE, [AttendanceRow(unit="99", real=Figures(halls=1))])
+
+
+@pytest.mark.parametrize(
+    ("found", "codes"),
+    [
+        (entry("present", Headcount(summoned=60, present=60)), []),
+        (entry("present", Headcount(summoned=60, present=50, excused=5, exempt=5)), []),
+        (entry("present", Headcount(summoned=60, present=50, excused=10, exempt=5)), []),
+        (entry("waiting"), []),
+        (entry("present"), ["connected_without_headcount"]),
+        (entry("lost"), ["connected_without_headcount"]),
+        (entry("waiting", Headcount(summoned=60, present=60)), ["headcount_never_connected"]),
+        (entry("present", Headcount(summoned=60, present=61)), ["present_exceeds_summoned"]),
+        (entry("present", Headcount(summoned=60, present=50, excused=11)), ["figures_exceed_summoned"]),
+        (entry("present", Headcount(summoned=60, present=50)), ["not_yet_marked"]),
+        (entry("present", Headcount(summoned=60, present=0, unexcused=60)), ["connected_but_empty"]),
+        (entry("present", Headcount(summoned=70, present=70)), ["summoned_differs_from_registration"]),
+    ],
+)
+def test_contradictions_are_listed(found: HallAttendance, codes: list[str]) -> None:
+    """Each contradiction between the sources has its code; fitting figures have none."""
+    listed = discrepancies([found])
+    assert [discrepancy.code for discrepancy in listed] == codes
+    assert all(discrepancy.reason_vi and discrepancy.reason_en for discrepancy in listed)
