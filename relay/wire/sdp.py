@@ -1,0 +1,54 @@
+"""Session descriptions of WHIP and WHEP: the public names of the parser, the serialiser and offer/answer.
+
+Values are in `session_description`, reading in `sdp_parser`, writing in `sdp_serializer`, and what a relay offers and
+answers in `offer_answer`.
+"""
+
+from __future__ import annotations
+
+from relay.wire.offer_answer import (
+    AcceptedMedia,
+    build_answer,
+    build_play_offer,
+    is_carried,
+    match_codec,
+    play_codecs,
+    select_play_codecs,
+    select_publish_codec,
+)
+from relay.wire.sdp_parser import parse_session
+from relay.wire.sdp_serializer import serialize_candidate, serialize_session
+from relay.wire.session_description import (
+    Candidate,
+    Codec,
+    Direction,
+    Fingerprint,
+    MediaSection,
+    Rid,
+    SessionDescription,
+    Setup,
+    host_candidate,
+)
+
+__all__ = [
+    "AcceptedMedia",
+    "Candidate",
+    "Codec",
+    "Direction",
+    "Fingerprint",
+    "MediaSection",
+    "Rid",
+    "SessionDescription",
+    "Setup",
+    "build_answer",
+    "build_play_offer",
+    "host_candidate",
+    "is_carried",
+    "match_codec",
+    "parse_session",
+    "play_codecs",
+    "select_play_codecs",
+    "select_publish_codec",
+    "serialize_candidate",
+    "serialize_session",
+]
