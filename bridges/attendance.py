@@ -15,7 +15,7 @@ import msgspec
 from bridges.halls import Hall
 from bridges.units import UnitTree
 
-HallStatus = Literal["present", "lost", "waiting"]
+HallStatus = Literal["present", "lost", "waiting", "left"]
 DiscrepancyCode = Literal[
     "connected_without_headcount",
     "headcount_never_connected",
@@ -38,19 +38,21 @@ class Headcount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConnectionTotals(msgspec.Struct, frozen=True, kw_only=True):
-    """Halls by connection. `present_now + lost + waiting` is the number of halls.
+    """Halls by connection. `present_now + lost + waiting + left` is the number of halls.
 
     Attributes:
         present_now: receive media now.
-        present_ever: received media at any time (present or lost).
-        lost: received media and do not now.
+        present_ever: received media at any time, whatever they do now.
+        lost: received media, do not now, and are expected to.
         waiting: never received media.
+        left: said goodbye, or stopped receiving when the conference ended.
     """
 
     present_now: int = 0
     present_ever: int = 0
     lost: int = 0
     waiting: int = 0
+    left: int = 0
 
     def __add__(self, other: ConnectionTotals) -> ConnectionTotals:
         return ConnectionTotals(
@@ -58,6 +60,7 @@ class ConnectionTotals(msgspec.Struct, frozen=True, kw_only=True):
             present_ever=self.present_ever + other.present_ever,
             lost=self.lost + other.lost,
             waiting=self.waiting + other.waiting,
+            left=self.left + other.left,
         )
 
 
@@ -130,11 +133,18 @@ class HallAttendance(msgspec.Struct, frozen=True, kw_only=True):
         hall: the hall.
         status: by connection; see `status_of`.
         headcount: the latest figures, or None.
+        seen: it received media at some time; only a hall that left needs to be told apart by it.
     """
 
     hall: Hall
     status: HallStatus
     headcount: Headcount | None = None
+    seen: bool = False
+
+    @property
+    def ever_present(self) -> bool:
+        """It received media at any time."""
+        return self.seen or self.status in {"present", "lost"}
 
 
 class Discrepancy(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,8 +159,10 @@ class Discrepancy(msgspec.Struct, frozen=True, kw_only=True):
     reason_en: str
 
 
-def status_of(*, is_open: bool, ever_seen: bool) -> HallStatus:
-    """The status of a hall by its presence: `present` now, `lost` after it was, `waiting` before it ever was."""
+def status_of(*, is_open: bool, ever_seen: bool, left: bool = False) -> HallStatus:
+    """The status of a hall: `left`, `present` now, `lost` after it was, `waiting` before it ever was."""
+    if left:
+        return "left"
     if is_open:
         return "present"
     return "lost" if ever_seen else "waiting"
@@ -158,16 +170,16 @@ def status_of(*, is_open: bool, ever_seen: bool) -> HallStatus:
 
 def row_of(hall: HallAttendance) -> AttendanceRow:
     """The row of a single hall, under its reporting unit."""
-    is_present, is_lost = hall.status == "present", hall.status == "lost"
     counted = hall.headcount
     figures = Figures(
         halls=1,
         seats=hall.hall.seats,
         connection=ConnectionTotals(
-            present_now=int(is_present),
-            present_ever=int(is_present or is_lost),
-            lost=int(is_lost),
+            present_now=int(hall.status == "present"),
+            present_ever=int(hall.ever_present),
+            lost=int(hall.status == "lost"),
             waiting=int(hall.status == "waiting"),
+            left=int(hall.status == "left"),
         ),
         headcount=HeadcountTotals()
         if counted is None
@@ -236,7 +248,7 @@ def discrepancies(halls: Iterable[HallAttendance]) -> list[Discrepancy]:
 def _contradictions(entry: HallAttendance) -> Iterator[tuple[DiscrepancyCode, str, str]]:
     counted = entry.headcount
     if counted is None:
-        if entry.status != "waiting":
+        if entry.ever_present:
             yield (
                 "connected_without_headcount",
                 "đã kết nối nhưng chưa báo số đại biểu",
@@ -244,7 +256,7 @@ def _contradictions(entry: HallAttendance) -> Iterator[tuple[DiscrepancyCode, st
             )
         return
     present, summoned = counted.present, counted.summoned
-    if entry.status == "waiting":
+    if not entry.ever_present:
         yield (
             "headcount_never_connected",
             f"báo {present} có mặt nhưng chưa từng kết nối",

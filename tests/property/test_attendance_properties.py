@@ -17,7 +17,7 @@ headcounts = st.none() | st.builds(
 )
 figures = st.tuples(
     st.integers(0, 1_000),
-    st.sampled_from(["present", "lost", "waiting"]),
+    st.sampled_from(["present", "lost", "waiting", "left"]),
     headcounts,
     st.booleans(),
     st.integers(0, 99),
@@ -38,7 +38,7 @@ def test_every_level_sums_to_the_same(
         unit = str(place % len(parents))
         hall = Hall(hall_id=str(number), name="x", unit=unit, level="base", seats=seats, virtual=virtual)
         rows.append(
-            row_of(HallAttendance(hall=hall, status=status, headcount=headcount))  # type: ignore[arg-type]  # drawn from the three
+            row_of(HallAttendance(hall=hall, status=status, headcount=headcount))  # type: ignore[arg-type]  # drawn from the four
         )
     sums = roll_up(tree, rows)
     everything = total_of(rows)
@@ -49,5 +49,6 @@ def test_every_level_sums_to_the_same(
         below = [sums[child.code] for child in tree.children(code) if child.code in sums]
         assert total_of([*own, *below], unit=code) == row
         for part in (row.real, row.virtual):
-            assert part.connection.present_now + part.connection.lost + part.connection.waiting == part.halls
-            assert part.connection.present_ever == part.connection.present_now + part.connection.lost
+            seen = part.connection
+            assert seen.present_now + seen.lost + seen.waiting + seen.left == part.halls
+            assert seen.present_ever == seen.present_now + seen.lost

@@ -33,11 +33,21 @@ def entry(
     return HallAttendance(hall=hall, status=status, headcount=headcount)
 
 
-def test_a_hall_is_present_lost_or_waiting() -> None:
-    """The status follows from presence alone."""
+def test_a_hall_is_present_lost_waiting_or_left() -> None:
+    """The status follows from presence, and from having said goodbye."""
     assert status_of(is_open=True, ever_seen=True) == "present"
     assert status_of(is_open=False, ever_seen=True) == "lost"
     assert status_of(is_open=False, ever_seen=False) == "waiting"
+    assert status_of(is_open=False, ever_seen=True, left=True) == "left"
+
+
+def test_a_hall_that_left_was_present_only_if_it_was_seen() -> None:
+    """Leaving does not take a presence back, and does not make one."""
+    hall = entry("left").hall
+    seen = row_of(HallAttendance(hall=hall, status="left", seen=True)).real.connection
+    unseen = row_of(HallAttendance(hall=hall, status="left")).real.connection
+    assert (seen.left, seen.present_ever) == (1, 1)
+    assert (unseen.left, unseen.present_ever) == (1, 0)
 
 
 def test_sources_and_virtual_halls_stay_apart_at_every_level() -> None:
