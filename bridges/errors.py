@@ -84,3 +84,62 @@ class ImportFailedError(BridgesError):
         self.code = code
         self.errors = list(errors)
         self.more = more
+
+
+class PublishError(BridgesError):
+    """A source cannot be published, or the relay does not take it.
+
+    Attributes:
+        code: `bad_source` (missing or unreadable), `no_media`, `bad_size`, `cannot_loop`, `refused` or `unreachable`.
+    """
+
+    code = "bad_source"
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class LinkError(BridgesError):
+    """A hall's link is not `<public_url>/hall#token=<jwt>` with a hall and a conference in its token."""
+
+    code = "bad_link"
+
+
+class ResourceError(BridgesError):
+    """A relay did not do what a WHIP or WHEP client asked for.
+
+    Attributes:
+        status: HTTP status, or 0 when there was no answer.
+        retry_after_s: how long the relay asks to wait; 0 if it does not.
+    """
+
+    code = "relay_refused"
+
+    def __init__(self, detail: str, *, status: int = 0, retry_after_s: float = 0.0) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+class HallApiError(BridgesError):
+    """The coordinator did not do what a hall asked for.
+
+    Attributes:
+        code: the problem's code, for example `wrong_phase` or `no_relay`; `unreachable` when there was no answer.
+        status: HTTP status, or 0 when there was no answer.
+        retry_after_s: how long the coordinator asks to wait; 0 if it does not.
+    """
+
+    code = "unreachable"
+
+    def __init__(self, code: str, detail: str, *, status: int = 0, retry_after_s: float = 0.0) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+    @property
+    def decisive(self) -> bool:
+        """The coordinator answered and meant no: asking again soon gives the same answer."""
+        return 400 <= self.status < 500 and self.status != 429
