@@ -1,0 +1,244 @@
+"""A client of the coordinator's HTTP API, for the command line and the demo.
+
+Owns: one HTTP session, the bearer token, the mapping of problem details (RFC 9457) to typed errors. Refuses: retrying
+by itself; the caller knows whether a request may be repeated. Answers are the API's JSON documents as they come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+import msgspec
+
+from conference.errors import ConferenceError
+from conference.lifecycle import Phase
+
+Document = dict[str, Any]
+
+# An import of 200,000 halls is decided and made durable before it is answered.
+TIMEOUT_S = 120.0
+CONNECT_TIMEOUT_S = 5.0
+MAX_ANSWER_BYTES = 128 * 1024 * 1024
+
+
+class ApiError(ConferenceError):
+    """The coordinator answered with a problem.
+
+    Attributes:
+        code: stable word of the problem, for example `wrong_phase`.
+        status: HTTP status of the answer.
+        detail: one sentence for people.
+        rows: for an import, each refused row as the API reports it.
+    """
+
+    def __init__(self, code: str, detail: str, *, status: int, rows: Sequence[Mapping[str, Any]] = ()) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.status = status
+        self.detail = detail
+        self.rows = list(rows)
+
+
+class ApiUnreachableError(ConferenceError):
+    """No answer came from the coordinator: wrong address, not started, or the line is cut."""
+
+    code = "unreachable"
+    status = 503
+
+
+def parse_problem(status: int, body: bytes) -> ApiError:
+    """Turn an answer of 400 and above into a typed error, whatever its body holds.
+
+    Args:
+        status: HTTP status.
+        body: the answer's body, problem details or anything else.
+
+    Returns:
+        The error to raise.
+    """
+    try:
+        problem = msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        problem = {}
+    detail = str(problem.get("detail") or problem.get("title") or f"the server answered {status}")
+    errors = problem.get("errors")
+    rows = [row for row in errors if isinstance(row, dict)] if isinstance(errors, list) else []
+    return ApiError(str(problem.get("code") or "http_error"), detail, status=status, rows=rows)
+
+
+class ApiClient:
+    """One connection to one coordinator; use it as an async context manager.
+
+    Args:
+        server: base address, for example `http://127.0.0.1:8080`.
+        token: bearer token of audience `api`, or "" for the surfaces that are open.
+    """
+
+    def __init__(self, server: str, token: str = "") -> None:
+        self._server = server.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            headers=self._headers,
+            timeout=aiohttp.ClientTimeout(total=TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        csv: bytes | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """Send one request and return the body of its answer.
+
+        Args:
+            method: HTTP method.
+            path: path below the server's address, with its leading slash.
+            body: a JSON document to send, or None.
+            csv: a CSV file to send instead.
+            query: parameters of the query.
+
+        Returns:
+            The answer's body; one announced as longer than 128 MiB is refused.
+
+        Raises:
+            ApiError: the answer is 400 or above.
+            ApiUnreachableError: there was no answer.
+        """
+        if self._session is None:
+            raise RuntimeError("use ApiClient as an async context manager")
+        data: bytes | None = None
+        headers: dict[str, str] = {}
+        if csv is not None:
+            data, headers["Content-Type"] = csv, "text/csv; charset=utf-8"
+        elif body is not None:
+            data, headers["Content-Type"] = msgspec.json.encode(body), "application/json"
+        try:
+            async with self._session.request(
+                method, self._server + path, data=data, headers=headers, params=query
+            ) as answer:
+                if (answer.content_length or 0) > MAX_ANSWER_BYTES:
+                    raise ApiUnreachableError(f"the answer of {self._server} is longer than 128 MiB")
+                payload = await answer.read()
+                if answer.status >= 400:
+                    raise parse_problem(answer.status, payload)
+                return payload
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            reason = str(error) or type(error).__name__
+            raise ApiUnreachableError(f"no answer from {self._server}: {reason}") from error
+
+    async def _document(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        csv: bytes | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Document:
+        payload = await self.request(method, path, body=body, csv=csv, query=query)
+        if not payload:
+            return {}
+        try:
+            return msgspec.json.decode(payload, type=Document)
+        except msgspec.DecodeError as error:
+            raise ApiUnreachableError(f"{self._server} does not speak this API: {error}") from error
+
+    async def is_ready(self) -> bool:
+        """Say whether the program at this address answers `/readyz` with 200."""
+        try:
+            await self.request("GET", "/readyz")
+        except ConferenceError:
+            return False
+        return True
+
+    async def metrics(self) -> str:
+        """Return the text of `/metrics`."""
+        return (await self.request("GET", "/metrics")).decode(errors="replace")
+
+    async def import_units(self, csv: bytes) -> Document:
+        """Add or replace units; answers `{"units", "changed"}`."""
+        return await self._document("POST", "/api/v1/units/import", csv=csv)
+
+    async def units(self) -> list[Document]:
+        """List all units."""
+        return _list(await self._document("GET", "/api/v1/units"), "units")
+
+    async def import_halls(self, csv: bytes, *, dry_run: bool = False) -> Document:
+        """Add or replace halls, all or nothing; answers `{"halls", "changed", "dry_run"}`."""
+        return await self._document("POST", "/api/v1/halls/import", csv=csv, query={"dry_run": "1" if dry_run else "0"})
+
+    async def halls(self, *, conference: str = "", status: str = "", unit: str = "") -> list[Document]:
+        """List halls, of one conference, status or unit where given."""
+        wanted = {"conference": conference, "status": status, "unit": unit}
+        query = {key: value for key, value in wanted.items() if value}
+        return _list(await self._document("GET", "/api/v1/halls", query=query), "halls")
+
+    async def export_halls(self) -> bytes:
+        """Return the registry of halls as CSV."""
+        return await self.request("GET", "/api/v1/halls/export")
+
+    async def hall_link(self, hall_id: str, conference_id: str) -> Document:
+        """Make the link that a hall opens; answers `{"link", "expires_at_ms"}`."""
+        return await self._document("POST", f"/api/v1/halls/{hall_id}/link", body={"conference_id": conference_id})
+
+    async def hall_links(self, hall_ids: Sequence[str], conference_id: str) -> dict[str, str]:
+        """Make the links of many halls at once, by hall id."""
+        answer = await self._document(
+            "POST", "/api/v1/halls/links", body={"conference_id": conference_id, "hall_ids": list(hall_ids)}
+        )
+        return {str(hall_id): str(link) for hall_id, link in dict(answer.get("links") or {}).items()}
+
+    async def create_conference(self, conference_id: str, title: str, feeds: Sequence[str] = ("program",)) -> Document:
+        """Draft a conference."""
+        body = {"conference_id": conference_id, "title": title, "feeds": list(feeds)}
+        return await self._document("POST", "/api/v1/conferences", body=body)
+
+    async def conferences(self) -> list[Document]:
+        """List all conferences."""
+        return _list(await self._document("GET", "/api/v1/conferences"), "conferences")
+
+    async def conference(self, conference_id: str) -> Document:
+        """Read one conference with its totals."""
+        return await self._document("GET", f"/api/v1/conferences/{conference_id}")
+
+    async def change_phase(self, conference_id: str, phase: Phase) -> Document:
+        """Move a conference to another phase of its life."""
+        return await self._document("POST", f"/api/v1/conferences/{conference_id}/phase", body={"phase": phase})
+
+    async def authorise_publisher(self, conference_id: str, feed: str) -> Document:
+        """Give a publisher its address and token; answers `{"whip_url", "token", "expires_at_ms"}`."""
+        return await self._document("POST", f"/api/v1/conferences/{conference_id}/publishers", body={"feed": feed})
+
+    async def attendance(self, conference_id: str) -> Document:
+        """Read the attendance, each source apart."""
+        return await self._document("GET", f"/api/v1/conferences/{conference_id}/attendance")
+
+    async def report(self, conference_id: str, report_format: str) -> bytes:
+        """Read the flash report as `json`, `csv`, `html` or `text`."""
+        return await self.request("GET", f"/api/v1/conferences/{conference_id}/report", query={"format": report_format})
+
+    async def relays(self) -> list[Document]:
+        """List the relays with their place in the tree."""
+        return _list(await self._document("GET", "/api/v1/relays"), "relays")
+
+
+def _list(document: Document, key: str) -> list[Document]:
+    found = document.get(key)
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []

@@ -1,0 +1,195 @@
+"""`diemcau coordinator|relay|hall|publish|virtual|up`: the programs that run until they are told to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from conference.cli.connection import AsJson, read_token
+from conference.cli.output import print_json
+from conference.cli.refusal import FAILED, fail
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from bridges.messages import HeadcountReport
+
+T = TypeVar("T")
+
+MAX_LINK_BYTES = 16 * 1024
+Config = Annotated[Path, typer.Option("--config", help="YAML file; see configs/ for complete examples.")]
+
+
+def run_until_told(work: Callable[[asyncio.Event], Awaitable[T]]) -> T:
+    """Run a program's coroutine with an event that SIGTERM and Ctrl-C set.
+
+    Args:
+        work: takes the event, and returns in order soon after it is set.
+
+    Returns:
+        What `work` returned.
+    """
+    import asyncio  # noqa: PLC0415 - `--help` should not pay for it
+    import signal  # noqa: PLC0415 - the same
+
+    async def run() -> T:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        return await work(stop)
+
+    return asyncio.run(run())
+
+
+def _begin(program: str, *, level: str = "info") -> None:
+    """Set up what every program of ours has: its logs, and an end when its supervisor dies."""
+    from conference.supervision import follow_parent  # noqa: PLC0415 - `--help` should not pay for it
+    from monitoring.log_config import configure_logging  # noqa: PLC0415 - the same
+
+    follow_parent()
+    configure_logging(program, level=level)
+
+
+def up(
+    state_dir: Annotated[Path, typer.Option(help="Journal, keys, tokens and logs; made if missing.")] = Path("var"),
+    host: Annotated[str, typer.Option(help="Address to listen on; loopback unless given.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port of the coordinator.")] = 8080,
+    relay_port: Annotated[int, typer.Option(min=1, max=65_535, help="Port of the relay (TCP and UDP).")] = 8100,
+) -> None:
+    """Run everything on one machine: the coordinator (máy chủ điều phối) and one relay (trạm chuyển tiếp).
+
+    No server to install. Leaves an organiser's token in the state directory, which the other commands find there.
+    Ctrl-C stops everything in order.
+
+    Example: diemcau up
+    """
+    from conference.up import UpOptions, run_up  # noqa: PLC0415 - `--help` should not pay for it
+
+    run_up(UpOptions(state_dir=state_dir, host=host, port=port, relay_port=relay_port))
+
+
+def coordinator(config: Config) -> None:
+    """Run the coordinator (máy chủ điều phối): journal, API and pages.
+
+    Example: diemcau coordinator --config configs/coordinator.yaml
+    """
+    from conference.program_files import CoordinatorFile, load_program  # noqa: PLC0415 - pydantic is slow to import
+
+    loaded = load_program(config, CoordinatorFile)
+    from conference.app import run_coordinator  # noqa: PLC0415 - only once the file is known to be good
+
+    _begin("coordinator")
+    run_coordinator(loaded)
+
+
+def relay(config: Config) -> None:
+    """Run one media relay (trạm chuyển tiếp): WHIP in, WHEP out.
+
+    Example: diemcau relay --config configs/relay-edge.yaml
+    """
+    from conference.program_files import RelayFile, load_program  # noqa: PLC0415 - pydantic is slow to import
+
+    loaded = load_program(config, RelayFile)
+    from relay.app import run_relay  # noqa: PLC0415 - only once the file is known to be good
+
+    _begin("relay")
+    run_relay(loaded)
+
+
+def _headcount(
+    summoned: int | None, present: int | None, excused: int, unexcused: int, exempt: int
+) -> HeadcountReport | None:
+    if summoned is None and present is None:
+        return None
+    if summoned is None or present is None:
+        raise typer.BadParameter("give --summoned and --present together", param_hint="--summoned")
+    from bridges.messages import HeadcountReport  # noqa: PLC0415 - `--help` should not pay for it
+
+    return HeadcountReport(summoned=summoned, present=present, excused=excused, unexcused=unexcused, exempt=exempt)
+
+
+def hall(
+    link: Annotated[str, typer.Argument(help="The hall's link (đường dẫn của điểm cầu).")] = "",
+    link_file: Annotated[
+        Path | None, typer.Option(help="File that holds the link, so that no other user sees it in `ps`.")
+    ] = None,
+    summoned: Annotated[int | None, typer.Option(min=0, help="Headcount: summoned (triệu tập).")] = None,
+    present: Annotated[int | None, typer.Option(min=0, help="Headcount: present (có mặt).")] = None,
+    excused: Annotated[int, typer.Option(min=0, help="Headcount: excused (vắng có lý do).")] = 0,
+    unexcused: Annotated[int, typer.Option(min=0, help="Headcount: unexcused (vắng không lý do).")] = 0,
+    exempt: Annotated[int, typer.Option(min=0, help="Headcount: exempt (miễn sinh hoạt).")] = 0,
+) -> None:
+    """Be a hall (điểm cầu) without a screen: join, decode, follow the relays; at the end print a JSON summary.
+
+    Example: diemcau hall "http://127.0.0.1:8080/hall#token=…" --summoned 80 --present 76 --excused 4
+    """
+    if bool(link) == (link_file is not None):
+        raise typer.BadParameter("give LINK or --link-file", param_hint="LINK")
+    if link_file is not None:
+        link = _read_link(link_file)
+    headcount = _headcount(summoned, present, excused, unexcused, exempt)
+    from bridges.agent import HallAgent  # noqa: PLC0415 - the media libraries are slow to import
+
+    _begin("hall")
+    print_json(run_until_told(HallAgent(link, headcount=headcount).run))
+
+
+def _read_link(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            raw = stream.read(MAX_LINK_BYTES + 1)
+    except OSError as error:
+        fail(f"cannot read {file}: {error.strerror}")
+    text = raw.decode("utf-8", errors="replace").strip()
+    if len(raw) > MAX_LINK_BYTES or not text.startswith(("http://", "https://")):
+        fail(f"{file} does not hold a hall's link")
+    return text
+
+
+def publish(
+    source: Annotated[
+        str, typer.Argument(help="`test` (chương trình thử), a file, or a device such as v4l2:/dev/video0.")
+    ],
+    whip: Annotated[str, typer.Option(help="WHIP address, as `diemcau conference publish` prints it.")],
+    token_file: Annotated[
+        Path, typer.Option(envvar="DIEMCAU_PUBLISHER_TOKEN_FILE", help="File with the publisher's token.")
+    ],
+    *,
+    loop: Annotated[bool, typer.Option("--loop", help="Begin a file again at its end.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Publish a source (nguồn phát) into a conference over WHIP (RFC 9725), until Ctrl-C.
+
+    Example: diemcau publish test --whip http://127.0.0.1:8100/hn-2026/program/whip --token-file publisher.token
+    """
+    token = read_token(token_file)
+    from bridges.publish import publish as publish_source  # noqa: PLC0415 - the media libraries are slow to import
+
+    _begin("publish")
+    summary = run_until_told(lambda stop: publish_source(source, whip, token, stop=stop, loop=loop))
+    if as_json:
+        print_json(summary)
+
+
+def virtual(config: Config) -> None:
+    """Run virtual relays and virtual halls (trạm ảo, điểm cầu ảo): they join and are counted, without media.
+
+    Everything that they touch is labelled virtual; no figure about media contains them. Prints a JSON summary last.
+
+    Example: diemcau virtual --config virtual.yaml
+    """
+    from conference.program_files import VirtualFile, load_program  # noqa: PLC0415 - pydantic is slow to import
+
+    loaded = load_program(config, VirtualFile)
+    from conference.virtual_country import run_virtual  # noqa: PLC0415 - only once the file is known to be good
+
+    _begin("virtual")
+    summary = run_until_told(lambda stop: run_virtual(loaded, stop))
+    print_json(summary)
+    if summary.joined == 0 and summary.halls > 0:
+        typer.echo("Lỗi (error): no virtual hall could join", err=True)
+        raise typer.Exit(FAILED)

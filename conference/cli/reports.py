@@ -1,0 +1,64 @@
+"""`diemcau attendance` and `diemcau report`: who is present, and the flash report (báo cáo nhanh)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from conference.cli.connection import DEFAULT_SERVER, DEFAULT_TOKEN_FILE, AsJson, Server, TokenFile, ask
+from conference.cli.output import print_bytes, print_fields, print_json
+
+
+class ReportFormat(StrEnum):
+    """What `diemcau report` can write."""
+
+    TEXT = "text"
+    CSV = "csv"
+    HTML = "html"
+    JSON = "json"
+
+
+def attendance(
+    conference: Annotated[str, typer.Argument(help="Id of the conference (mã hội nghị).")],
+    server: Server = DEFAULT_SERVER,
+    token_file: TokenFile = DEFAULT_TOKEN_FILE,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show the attendance (điểm danh), each source apart: by connection, by headcount.
+
+    Example: diemcau attendance hn-2026 --json
+    """
+    answer = ask(server, token_file, lambda api: api.attendance(conference))
+    if as_json:
+        print_json(answer)
+        return
+    fields = {key: value for key, value in answer.items() if not isinstance(value, list)}
+    print_fields(f"Điểm danh (attendance) · {conference}", fields)
+
+
+def report(
+    conference: Annotated[str, typer.Argument(help="Id of the conference (mã hội nghị).")],
+    report_format: Annotated[
+        ReportFormat, typer.Option("--format", help="text for the terminal, csv for tables, html to print, json.")
+    ] = ReportFormat.TEXT,
+    out: Annotated[Path | None, typer.Option(help="File to write to instead of the terminal.")] = None,
+    server: Server = DEFAULT_SERVER,
+    token_file: TokenFile = DEFAULT_TOKEN_FILE,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Write the flash report (báo cáo nhanh) of a conference.
+
+    Example: diemcau report hn-2026 --format html --out bao-cao.html
+    """
+    chosen = ReportFormat.JSON if as_json else report_format
+    payload = ask(server, token_file, lambda api: api.report(conference, chosen.value))
+    if out is None:
+        print_bytes(payload)
+    else:
+        out.write_bytes(payload)
+        typer.echo(f"Đã ghi (written): {out}")

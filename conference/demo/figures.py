@@ -1,0 +1,135 @@
+"""The figures of a demo: one struct, filled from what halls, the API, /metrics and /proc said. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from conference.demo.measuring import percentile
+from conference.planner import tree_depth
+
+
+class Move(msgspec.Struct, frozen=True, kw_only=True, rename={"from_relay": "from", "to_relay": "to"}):
+    """One change of relay, as a hall's summary tells it."""
+
+    from_relay: str
+    to_relay: str
+    interruption_ms: float
+
+
+class HallFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What the demo reads of a real hall's summary, its last line on stdout."""
+
+    hall_id: str
+    frames_decoded: int
+    packets_lost: int
+    glass_to_glass_ms_p95: float | None = None
+    moves: list[Move] = []
+    present: bool = False
+
+
+class DemoFigures(msgspec.Struct, kw_only=True):
+    """The result of a demo; virtual (ảo) halls and relays never enter a figure about media.
+
+    Attributes:
+        seconds: live time, from the launch to the end.
+        halls_registered: halls in the registry, of the API.
+        halls_real: of these, real.
+        halls_virtual: of these, virtual (ảo).
+        halls_present_peak: most halls present at once, as relays reported them.
+        relays: live real relays before the kill.
+        relays_virtual: live virtual relays before the kill.
+        tree_depth: hops from the origin to the farthest real relay, before the kill.
+        frames_decoded_min: pictures decoded by the real hall that decoded least.
+        packets_lost: packets lost on the way to all real halls.
+        glass_to_glass_ms_p95: 95th percentile from the clock in the picture; of the real hall where it was greatest.
+        rehomed: real halls that went to another relay after the kill.
+        rehome_ms_p99: 99th percentile of their interruptions, last packet to first decoded frame.
+        delegates_summoned: sum of the headcounts (điểm danh theo số liệu điểm cầu).
+        delegates_present: the same.
+        journal_events: events that the coordinator made durable.
+        coordinator_rss_mb: its peak resident memory.
+        coordinator_cpu_s: its processor time.
+        joins_reply_ms_p99: 99th percentile of the time in which virtual halls were answered; null without any.
+        killed_relay: the relay that was killed, or "".
+    """
+
+    seconds: float = 0.0
+    halls_registered: int = 0
+    halls_real: int = 0
+    halls_virtual: int = 0
+    halls_present_peak: int = 0
+    relays: int = 0
+    relays_virtual: int = 0
+    tree_depth: int = 0
+    frames_decoded_min: int = 0
+    packets_lost: int = 0
+    glass_to_glass_ms_p95: float | None = None
+    rehomed: int = 0
+    rehome_ms_p99: float | None = None
+    delegates_summoned: int = 0
+    delegates_present: int = 0
+    journal_events: int = 0
+    coordinator_rss_mb: float = 0.0
+    coordinator_cpu_s: float = 0.0
+    joins_reply_ms_p99: float | None = None
+    killed_relay: str = ""
+
+
+def depth_of(relays: Sequence[dict[str, Any]]) -> int:
+    """Depth of the tree of live real relays, from the API's list."""
+    return tree_depth(
+        {
+            str(relay["relay_id"]): [str(parent) for parent in relay.get("parents", ())]
+            for relay in relays
+            if not relay.get("virtual") and relay.get("status") == "live"
+        }
+    )
+
+
+def choose_victim(relays: Sequence[dict[str, Any]], halls: Sequence[dict[str, Any]]) -> str:
+    """Choose the edge to kill: the one that truly serves most real halls, all of which have a live backup.
+
+    Args:
+        relays: the API's list of relays.
+        halls: the API's list of halls of the conference, with `status`, `primary` and `backup`.
+
+    Returns:
+        Its relay id; "" when no edge may be killed without leaving a hall in the dark.
+    """
+    live = {str(r["relay_id"]): r for r in relays if r.get("status") == "live" and not r.get("virtual")}
+    served: dict[str, int] = {}
+    unsafe: set[str] = set()
+    for hall in halls:
+        if hall.get("virtual") or hall.get("status") != "present":
+            continue
+        primary, backup = str(hall.get("primary") or ""), str(hall.get("backup") or "")
+        served[primary] = served.get(primary, 0) + 1
+        if backup not in live or backup == primary:
+            unsafe.add(primary)
+    children: dict[str, int] = {}
+    for relay in live.values():
+        for parent in relay.get("parents", ()):
+            children[str(parent)] = children.get(str(parent), 0) + 1
+    candidates = [
+        relay_id
+        for relay_id, relay in live.items()
+        if relay.get("role") == "edge" and served.get(relay_id) and relay_id not in unsafe
+    ]
+    return min(candidates, key=lambda relay_id: (-served[relay_id], children.get(relay_id, 0), relay_id), default="")
+
+
+def add_hall_figures(figures: DemoFigures, halls: Sequence[HallFigures]) -> None:
+    """Fill the figures about media from the real halls' summaries."""
+    figures.frames_decoded_min = min((hall.frames_decoded for hall in halls), default=0)
+    figures.packets_lost = sum(hall.packets_lost for hall in halls)
+    delays = [hall.glass_to_glass_ms_p95 for hall in halls if hall.glass_to_glass_ms_p95 is not None]
+    figures.glass_to_glass_ms_p95 = round(max(delays), 1) if delays else None
+    if not figures.killed_relay:
+        return
+    gone = [[move.interruption_ms for move in hall.moves if move.from_relay == figures.killed_relay] for hall in halls]
+    figures.rehomed = sum(1 for moves in gone if moves)
+    worst = percentile([interruption for moves in gone for interruption in moves], 0.99)
+    figures.rehome_ms_p99 = None if worst is None else round(worst, 1)
