@@ -166,6 +166,12 @@ class Router:
         subscriber = self._subscribers.get(peer)
         return subscriber is not None and any(output.attached for _, output in subscriber.outputs.values())
 
+    def packets_sent(self, peer: PeerSlot) -> int:
+        """Packets sent to this subscriber so far, over all its tracks."""
+        subscriber = self._subscribers.get(peer)
+        outputs = subscriber.outputs.values() if subscriber is not None else ()
+        return sum(self._fanout.output_totals(track.slot, peer).packets for track, _ in outputs)
+
     def remove_peer(self, peer: PeerSlot) -> None:
         """Forget a source or a subscriber."""
         source = self._sources.pop(peer, None)
@@ -201,7 +207,7 @@ class Router:
         if track.wants_keyframe or inbound.nacks.take_keyframe_wanted():
             self._ask_keyframe(track, now)
 
-    def handle_rtcp(self, peer: PeerSlot, packets: Sequence[rtcp.RtcpPacket], now: float) -> None:
+    def handle_rtcp(self, peer: PeerSlot, packets: Sequence[rtcp.RtcpPacket | rtcp.Unknown], now: float) -> None:
         """Take decrypted, parsed RTCP of a source or a subscriber."""
         source = self._sources.get(peer)
         if source is not None:
@@ -269,7 +275,9 @@ class Router:
         inbound = source.by_ssrc[ssrc] = Inbound(source.feed.tracks[stream.kind], ssrc, codecs)
         return inbound
 
-    def _handle_source_rtcp(self, source: _Source, packets: Sequence[rtcp.RtcpPacket], now: float) -> None:
+    def _handle_source_rtcp(
+        self, source: _Source, packets: Sequence[rtcp.RtcpPacket | rtcp.Unknown], now: float
+    ) -> None:
         for packet in packets:
             if not isinstance(packet, rtcp.SenderReport):
                 continue
@@ -298,7 +306,9 @@ class Router:
             )
             self._rtcp.append((output.peer, [report, rtcp.SourceDescription(chunks=((output.ssrc, CNAME),))]))
 
-    def _handle_subscriber_rtcp(self, subscriber: _Subscriber, packet: rtcp.RtcpPacket, now: float) -> None:
+    def _handle_subscriber_rtcp(
+        self, subscriber: _Subscriber, packet: rtcp.RtcpPacket | rtcp.Unknown, now: float
+    ) -> None:
         if isinstance(packet, rtcp.GenericNack):
             self.totals.nacks_received += 1
             found = subscriber.outputs.get(packet.media_ssrc)

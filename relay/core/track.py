@@ -28,6 +28,9 @@ WRAP_GUARD = 64
 # What one subscriber may ask to be sent again: a NACK can name thousands of packets in one datagram.
 RESENDS_PER_S = 400
 
+# What a NACK can still find: video for about four seconds at 2 Mbit/s, audio for ten.
+CACHE_PACKETS: dict[Kind, int] = {"audio": 512, "video": 1024}
+
 
 class Output:
     """One track to one peer: what it can decode, how it is numbered, and where it began.
@@ -113,7 +116,7 @@ class Track:
         self.outputs: dict[PeerSlot, Output] = {}
         self.keyframes = KeyframeRequests(keyframe_interval_s)
         self.clock_rate = clock_rate
-        self.cache = PacketCache()
+        self.cache = PacketCache(CACHE_PACKETS[kind])
         self.packets_received = 0
         self.packets_duplicate = 0
         self.last_packet_s = float("-inf")

@@ -179,7 +179,8 @@ class ControlLink:
         if frame.type not in {aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT}:
             raise ControlError(f"connection ended ({frame.type.name.lower()})")
         try:
-            return self._decoder.decode(frame.data)
+            message: CoordinatorMessage = self._decoder.decode(frame.data)
         except msgspec.DecodeError as error:
             self._on_malformed()
             raise ControlError(f"malformed message: {error}") from error
+        return message
