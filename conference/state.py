@@ -102,6 +102,11 @@ class State:
         relay = self.relays.get(relay_id)
         return relay is not None and relay.live
 
+    @property
+    def parents(self) -> dict[str, list[str]]:
+        """Parents of each live relay, best first."""
+        return {load.relay_id: load.parents for pool in self.pools.values() for load in pool}
+
     def seat(self, conference_id: str, hall_id: str) -> HallSeat | None:
         """A hall's seat, also when it left; None if it never joined."""
         conference = self.conferences.get(conference_id)
