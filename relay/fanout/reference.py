@@ -1,0 +1,234 @@
+"""The reference fan-out, in Python: what a faster one must equal byte for byte, and what serves where none runs.
+
+Hot path: no logging, no labels; per packet and subscriber one header, one encryption. A run of equal packets goes out
+by one `sendmsg` with UDP generic segmentation offload (UDP_SEGMENT, udp(7)); a kernel or a device without it gets the
+packets one by one. Nothing waits: a send that would block drops the rest of the burst for that subscriber.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+import struct
+from collections.abc import Sequence
+
+from relay.core.packet_cache import PacketCache
+from relay.core.srtp import RtpProtector, SrtpKeys
+from relay.fanout.interface import Address, FanOutTotals, OutputTotals, PeerSlot, TrackSlot
+
+_SOL_UDP = 17  # linux/socket.h
+_UDP_SEGMENT = 103  # linux/udp.h
+_MAX_INDEX = 1 << 48  # RFC 3711 section 9.2: after so many packets a key is used up
+_HEADER = struct.Struct("!BBH4sI")
+_SEGMENT = struct.Struct("=H")
+_WOULD_BLOCK = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS})
+_NO_OFFLOAD = frozenset({errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.EOPNOTSUPP})
+
+
+class _Peer:
+    __slots__ = ("address", "protector")
+
+    def __init__(self, address: Address, protector: RtpProtector) -> None:
+        self.address = address
+        self.protector = protector
+
+
+class _Output:
+    __slots__ = ("index_offset", "octets", "packets", "payload_type", "ssrc")
+
+    def __init__(self, ssrc: int, payload_type: int, index_offset: int) -> None:
+        self.ssrc = ssrc
+        self.payload_type = payload_type
+        self.index_offset = index_offset
+        self.packets = 0
+        self.octets = 0
+
+
+class _Packet:
+    """What all outputs share of one packet: fields of its header, the rest of it, and the payload."""
+
+    __slots__ = ("extension", "first_octet", "index", "marker", "octets", "payload", "timestamp")
+
+    def __init__(self, index: int, packet: memoryview, header_length: int) -> None:
+        self.index = index
+        self.first_octet = packet[0]
+        self.marker = packet[1] & 0x80
+        self.timestamp = bytes(packet[4:8])
+        self.extension = bytes(packet[12:header_length])
+        self.payload = bytes(packet[header_length:])
+        # RFC 3550 section 6.4.1 counts payload octets without padding.
+        self.octets = len(self.payload) - (packet[-1] if packet[0] & 0x20 else 0)
+
+
+class ReferenceFanOut:
+    """Implements `relay.fanout.interface.FanOut` over one UDP socket, which stays the caller's."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._peers: dict[PeerSlot, _Peer] = {}
+        self._tracks: dict[TrackSlot, dict[PeerSlot, _Output]] = {}
+        self._packets_sent = 0
+        self._bytes_sent = 0
+        self._sends = 0
+        self._packets_dropped = 0
+        self._bursts_dropped = 0
+        self._send_errors = 0
+
+    def add_peer(self, peer: PeerSlot, address: Address, keys: SrtpKeys) -> None:
+        """Know a peer: where it is and with which key to encrypt for it.
+
+        Raises:
+            ValueError: the address is not numeric (our own bug).
+        """
+        self._peers[peer] = _Peer(self._reachable(address), RtpProtector(keys))
+
+    def set_address(self, peer: PeerSlot, address: Address) -> None:
+        """ICE validated another address for the peer; an unknown peer is ignored."""
+        known = self._peers.get(peer)
+        if known is not None:
+            known.address = self._reachable(address)
+
+    def remove_peer(self, peer: PeerSlot) -> None:
+        """Forget a peer, its outputs and its key; Python cannot overwrite the key's memory."""
+        self._peers.pop(peer, None)
+        for track in list(self._tracks):
+            self.remove_output(track, peer)
+
+    def add_output(self, track: TrackSlot, peer: PeerSlot, *, ssrc: int, payload_type: int, index_offset: int) -> None:
+        """Send `track` to `peer` from the next burst on; an output that exists begins anew.
+
+        Raises:
+            KeyError: the peer is unknown (our own bug).
+        """
+        if peer not in self._peers:
+            raise KeyError(peer)
+        self._tracks.setdefault(track, {})[peer] = _Output(ssrc, payload_type, index_offset)
+
+    def remove_output(self, track: TrackSlot, peer: PeerSlot) -> None:
+        """Stop sending `track` to `peer`; unknown outputs are ignored."""
+        outputs = self._tracks.get(track)
+        if outputs is None:
+            return
+        outputs.pop(peer, None)
+        if not outputs:
+            del self._tracks[track]
+
+    def send_burst(self, track: TrackSlot, cache: PacketCache, indexes: Sequence[int]) -> None:
+        """Send these packets of the cache, in order, to every output of the track."""
+        runs = _gather(cache, indexes)
+        outputs = self._tracks.get(track)
+        if outputs is None:
+            return
+        for peer, output in outputs.items():
+            self._send_runs(self._peers[peer], output, runs)
+
+    def resend(self, track: TrackSlot, peer: PeerSlot, cache: PacketCache, indexes: Sequence[int]) -> int:
+        """Send packets again to one output, byte for byte as the first time. Returns how many the cache still had."""
+        output = self._tracks.get(track, {}).get(peer)
+        if output is None:
+            return 0
+        runs = _gather(cache, indexes)
+        self._send_runs(self._peers[peer], output, runs)
+        return sum(map(len, runs))
+
+    def output_totals(self, track: TrackSlot, peer: PeerSlot) -> OutputTotals:
+        """Counters of one output; zero for an unknown one."""
+        output = self._tracks.get(track, {}).get(peer)
+        return OutputTotals() if output is None else OutputTotals(packets=output.packets, octets=output.octets)
+
+    def totals(self) -> FanOutTotals:
+        """Counters of all outputs."""
+        return FanOutTotals(
+            packets_sent=self._packets_sent,
+            bytes_sent=self._bytes_sent,
+            sends=self._sends,
+            packets_dropped=self._packets_dropped,
+            bursts_dropped=self._bursts_dropped,
+            send_errors=self._send_errors,
+        )
+
+    def close(self) -> None:
+        """Forget all peers, outputs and keys; the socket belongs to the caller."""
+        self._peers.clear()
+        self._tracks.clear()
+
+    def _reachable(self, address: Address) -> Address:
+        """The address as this socket takes it: an IPv6 socket reaches IPv4 by mapped addresses (RFC 4291)."""
+        host = ipaddress.ip_address(address[0])
+        if self._socket.family == socket.AF_INET6 and host.version == 4:
+            return f"::ffff:{host}", address[1]
+        return str(host), address[1]
+
+    def _send_runs(self, peer: _Peer, output: _Output, runs: list[list[_Packet]]) -> None:
+        waiting = sum(map(len, runs))
+        for run in runs:
+            sent = self._send_run(peer, output, run)
+            if not sent:
+                self._packets_dropped += waiting
+                self._bursts_dropped += 1
+                return
+            waiting -= len(run)
+
+    def _send_run(self, peer: _Peer, output: _Output, run: list[_Packet]) -> bool:
+        """Encrypt and send one run; False when the socket would have to wait."""
+        datagrams: list[bytes] = []
+        octets = 0
+        protect, offset, ssrc, payload_type = (
+            peer.protector.protect,
+            output.index_offset,
+            output.ssrc,
+            output.payload_type,
+        )
+        for packet in run:
+            index = packet.index + offset
+            if not 0 <= index < _MAX_INDEX:
+                self._packets_dropped += 1  # older than this output's first packet: it has no index here
+                continue
+            header = _HEADER.pack(
+                packet.first_octet, packet.marker | payload_type, index & 0xFFFF, packet.timestamp, ssrc
+            )
+            datagrams.append(protect(header + packet.extension, packet.payload, index))
+            octets += packet.octets
+        if not datagrams:
+            return True
+        try:
+            self._send(datagrams, peer.address)
+        except OSError as error:
+            if error.errno in _WOULD_BLOCK:
+                return False
+            self._send_errors += 1
+            return True
+        self._packets_sent += len(datagrams)
+        self._bytes_sent += sum(map(len, datagrams))
+        output.packets += len(datagrams)
+        output.octets += octets
+        return True
+
+    def _send(self, datagrams: list[bytes], address: Address) -> None:
+        if len(datagrams) > 1:
+            segment = (_SOL_UDP, _UDP_SEGMENT, _SEGMENT.pack(len(datagrams[0])))
+            try:
+                self._socket.sendmsg([b"".join(datagrams)], [segment], socket.MSG_DONTWAIT, address)
+            except OSError as error:
+                if error.errno not in _NO_OFFLOAD:
+                    raise
+            else:
+                self._sends += 1
+                return
+        for datagram in datagrams:
+            self._socket.sendto(datagram, socket.MSG_DONTWAIT, address)
+            self._sends += 1
+
+
+def _gather(cache: PacketCache, indexes: Sequence[int]) -> list[list[_Packet]]:
+    """Cut a burst into runs, and read once what every output needs of them."""
+    runs: list[list[_Packet]] = []
+    for run in cache.equalise(indexes):
+        packets: list[_Packet] = []
+        for index in indexes[run.start : run.end]:
+            packet = cache.get(index)
+            if packet is not None:
+                packets.append(_Packet(index, packet, cache.header_length(index)))
+        runs.append(packets)
+    return runs
