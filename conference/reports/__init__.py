@@ -1,0 +1,1 @@
+"""Reports of a conference: figures by source, and how they are written."""
