@@ -8,14 +8,22 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from configs.loading import Section
-from relay.config import CapacityLimits, CoordinatorLink, Id
+from relay.config import CapacityLimits, Id
 from relay.messages import RelayRole
 
 
 class VirtualRelayEntry(Section):
-    """One virtual relay; `region` is the unit code of its province, empty for the centre."""
+    """One virtual relay.
+
+    Attributes:
+        relay_id: stable name.
+        token_file: its own token of role `relay`.
+        role: `origin` or `edge`.
+        region: unit code of its province, empty for the centre.
+    """
 
     relay_id: Id
+    token_file: Path
     role: RelayRole = "edge"
     region: Annotated[str, Field(max_length=64)] = ""
 
@@ -24,7 +32,7 @@ class VirtualConfig(Section):
     """Virtual relays and halls in one process.
 
     Attributes:
-        coordinator: where they register and join; the token is of role `relay`.
+        coordinator_url: where they register and join.
         relays: the virtual relays.
         capacity: of each of them, as they tell the coordinator.
         links_file: JSON object of hall id to link, as `POST /api/v1/halls/links` answers; none means no halls.
@@ -35,7 +43,7 @@ class VirtualConfig(Section):
     """
 
     program: Literal["virtual"] = "virtual"
-    coordinator: CoordinatorLink
+    coordinator_url: Annotated[str, Field(pattern=r"^https?://")]
     relays: Annotated[tuple[VirtualRelayEntry, ...], Field(max_length=1000)] = ()
     capacity: CapacityLimits = CapacityLimits(bits_per_s=100_000_000_000, packets_per_s=20_000_000)
     links_file: Path | None = None

@@ -140,26 +140,24 @@ class VirtualRelays:
     Implements what `bridges.virtual` asks of its relays.
     """
 
-    def __init__(self, client: aiohttp.ClientSession, url: str, token: str, *, rng: random.Random) -> None:
+    def __init__(self, client: aiohttp.ClientSession, url: str, *, rng: random.Random) -> None:
         """Make none yet.
 
         Args:
             client: HTTP client of the program; its connector must allow a connection per relay.
             url: base URL of the coordinator.
-            token: bearer token of role `relay`.
             rng: jitter.
         """
         self._client = client
         self._url = url
-        self._token = token
         self._rng = rng
         self._relays: dict[str, VirtualRelay] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.on_notified: OnNotified = lambda _subjects: None
         self.on_ended: OnEnded = lambda _conference: None
 
-    def add(self, relay_id: str, *, region: str, role: RelayRole, capacity: Capacity) -> None:
-        """Start a relay."""
+    def add(self, relay_id: str, *, token: str, region: str, role: RelayRole, capacity: Capacity) -> None:
+        """Start a relay; `token` is its own bearer token of role `relay`, good for no other relay."""
         relay = VirtualRelay(
             relay_id,
             region=region,
@@ -168,7 +166,7 @@ class VirtualRelays:
             on_notified=self._tell_notified,
             on_ended=self._tell_ended,
         )
-        relay.link = ControlLink(self._client, self._url, self._token, relay, relay.outbox, rng=self._rng)
+        relay.link = ControlLink(self._client, self._url, token, relay, relay.outbox, rng=self._rng)
         self._relays[relay_id] = relay
         self._tasks[relay_id] = asyncio.create_task(relay.link.run())
 

@@ -47,8 +47,10 @@ class DemoFigures(msgspec.Struct, kw_only=True):
         glass_to_glass_ms_p95: 95th percentile from the clock in the picture; of the real hall where it was greatest.
         rehomed: real halls that went to another relay after the kill.
         rehome_ms_p99: 99th percentile of their interruptions, last packet to first decoded frame.
-        delegates_summoned: sum of the headcounts (điểm danh theo số liệu điểm cầu).
+        delegates_summoned: sum of the headcounts (điểm danh theo số liệu điểm cầu), virtual (ảo) halls included.
         delegates_present: the same.
+        delegates_summoned_real: of these, of real halls.
+        delegates_present_real: the same.
         journal_events: events that the coordinator made durable.
         coordinator_rss_mb: its peak resident memory.
         coordinator_cpu_s: its processor time.
@@ -71,6 +73,8 @@ class DemoFigures(msgspec.Struct, kw_only=True):
     rehome_ms_p99: float | None = None
     delegates_summoned: int = 0
     delegates_present: int = 0
+    delegates_summoned_real: int = 0
+    delegates_present_real: int = 0
     journal_events: int = 0
     coordinator_rss_mb: float = 0.0
     coordinator_cpu_s: float = 0.0

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 import typer
 
+from bridges.attendance import AttendanceRow
 from bridges.halls import Hall
 from bridges.importing import serialize_halls_csv, serialize_units_csv
 from bridges.units import Unit
@@ -284,9 +285,10 @@ class Demo:
         figures.halls_real = figures.halls_registered - figures.halls_virtual
         lost = [h for h in registered if not h.get("virtual") and h.get("status") != "present"]
         self._failures += [f"điểm cầu thật (real hall) {h['hall_id']} is {h.get('status')} at the end" for h in lost]
-        totals = dict((await self._api.conference(CONFERENCE)).get("totals") or {})
-        figures.delegates_summoned = int(totals.get("summoned", 0))
-        figures.delegates_present = int(totals.get("headcount_present", 0))
+        attendance = msgspec.convert((await self._api.attendance(CONFERENCE))["total"], AttendanceRow)
+        real, made_up = attendance.real.headcount, attendance.virtual.headcount
+        figures.delegates_summoned, figures.delegates_summoned_real = real.summoned + made_up.summoned, real.summoned
+        figures.delegates_present, figures.delegates_present_real = real.present + made_up.present, real.present
         figures.journal_events = int(metric_total(await self._api.metrics(), "diemcau_journal_events_total"))
         figures.coordinator_rss_mb = peak_rss_mb(stage.coordinator.pid)
         figures.coordinator_cpu_s = cpu_s(stage.coordinator.pid)

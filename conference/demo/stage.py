@@ -60,8 +60,6 @@ class Stage:
         addresses: list[str] = []
         for spot, http_port, media_port in zip(spots, ports[::2], ports[1::2], strict=True):
             room = capacity(spot.seats)
-            token_file = self.folder / f"{spot.relay_id}.token"
-            write_token(self._keys(), token_file, "relay", spot.relay_id, TOKEN_S)
             document = relay_document(
                 spot.relay_id,
                 spot.role,
@@ -70,7 +68,7 @@ class Stage:
                 http_port=http_port,
                 media_port=media_port,
                 coordinator_url=self.coordinator_url,
-                token_file=token_file,
+                token_file=self._relay_token(spot),
                 bits_per_s=room.bits_per_s,
                 packets_per_s=room.packets_per_s,
             )
@@ -108,15 +106,18 @@ class Stage:
     ) -> Program:
         """Start the virtual (ảo) relays and halls: one process for all of them."""
         links_file, seats_file = self.folder / "virtual-links.json", self.folder / "virtual-seats.json"
-        token_file = self.folder / "virtual.token"
-        write_token(self._keys(), token_file, "relay", VIRTUAL, TOKEN_S)
+        entries: list[dict[str, str]] = []
+        for spot in spots:
+            token_file = self._relay_token(spot)
+            entry = {"relay_id": spot.relay_id, "token_file": str(token_file), "role": spot.role, "region": spot.region}
+            entries.append(entry)
         own = {hall.hall_id: links[hall.hall_id] for hall in halls}
         await asyncio.to_thread(write_secret, links_file, msgspec.json.encode(own).decode())
         seats_file.write_bytes(msgspec.json.encode({hall.hall_id: hall.seats for hall in halls}))
         document: dict[str, object] = {
             "program": "virtual",
-            "coordinator": {"url": self.coordinator_url, "token_file": str(token_file)},
-            "relays": [{"relay_id": spot.relay_id, "role": spot.role, "region": spot.region} for spot in spots],
+            "coordinator_url": self.coordinator_url,
+            "relays": entries,
             "links_file": str(links_file),
             "seats_file": str(seats_file),
             "arrival_s": arrival_s,
@@ -124,8 +125,11 @@ class Stage:
         }
         return await self._start("virtual", VIRTUAL, document)
 
-    def _keys(self) -> KeyRing:
-        return KeyRing.load_or_create(self.folder / "coordinator" / KEY_FILE)
+    def _relay_token(self, spot: RelaySpot) -> Path:
+        keys = KeyRing.load_or_create(self.folder / "coordinator" / KEY_FILE)
+        file = self.folder / f"{spot.relay_id}.token"
+        write_token(keys, file, "relay", spot.relay_id, TOKEN_S)
+        return file
 
     async def _start(self, command: str, name: str, document: Mapping[str, object]) -> Program:
         file = self.folder / f"{name}.yaml"
