@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, assert_never
 
 import msgspec
@@ -105,21 +105,26 @@ def _tables(report: FlashReport) -> list[str]:
 
 
 def _table(report: FlashReport, groups: Iterable[GroupRow]) -> list[str]:
-    widths = [max(len(label_vi), 9) for _, label_vi, _ in COLUMNS]
-    source_line, last = " " * _NAME_WIDTH, ""
-    for (source, _, _), width in zip(COLUMNS, widths, strict=True):
-        label = "" if source == last else f"[{source}]"
-        source_line += " " + label.ljust(width)[: max(width, len(label))]
-        last = source
-    heading = " " * _NAME_WIDTH + "".join(
-        f" {label_vi:>{width}}" for (_, label_vi, _), width in zip(COLUMNS, widths, strict=True)
-    )
-    lines = [source_line.rstrip(), heading]
+    widths = [max(len(label_vi), len(label_en), 8) for _, label_vi, label_en in COLUMNS]
+    lines = [*_headings(widths, language=0), *_headings(widths, language=1)]
     for name, is_virtual, figures in lines_of(report, groups):
-        shown = _one_line(f"{name} – {VIRTUAL}" if is_virtual else name)
+        label = f" – {VIRTUAL}" if is_virtual else ""  # a long name is cut, the label never
+        shown = _one_line(name)[: _NAME_WIDTH - len(label)] + label
         cells = "".join(f" {number(value):>{width}}" for value, width in zip(figures, widths, strict=True))
-        lines.append(f"{shown[:_NAME_WIDTH]:<{_NAME_WIDTH}}{cells}")
+        lines.append(f"{shown:<{_NAME_WIDTH}}{cells}")
     return lines
+
+
+def _headings(widths: Sequence[int], *, language: Literal[0, 1]) -> list[str]:
+    """A line of sources and a line of columns, Vietnamese (0) or English (1)."""
+    sources, labels, last = " " * _NAME_WIDTH, " " * _NAME_WIDTH, ""
+    for column, width in zip(COLUMNS, widths, strict=True):
+        source = f"[{SOURCES[column[0]][language]}]" if column[0] != last else ""
+        last = column[0]
+        room = len(labels) + 1
+        sources = sources if not source else f"{sources:<{room}}{source}"
+        labels += f" {column[1 + language]:>{width}}"
+    return [sources, labels]
 
 
 def _lists(report: FlashReport) -> list[str]:

@@ -82,6 +82,12 @@ def test_text_speaks_vietnamese_first_and_labels_sources_and_virtual_halls() -> 
     assert "Thành phố Hà Nội – ảo (virtual)" in text
 
 
+def test_text_cuts_a_long_name_and_never_the_label_of_virtual_halls() -> None:
+    """Whatever the length of a province's name, a virtual line says that it is one."""
+    hall = msgspec.structs.replace(entry(1, virtual=True), province_name="Tỉnh " + "rất dài " * 10)
+    assert any("Tỉnh rất" in line and "– ảo (virtual)" in line for line in render_text(report_of([hall])).splitlines())
+
+
 def test_text_cannot_steer_the_terminal_and_cuts_long_lists() -> None:
     """Control characters of a name are blanked; a long list says how much was left off."""
     halls = [entry(number, "lost", name="X\x1b[2J\nY") for number in range(TEXT_LIST_LIMIT + 5)]
