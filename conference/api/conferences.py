@@ -1,0 +1,180 @@
+"""`/api/v1/conferences`: their life, their publishers and their attendance."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from conference.api.routing import ORGANISER, STAFF, Call, Route
+from conference.attendance_sources import AttendanceView, attendance_of
+from conference.commands import AuthorisePublisher, ChangePhase, CreateConference
+from conference.errors import RejectedError
+from conference.lifecycle import Phase
+from conference.live import ConferenceView, view_conference
+from conference.roster import ConferenceState
+
+
+class ConferenceDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A conference to draft; `feeds` names what it carries, the main programme first."""
+
+    conference_id: str
+    title: Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
+    feeds: Annotated[list[str], msgspec.Meta(min_length=1, max_length=16)] = msgspec.field(
+        default_factory=lambda: ["program"]
+    )
+
+
+class PhaseRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The phase to go to."""
+
+    phase: Phase
+
+
+class ConferenceList(msgspec.Struct, frozen=True, kw_only=True):
+    """All conferences, oldest first."""
+
+    conferences: list[ConferenceView]
+
+
+class PublisherRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The feed to publish."""
+
+    feed: str = "program"
+
+
+class PublisherAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Where and with what a publisher publishes (WHIP, RFC 9725)."""
+
+    whip_url: str
+    token: str
+    expires_at_ms: int
+
+
+async def create_conference(call: Call) -> ConferenceView:
+    """Draft a conference."""
+    body = call.body(ConferenceDraft)
+    command = CreateConference(conference_id=body.conference_id, title=body.title, feeds=body.feeds)
+    await call.services.coordinator.execute(command, call.claims.actor)
+    return _view(call, body.conference_id)
+
+
+async def list_conferences(call: Call) -> ConferenceList:
+    """All conferences."""
+    state = call.services.coordinator.state
+    return ConferenceList(conferences=[view_conference(state, each) for each in state.conferences.values()])
+
+
+async def read_conference(call: Call) -> ConferenceView:
+    """One conference."""
+    return _view(call, call.path("conference_id"))
+
+
+async def change_phase(call: Call) -> ConferenceView:
+    """Move a conference along its life."""
+    conference_id = call.path("conference_id")
+    command = ChangePhase(conference_id=conference_id, phase=call.body(PhaseRequest).phase)
+    await call.services.coordinator.execute(command, call.claims.actor)
+    return _view(call, conference_id)
+
+
+async def authorise_publisher(call: Call) -> PublisherAnswer:
+    """Give a publisher an origin and a token for one feed."""
+    conference_id, feed = call.path("conference_id"), call.body(PublisherRequest).feed
+    coordinator = call.services.coordinator
+    await coordinator.execute(AuthorisePublisher(conference_id=conference_id, feed=feed), call.claims.actor)
+    relay = coordinator.state.relays[conference_named(call, conference_id).publishers[feed]]
+    expires_at_s = coordinator.now_ms() // 1000 + call.services.config.tokens.publisher_s
+    token = call.services.keys.issue_relay_token(
+        sub=f"publisher-{feed}", conference=conference_id, feeds=[feed], action="publish", exp=expires_at_s
+    )
+    return PublisherAnswer(
+        whip_url=f"{relay.base_url}/{conference_id}/{feed}/whip", token=token, expires_at_ms=expires_at_s * 1000
+    )
+
+
+async def read_attendance(call: Call) -> AttendanceView:
+    """Attendance, each source apart."""
+    coordinator = call.services.coordinator
+    conference = conference_named(call, call.path("conference_id"))
+    return attendance_of(coordinator.state, conference, coordinator.now_ms())
+
+
+def conference_named(call: Call, conference_id: str) -> ConferenceState:
+    """The conference with this id; raises `RejectedError` 404."""
+    conference = call.services.coordinator.state.conferences.get(conference_id)
+    if conference is None:
+        raise RejectedError("unknown_conference", f"no conference {conference_id[:64]!r}", status=404)
+    return conference
+
+
+def _view(call: Call, conference_id: str) -> ConferenceView:
+    return view_conference(call.services.coordinator.state, conference_named(call, conference_id))
+
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/api/v1/conferences",
+        handler=create_conference,
+        summary="Draft a conference",
+        tag="conferences",
+        roles=ORGANISER,
+        request=ConferenceDraft,
+        response=ConferenceView,
+        status=201,
+        errors=(409, 503),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/conferences",
+        handler=list_conferences,
+        summary="All conferences",
+        tag="conferences",
+        roles=STAFF,
+        response=ConferenceList,
+        errors=(503,),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/conferences/{conference_id}",
+        handler=read_conference,
+        summary="One conference with its totals",
+        tag="conferences",
+        roles=STAFF,
+        response=ConferenceView,
+        errors=(404, 503),
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/conferences/{conference_id}/phase",
+        handler=change_phase,
+        summary="Move a conference along its life",
+        tag="conferences",
+        roles=ORGANISER,
+        request=PhaseRequest,
+        response=ConferenceView,
+        errors=(404, 409, 503),
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/conferences/{conference_id}/publishers",
+        handler=authorise_publisher,
+        summary="Authorise a publisher of a feed (WHIP)",
+        tag="conferences",
+        roles=ORGANISER,
+        request=PublisherRequest,
+        response=PublisherAnswer,
+        errors=(404, 409, 503),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/conferences/{conference_id}/attendance",
+        handler=read_attendance,
+        summary="Attendance, each source apart",
+        tag="conferences",
+        roles=STAFF,
+        response=AttendanceView,
+        errors=(404, 503),
+    ),
+)

@@ -1,0 +1,175 @@
+"""`/api/v1/halls/{join,assignment,moved,headcount,leave}`: what a hall itself asks, with the token of its link.
+
+The hall and the conference come from the token, never from the body. Joining costs one decision, one shared disk sync
+and two signatures, whatever the number of halls.
+"""
+
+from __future__ import annotations
+
+from bridges.messages import SCHEMA as HALL_SCHEMA
+from bridges.messages import Assignment, HeadcountReport, JoinRequest, MovedReport, RelayAccess
+from conference.api.problems import RequestError
+from conference.api.routing import HALL, Call, Route
+from conference.commands import JoinHall, LeaveHall, ReportHeadcount, ReportMove
+from conference.errors import ConferenceError, RejectedError
+from conference.events import HallMoved
+from conference.roster import ConferenceState, RelayState
+
+
+async def join(call: Call) -> Assignment:
+    """Give the hall its relays; a hall that has live ones keeps them."""
+    claims, body = call.claims, call.body(JoinRequest)
+    _require_schema(body.schema)
+    joins = call.services.metrics.joins_total
+    command = JoinHall(
+        conference_id=claims.conference, hall_id=claims.hall, virtual=body.virtual, avoid=call.services.gateway.avoid
+    )
+    try:
+        await call.services.coordinator.execute(command, claims.actor)
+    except ConferenceError as error:
+        joins.labels(result=error.code).inc()
+        raise
+    joins.labels(result="ok").inc()
+    return _assignment(call)
+
+
+async def read_assignment(call: Call) -> Assignment:
+    """The hall's present assignment, with fresh tokens."""
+    await call.services.coordinator.settled()  # never tell of an assignment that the disk may still refuse
+    return _assignment(call)
+
+
+async def report_moved(call: Call) -> Assignment:
+    """The hall went to another of its relays by itself; it gets a new backup."""
+    claims, report = call.claims, call.body(MovedReport)
+    _require_schema(report.schema)
+    command = ReportMove(
+        conference_id=claims.conference, hall_id=claims.hall, report=report, avoid=call.services.gateway.avoid
+    )
+    events = await call.services.coordinator.execute(command, claims.actor)
+    for event in events:
+        if isinstance(event, HallMoved):
+            call.services.metrics.rehome_interruption_seconds.observe(event.interruption_ms / 1000)
+    return _assignment(call)
+
+
+async def report_headcount(call: Call) -> None:
+    """The technician's figures."""
+    claims, report = call.claims, call.body(HeadcountReport)
+    _require_schema(report.schema)
+    command = ReportHeadcount(conference_id=claims.conference, hall_id=claims.hall, report=report)
+    await call.services.coordinator.execute(command, claims.actor)
+
+
+async def leave(call: Call) -> None:
+    """The hall leaves in order; its seats are free."""
+    claims = call.claims
+    await call.services.coordinator.execute(
+        LeaveHall(conference_id=claims.conference, hall_id=claims.hall), claims.actor
+    )
+
+
+def _require_schema(schema: int) -> None:
+    if schema != HALL_SCHEMA:
+        raise RequestError("schema", f"this coordinator speaks schema {HALL_SCHEMA}, not {schema}", status=422)
+
+
+def _assignment(call: Call) -> Assignment:
+    claims, state = call.claims, call.services.coordinator.state
+    conference = state.conferences.get(claims.conference)
+    if conference is None:
+        raise RejectedError("unknown_conference", f"no conference {claims.conference[:64]!r}", status=404)
+    if not conference.joinable:
+        raise RejectedError("wrong_phase", f"conference {conference.conference_id} is {conference.phase}")
+    hall, seat = state.halls.get(claims.hall), conference.seats.get(claims.hall)
+    if hall is None:
+        raise RejectedError("unknown_hall", f"no hall {claims.hall[:64]!r}", status=404)
+    if seat is None or seat.left:
+        raise RejectedError("not_joined", f"hall {hall.hall_id} has not joined")
+    expires_at_s = call.services.coordinator.now_ms() // 1000 + call.services.config.tokens.relay_s
+    primary = _access(call, conference, state.relays[seat.primary], expires_at_s)
+    backup = _access(call, conference, state.relays[seat.backup], expires_at_s) if seat.backup else None
+    return Assignment(
+        hall_id=hall.hall_id,
+        hall_name=hall.name,
+        conference_id=conference.conference_id,
+        conference_title=conference.title,
+        phase=conference.phase,
+        feed=conference.feeds[0],
+        epoch=seat.epoch,
+        primary=primary,
+        backup=backup,
+    )
+
+
+def _access(call: Call, conference: ConferenceState, relay: RelayState, expires_at_s: int) -> RelayAccess:
+    token = call.services.keys.issue_relay_token(
+        sub=call.claims.hall,
+        conference=conference.conference_id,
+        feeds=conference.feeds,
+        action="play",
+        exp=expires_at_s,
+    )
+    return RelayAccess(
+        relay_id=relay.relay_id,
+        whep_url=f"{relay.base_url}/{conference.conference_id}/{conference.feeds[0]}/whep",
+        token=token,
+        expires_at_ms=expires_at_s * 1000,
+    )
+
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/api/v1/halls/join",
+        handler=join,
+        summary="Join: get a primary and a backup relay",
+        tag="hall session",
+        roles=HALL,
+        request=JoinRequest,
+        response=Assignment,
+        errors=(404, 409, 503),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/halls/assignment",
+        handler=read_assignment,
+        summary="The present assignment, with fresh tokens",
+        tag="hall session",
+        roles=HALL,
+        response=Assignment,
+        errors=(404, 409, 503),
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/halls/moved",
+        handler=report_moved,
+        summary="Tell that the hall went to another of its relays",
+        tag="hall session",
+        roles=HALL,
+        request=MovedReport,
+        response=Assignment,
+        errors=(404, 409, 503),
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/halls/headcount",
+        handler=report_headcount,
+        summary="Report the headcount",
+        tag="hall session",
+        roles=HALL,
+        request=HeadcountReport,
+        status=204,
+        errors=(404, 409, 503),
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/halls/leave",
+        handler=leave,
+        summary="Leave in order",
+        tag="hall session",
+        roles=HALL,
+        status=204,
+        errors=(404, 409, 503),
+    ),
+)

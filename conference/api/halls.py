@@ -1,0 +1,244 @@
+"""`/api/v1/halls`: the registry of halls, and the links that halls open."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import get_args
+
+import msgspec
+from aiohttp import web
+
+from bridges.halls import Hall, HallLevel
+from bridges.importing import parse_halls_csv, serialize_halls_csv
+from bridges.units import UnitTree
+from conference.access import ApiClaims
+from conference.api.routing import CSV, MAX_IMPORT_BYTES, STAFF, Call, Query, Route
+from conference.commands import ImportHalls
+from conference.errors import RejectedError
+from conference.events import HallsImported
+from conference.standing import HallStatus
+from conference.state import State, hall_status
+
+STATUSES: tuple[str, ...] = get_args(HallStatus)
+# One request for all halls of a country, and no more work than that.
+MAX_LINKS = 100_000
+
+
+class HallsImportAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Halls in the file, how many of them are new or different, and whether nothing was written."""
+
+    halls: int
+    changed: int
+    dry_run: bool
+
+
+class HallView(msgspec.Struct, frozen=True, kw_only=True):
+    """A hall as registered, and how it stands in the conference that was asked for ("" where none was)."""
+
+    hall_id: str
+    name: str
+    unit: str
+    level: HallLevel
+    seats: int
+    address: str
+    contact_name: str
+    contact_phone: str
+    virtual: bool
+    status: str = ""
+    primary: str = ""
+    backup: str = ""
+
+
+class HallList(msgspec.Struct, frozen=True, kw_only=True):
+    """Halls by id."""
+
+    halls: list[HallView]
+
+
+class LinkRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which conference the link is for."""
+
+    conference_id: str
+
+
+class LinkAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The link that a hall opens; it holds the hall's token."""
+
+    link: str
+    expires_at_ms: int
+
+
+class LinksRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which halls' links to make, for which conference."""
+
+    conference_id: str
+    hall_ids: list[str]
+
+
+class LinksAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Links by hall id."""
+
+    links: dict[str, str]
+    expires_at_ms: int
+
+
+async def import_halls(call: Call) -> HallsImportAnswer:
+    """Add or replace halls from CSV, all or nothing; with `dry_run=1` only say what would change."""
+    dry_run = call.query("dry_run", ("0", "1"), default="0") == "1"
+    coordinator = call.services.coordinator
+    known = frozenset(coordinator.state.units)
+    halls = await asyncio.to_thread(parse_halls_csv, call.body(bytes), known)
+    command = ImportHalls(halls=halls)
+    events = coordinator.preview(command) if dry_run else await coordinator.execute(command, call.claims.actor)
+    changed = sum(len(event.halls) for event in events if isinstance(event, HallsImported))
+    return HallsImportAnswer(halls=len(halls), changed=changed, dry_run=dry_run)
+
+
+async def list_halls(call: Call) -> HallList:
+    """Halls, with their standing in one conference; by status and by a unit and everything under it."""
+    state = call.services.coordinator.state
+    conference_id = call.query("conference")
+    status = call.query("status", STATUSES)
+    if conference_id and conference_id not in state.conferences:
+        raise RejectedError("unknown_conference", f"no conference {conference_id[:64]!r}", status=404)
+    units = _units_under(state, call.query("unit"))
+    views = (
+        _view(state, state.halls[hall_id], conference_id)
+        for hall_id in sorted(state.halls)
+        if units is None or state.halls[hall_id].unit in units
+    )
+    return HallList(halls=[view for view in views if status in ("", view.status)])
+
+
+async def export_halls(call: Call) -> web.Response:
+    """The registry as CSV, to be edited and imported again."""
+    halls = call.services.coordinator.state.halls
+    body = await asyncio.to_thread(serialize_halls_csv, [halls[hall_id] for hall_id in sorted(halls)])
+    return web.Response(
+        body=body,
+        headers={"Content-Type": "text/csv; charset=utf-8", "Content-Disposition": 'attachment; filename="halls.csv"'},
+    )
+
+
+async def make_link(call: Call) -> LinkAnswer:
+    """The link of one hall for one conference."""
+    conference_id = call.body(LinkRequest).conference_id
+    expires_at_s = _expiry_s(call)
+    return LinkAnswer(
+        link=_link(call, call.path("hall_id"), conference_id, expires_at_s), expires_at_ms=expires_at_s * 1000
+    )
+
+
+async def make_links(call: Call) -> LinksAnswer:
+    """The links of many halls at once, for printing."""
+    body = call.body(LinksRequest)
+    if len(body.hall_ids) > MAX_LINKS:
+        raise RejectedError("too_many_halls", f"at most {MAX_LINKS} halls at once", status=422)
+    expires_at_s = _expiry_s(call)
+    links: dict[str, str] = {}
+    for number, hall_id in enumerate(body.hall_ids):
+        links[hall_id] = _link(call, hall_id, body.conference_id, expires_at_s)
+        if number % 500 == 499:
+            await asyncio.sleep(0)  # 500 signatures take some 30 ms; others want a turn
+    return LinksAnswer(links=links, expires_at_ms=expires_at_s * 1000)
+
+
+def _expiry_s(call: Call) -> int:
+    return call.services.coordinator.now_ms() // 1000 + call.services.config.tokens.hall_s
+
+
+def _link(call: Call, hall_id: str, conference_id: str, expires_at_s: int) -> str:
+    state = call.services.coordinator.state
+    if conference_id not in state.conferences:
+        raise RejectedError("unknown_conference", f"no conference {conference_id[:64]!r}", status=404)
+    if hall_id not in state.halls:
+        raise RejectedError("unknown_hall", f"no hall {hall_id[:64]!r}", status=404)
+    token = call.services.keys.issue_api_token(
+        ApiClaims(sub=hall_id, role="hall", hall=hall_id, conference=conference_id, exp=expires_at_s)
+    )
+    # In the fragment, so that it is in no request line, no log and no Referer.
+    return f"{call.services.public_url()}/hall#token={token}"
+
+
+def _units_under(state: State, unit: str) -> frozenset[str] | None:
+    """A unit and everything under it; None for no wish."""
+    if not unit:
+        return None
+    tree = UnitTree(state.units.values())
+    return frozenset(each.code for each in tree.descendants(unit)) | {unit}
+
+
+def _view(state: State, hall: Hall, conference_id: str) -> HallView:
+    status, primary, backup = "", "", ""
+    if conference_id:
+        status = hall_status(state, conference_id, hall.hall_id)
+        seat = state.seat(conference_id, hall.hall_id)
+        if seat is not None and not seat.left:
+            primary, backup = seat.primary, seat.backup
+    return HallView(**msgspec.structs.asdict(hall), status=status, primary=primary, backup=backup)
+
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/api/v1/halls/import",
+        handler=import_halls,
+        summary="Import halls from CSV, all or nothing",
+        tag="halls",
+        roles=frozenset({"organiser", "technician"}),
+        request=bytes,
+        request_media=CSV,
+        response=HallsImportAnswer,
+        errors=(503,),
+        query=(Query(name="dry_run", text="1: check everything, write nothing", values=("0", "1")),),
+        max_body_bytes=MAX_IMPORT_BYTES,
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/halls",
+        handler=list_halls,
+        summary="Halls, with their standing in one conference",
+        tag="halls",
+        roles=STAFF,
+        response=HallList,
+        errors=(404, 422, 503),
+        query=(
+            Query(name="conference", text="conference that status, primary and backup are about"),
+            Query(name="status", text="only halls that stand so in the conference", values=STATUSES),
+            Query(name="unit", text="only halls of this unit and of everything under it"),
+        ),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/halls/export",
+        handler=export_halls,
+        summary="All halls as CSV",
+        tag="halls",
+        roles=STAFF,
+        response_media=(CSV,),
+        errors=(503,),
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/halls/links",
+        handler=make_links,
+        summary="The links of many halls",
+        tag="halls",
+        roles=frozenset({"organiser", "technician"}),
+        request=LinksRequest,
+        response=LinksAnswer,
+        errors=(404, 503),
+        max_body_bytes=8 * 1024 * 1024,
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/halls/{hall_id}/link",
+        handler=make_link,
+        summary="The link of one hall",
+        tag="halls",
+        roles=frozenset({"organiser", "technician"}),
+        request=LinkRequest,
+        response=LinkAnswer,
+        errors=(404, 503),
+    ),
+)

@@ -1,0 +1,217 @@
+"""The table of routes: what both the server and its OpenAPI document are made from, so that they cannot differ.
+
+A `Route` says who may call it, what it takes and what it gives; `add_routes` turns it into an aiohttp route that
+checks the token, bounds and decodes the body, calls the handler and encodes what it returns.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from conference.access import AccessDeniedError, ApiClaims, KeyRing, Role, require_role
+from conference.api.problems import RequestError
+from conference.config import CoordinatorConfig
+from conference.coordinator import Coordinator
+from conference.gateway import Gateway
+from conference.live import LiveBoard
+from monitoring.metrics import CoordinatorMetrics
+
+JSON = "application/json"
+CSV = "text/csv"
+MAX_BODY_BYTES = 64 * 1024
+MAX_IMPORT_BYTES = 32 * 1024 * 1024
+
+STAFF: frozenset[Role] = frozenset({"organiser", "technician", "operator"})
+ORGANISER: frozenset[Role] = frozenset({"organiser"})
+HALL: frozenset[Role] = frozenset({"hall"})
+
+_PARAMETER = re.compile(r"\{([a-z_]+)\}")
+T = TypeVar("T")
+
+
+class Services(msgspec.Struct, frozen=True, kw_only=True):
+    """What handlers work with; made once by the composition root.
+
+    Attributes:
+        public_url: where halls and operators reach this coordinator, without a slash at the end.
+    """
+
+    coordinator: Coordinator
+    gateway: Gateway
+    keys: KeyRing
+    config: CoordinatorConfig
+    live: LiveBoard
+    metrics: CoordinatorMetrics
+    public_url: Callable[[], str]
+
+
+class Call:
+    """One request on its way through a handler."""
+
+    __slots__ = ("_body", "_claims", "request", "services")
+
+    def __init__(self, services: Services, request: web.Request, claims: ApiClaims | None, body: object) -> None:
+        self.services = services
+        self.request = request
+        self._claims = claims
+        self._body = body
+
+    @property
+    def claims(self) -> ApiClaims:
+        """The caller's verified claims; only on routes with roles."""
+        assert self._claims is not None, "a public route asked who calls"  # noqa: S101 - a bug of ours, not input
+        return self._claims
+
+    def body(self, kind: type[T]) -> T:
+        """The decoded body, of the type that the route names."""
+        assert isinstance(self._body, kind), "the route names another type"  # noqa: S101 - a bug of ours, not input
+        return self._body
+
+    def path(self, name: str) -> str:
+        """A parameter of the path."""
+        return self.request.match_info[name]
+
+    def query(self, name: str, allowed: Iterable[str] | None = None, default: str = "") -> str:
+        """A parameter of the query.
+
+        Raises:
+            RequestError: 422 when it is none of `allowed`.
+        """
+        value = self.request.query.get(name, default)
+        if allowed is not None and value not in {*allowed, default}:
+            raise RequestError(
+                "bad_parameter", f"{name} is {value[:40]!r}; expected {', '.join(sorted(allowed))}", status=422
+            )
+        return value
+
+
+Handler = Callable[[Call], Awaitable[object]]
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True):
+    """A query parameter in the document; `values` are all that are allowed, where that is a closed set."""
+
+    name: str
+    text: str
+    values: tuple[str, ...] = ()
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """One operation.
+
+    Attributes:
+        method: HTTP method.
+        path: template, `{name}` stands for one segment.
+        handler: returns a value of the type `response`, or an aiohttp response of its own.
+        summary: one line for the document.
+        tag: the resource.
+        roles: who may call; None for everybody.
+        request: type of the JSON body, or None.
+        request_media: media type of the body; other than JSON it is given as bytes.
+        response: type of the JSON answer, or None for none or another media type.
+        response_media: media types of a good answer.
+        status: status of a good answer.
+        errors: statuses of refusals, beyond those that every route has.
+        query: its query parameters.
+        max_body_bytes: bound on the body, checked before and while it is read.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    tag: str
+    roles: frozenset[Role] | None = None
+    request: Any = None
+    request_media: str = JSON
+    response: Any = None
+    response_media: tuple[str, ...] = (JSON,)
+    status: int = 200
+    errors: tuple[int, ...] = ()
+    query: tuple[Query, ...] = ()
+    max_body_bytes: int = MAX_BODY_BYTES
+
+    @property
+    def parameters(self) -> list[str]:
+        """Names of the path's parameters, in order."""
+        return _PARAMETER.findall(self.path)
+
+    @property
+    def takes_body(self) -> bool:
+        """Whether a body is read at all."""
+        return self.request is not None
+
+
+def bearer_claims(request: web.Request, keys: KeyRing) -> ApiClaims:
+    """Verify the bearer token of a request (RFC 6750, only the header form).
+
+    Raises:
+        AccessDeniedError: 401 without a valid one.
+    """
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise AccessDeniedError("a bearer token is needed in the Authorization header")
+    return keys.verify_api_token(token.strip(), time.time())
+
+
+async def read_body(request: web.Request, limit: int) -> bytes:
+    """Read a body of at most `limit` bytes.
+
+    Raises:
+        web.HTTPRequestEntityTooLarge: it is longer, said so or not.
+    """
+    if request.content_length is not None and request.content_length > limit:
+        raise web.HTTPRequestEntityTooLarge(max_size=limit, actual_size=request.content_length)
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.content.iter_any():
+        size += len(chunk)
+        if size > limit:
+            raise web.HTTPRequestEntityTooLarge(max_size=limit, actual_size=size)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def add_routes(app: web.Application, routes: Iterable[Route], services: Services) -> None:
+    """Make aiohttp routes of the table."""
+    for route in routes:
+        app.router.add_route(route.method, route.path, _serve(route, services))
+
+
+def _serve(route: Route, services: Services) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    decoder = msgspec.json.Decoder(route.request) if route.takes_body and route.request_media == JSON else None
+    encoder = msgspec.json.Encoder()
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        claims = None
+        if route.roles is not None:
+            claims = bearer_claims(request, services.keys)
+            require_role(claims, route.roles)
+        body: object = None
+        if route.takes_body:
+            body = await read_body(request, route.max_body_bytes)
+            if decoder is not None:
+                body = _decode(decoder, body)
+        answer = await route.handler(Call(services, request, claims, body))
+        if isinstance(answer, web.StreamResponse):
+            return answer
+        if answer is None:
+            return web.Response(status=204)
+        return web.Response(body=encoder.encode(answer), status=route.status, content_type=JSON)
+
+    return serve
+
+
+def _decode(decoder: msgspec.json.Decoder[Any], body: bytes) -> object:
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise RequestError("bad_body", f"the body is not what this route takes: {error}", status=422) from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise RequestError("malformed_json", f"the body is not JSON: {error}") from error

@@ -1,0 +1,90 @@
+"""The HTTP application of the coordinator: the table of routes, errors as problem details, headers, metrics."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from conference.api import conferences, discovery, hall_session, halls, live, relays, reports, units
+from conference.api.documents import openapi_route
+from conference.api.pages import load_pages, page_routes
+from conference.api.problems import response_of
+from conference.api.routing import MAX_IMPORT_BYTES, Route, Services, add_routes
+from conference.errors import ConferenceError
+from monitoring.health import Health
+from monitoring.health import routes as health_routes
+from monitoring.log_config import get_logger, request_scope
+from monitoring.metrics import CoordinatorMetrics, Registry
+
+# An API's answer is data and no document: whatever a browser makes of it may load, run and be framed by nothing.
+_DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
+
+
+def api_routes() -> tuple[Route, ...]:
+    """Every operation of the API, with the document that describes them."""
+    # The hall's own routes come first: `/halls/{hall_id}/link` must never catch one of theirs.
+    table = (
+        *hall_session.ROUTES,
+        *halls.ROUTES,
+        *units.ROUTES,
+        *conferences.ROUTES,
+        *reports.ROUTES,
+        *relays.ROUTES,
+        *live.ROUTES,
+        *discovery.ROUTES,
+    )
+    return (*table, openapi_route(table))
+
+
+def build_app(services: Services, health: Health, registry: Registry) -> web.Application:
+    """The application, ready to be served."""
+    app = web.Application(
+        middlewares=[_observing(services.metrics)],
+        client_max_size=MAX_IMPORT_BYTES,
+        handler_args={"lingering_time": 2.0},
+    )
+    add_routes(app, api_routes(), services)
+    app.add_routes(page_routes(load_pages()))
+    app.add_routes(health_routes(health, registry))
+    app.on_response_prepare.append(_harden)
+    return app
+
+
+async def _harden(_request: web.Request, response: web.StreamResponse) -> None:
+    headers = response.headers
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "no-referrer")
+    headers.setdefault("Content-Security-Policy", _DATA_POLICY)
+    headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+    headers.setdefault("Cache-Control", "no-store")
+    headers.popall("Server", None)
+
+
+def _observing(metrics: CoordinatorMetrics) -> Middleware:
+    """A middleware: every error becomes a problem, every request is counted and timed by its route's template."""
+    log = get_logger("conference.api")
+
+    @web.middleware
+    async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
+        started = time.perf_counter()
+        resource = request.match_info.route.resource
+        route = "unknown" if resource is None else resource.canonical
+        with request_scope(secrets.token_hex(8)):
+            try:
+                response = await handler(request)
+            except (ConferenceError, web.HTTPException) as error:
+                response = response_of(error)
+            except Exception as error:
+                response = response_of(error)
+                if response.status >= 500:
+                    log.exception("a request failed", route=route, method=request.method)
+        metrics.http_requests_total.labels(route=route, status=str(response.status)).inc()
+        metrics.http_request_seconds.labels(route=route).observe(time.perf_counter() - started)
+        if response.status in {400, 422} and route != "unknown":
+            metrics.malformed_total.labels(source="http").inc()
+        return response
+
+    return observe

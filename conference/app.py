@@ -1,0 +1,188 @@
+"""The coordinator as a program: puts its parts together, serves until it is told to stop, and stops in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from importlib import metadata
+
+import msgspec
+import uvloop
+from aiohttp import web
+
+from conference.access import KeyRing
+from conference.api.routing import Services
+from conference.api.server import build_app
+from conference.config import CoordinatorConfig
+from conference.coordinator import Coordinator
+from conference.errors import ConferenceError, JournalError
+from conference.events import stream_of
+from conference.gateway import Gateway
+from conference.journal.contract import Entry
+from conference.journal.sqlite import SqliteJournal
+from conference.live import LiveBoard
+from conference.policy import MediaCost, Policy
+from monitoring.health import Health
+from monitoring.log_config import get_logger
+from monitoring.metrics import CoordinatorMetrics, Registry
+
+# Requests under way get so long to finish; then viewers' streams and whatever hangs are cut.
+SHUTDOWN_TIMEOUT_S = 3.0
+
+
+class ListenError(ConferenceError):
+    """The address cannot be listened on."""
+
+    code = "cannot_listen"
+
+
+class RunningCoordinator(msgspec.Struct, frozen=True, kw_only=True):
+    """A coordinator that serves.
+
+    Attributes:
+        url: where it listens.
+        services: its parts.
+    """
+
+    url: str
+    services: Services
+
+
+def run_coordinator(config: CoordinatorConfig) -> None:
+    """Run a coordinator until SIGTERM or SIGINT; prints one line with its address when it is ready.
+
+    Raises:
+        ConferenceError: the state directory, the key or the journal cannot be used, or the address is taken.
+    """
+    uvloop.run(_run(config))
+
+
+async def _run(config: CoordinatorConfig) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    log = get_logger("conference.app")
+    async with serve_coordinator(config) as running:
+        sys.stdout.write(f"coordinator ready at {running.url}\n")
+        sys.stdout.flush()
+        log.info("coordinator ready", url=running.url, epoch=running.services.coordinator.epoch)
+        await stop.wait()
+        log.info("coordinator stops")
+
+
+@contextlib.asynccontextmanager
+async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningCoordinator]:
+    """Serve a coordinator inside the block; on leaving it, everything is durable and closed.
+
+    The port is open from the start so that `/healthz` and `/readyz` answer while the journal is folded.
+
+    Raises:
+        ConferenceError: the state directory, the key or the journal cannot be used, or the address is taken.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        registry = Registry("coordinator", _version())
+        metrics = CoordinatorMetrics(registry)
+        health = Health("coordinator", ["journal"])
+        keys = KeyRing.load_or_create(config.key_path)
+        coordinator = Coordinator(
+            SqliteJournal(config.journal_path),
+            _policy(config),
+            snapshot_every=config.snapshot_every,
+            observe_append=_append_observer(metrics),
+            observe_command=lambda command, result: metrics.commands_total.labels(command=command, result=result).inc(),
+        )
+        gateway = Gateway(coordinator, keys, config, count_malformed=metrics.malformed_total.labels(source="relay").inc)
+        live = LiveBoard(coordinator, gateway.sessions)
+        address: list[str] = []
+        services = Services(
+            coordinator=coordinator,
+            gateway=gateway,
+            keys=keys,
+            config=config,
+            live=live,
+            metrics=metrics,
+            public_url=lambda: config.public_url or address[0],
+        )
+        health.add_check("state", lambda: None if coordinator.is_ready else "the journal is not readable or writable")
+        _feed_gauges(metrics, coordinator)
+        runner = web.AppRunner(
+            build_app(services, health, registry), access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S
+        )
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        address.append(await _listen(runner, config))
+        stack.push_async_callback(coordinator.stop)
+        await coordinator.start()
+        # Torn down in the reverse order: relays and viewers are sent away first, then what they said is made durable.
+        gateway.start()
+        stack.push_async_callback(gateway.stop)
+        live.start()
+        stack.push_async_callback(live.stop)
+        health.met("journal")
+        yield RunningCoordinator(url=address[0], services=services)
+        health.unmet("journal", "stopping")
+
+
+async def _listen(runner: web.AppRunner, config: CoordinatorConfig) -> str:
+    try:
+        await web.TCPSite(runner, config.host, config.port, backlog=4096).start()
+    except OSError as error:
+        raise ListenError(f"cannot listen on {config.host}:{config.port}: {error.strerror or error}") from error
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    return f"http://{host}:{runner.addresses[0][1]}"
+
+
+def _policy(config: CoordinatorConfig) -> Policy:
+    placement = config.placement
+    return Policy(
+        media=MediaCost(bits_per_s=placement.hall_bits_per_s, packets_per_s=placement.hall_packets_per_s),
+        soft_limit=placement.soft_limit,
+        hard_limit=placement.hard_limit,
+    )
+
+
+def _append_observer(metrics: CoordinatorMetrics) -> Callable[[float, Sequence[Entry]], None]:
+    def observe(seconds: float, entries: Sequence[Entry]) -> None:
+        metrics.journal_append_seconds.observe(seconds)
+        for entry in entries:
+            metrics.journal_events_total.labels(stream=stream_of(entry.event)).inc()
+
+    return observe
+
+
+def _feed_gauges(metrics: CoordinatorMetrics, coordinator: Coordinator) -> None:
+    """Relays and halls by status, counted when they are scraped."""
+
+    def relays() -> dict[tuple[str, ...], float]:
+        found: dict[tuple[str, ...], float] = {}
+        with contextlib.suppress(JournalError):
+            for relay in coordinator.state.relays.values():
+                key = (relay.status, str(relay.virtual).lower())
+                found[key] = found.get(key, 0) + 1
+        return found
+
+    def halls() -> dict[tuple[str, ...], float]:
+        found: dict[tuple[str, ...], float] = {}
+        with contextlib.suppress(JournalError):
+            state = coordinator.state
+            for conference in state.conferences.values():
+                if not conference.joinable:
+                    continue
+                for virtual in (False, True):
+                    tally = state.boards[conference.conference_id].total(virtual=virtual)
+                    for status in ("waiting", "present", "lost", "left"):
+                        key = (status, str(virtual).lower())
+                        found[key] = found.get(key, 0) + getattr(tally, status)
+        return found
+
+    metrics.feed(relays=relays, halls=halls)
+
+
+def _version() -> str:
+    try:
+        return metadata.version("diemcau")
+    except metadata.PackageNotFoundError:
+        return ""

@@ -1,0 +1,145 @@
+"""The attendance of one conference, taken from the state for `bridges.attendance` and the reports to sum. Pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+from bridges.attendance import (
+    AttendanceRow,
+    Discrepancy,
+    HallAttendance,
+    Headcount,
+    discrepancies,
+    roll_up,
+    row_of,
+    total_of,
+)
+from bridges.units import UnitTree
+from conference.lifecycle import Phase
+from conference.reports.flash import FlashHall, FlashInput
+from conference.roster import ConferenceState
+from conference.state import State, hall_status
+
+# A list for people to settle one by one; the count says how many there are.
+MAX_DISCREPANCIES = 1_000
+
+
+class ProvinceAttendance(msgspec.Struct, frozen=True, kw_only=True):
+    """The sums of one root unit."""
+
+    code: str
+    name: str
+    attendance: AttendanceRow
+
+
+class AttendanceView(msgspec.Struct, frozen=True, kw_only=True):
+    """Attendance by each source apart; nothing here is a mixture of two.
+
+    Attributes:
+        total: the whole country; real and virtual halls apart.
+        provinces: by code.
+        discrepancies: where sources contradict each other, real halls first, at most 1,000.
+        discrepancy_count: how many there are in all.
+    """
+
+    conference_id: str
+    title: str
+    phase: str
+    at_ms: int
+    total: AttendanceRow
+    provinces: list[ProvinceAttendance]
+    discrepancies: list[Discrepancy]
+    discrepancy_count: int
+
+
+def hall_attendances(state: State, conference: ConferenceState) -> list[HallAttendance]:
+    """What is known of each registered hall, by id."""
+    headcounts = state.headcounts.get(conference.conference_id, {})
+    presences = state.presence.get(conference.conference_id, {})
+    found = []
+    for hall_id in sorted(state.halls):
+        headcount, presence = headcounts.get(hall_id), presences.get(hall_id)
+        found.append(
+            HallAttendance(
+                hall=state.halls[hall_id],
+                status=hall_status(state, conference.conference_id, hall_id),
+                seen=presence is not None and presence.first_seen_ms is not None,
+                headcount=None
+                if headcount is None
+                else Headcount(
+                    summoned=headcount.summoned,
+                    present=headcount.present,
+                    excused=headcount.excused,
+                    unexcused=headcount.unexcused,
+                    exempt=headcount.exempt,
+                ),
+            )
+        )
+    return found
+
+
+def attendance_of(state: State, conference: ConferenceState, now_ms: int) -> AttendanceView:
+    """The attendance of a conference now; some hundred milliseconds for a whole country."""
+    halls = hall_attendances(state, conference)
+    tree = UnitTree(state.units.values())
+    rolled = roll_up(tree, (row_of(hall) for hall in halls))
+    provinces = [
+        ProvinceAttendance(code=root.code, name=root.name, attendance=rolled[root.code])
+        for root in sorted(tree.roots, key=lambda unit: unit.code)
+        if root.code in rolled
+    ]
+    found = sorted(discrepancies(halls), key=lambda each: (each.virtual, each.hall_id))
+    return AttendanceView(
+        conference_id=conference.conference_id,
+        title=conference.title,
+        phase=conference.phase,
+        at_ms=now_ms,
+        total=total_of(province.attendance for province in provinces),
+        provinces=provinces,
+        discrepancies=found[:MAX_DISCREPANCIES],
+        discrepancy_count=len(found),
+    )
+
+
+def flash_input_of(state: State, conference: ConferenceState, now_ms: int) -> FlashInput:
+    """What the flash report is made of, copied out of the state so that a thread may work on it."""
+    presences = state.presence.get(conference.conference_id, {})
+    ended_at_ms = _entered(conference, "ended")
+    until_ms = now_ms if ended_at_ms is None else min(now_ms, ended_at_ms)
+    halls = []
+    for known in hall_attendances(state, conference):
+        hall = known.hall
+        province = state.provinces.get(hall.hall_id, hall.unit)
+        presence = presences.get(hall.hall_id)
+        seat = conference.seats.get(hall.hall_id)
+        halls.append(
+            FlashHall(
+                hall=hall,
+                unit_name=_unit_name(state, hall.unit),
+                province=province,
+                province_name=_unit_name(state, province),
+                level=hall.level,
+                status=known.status,
+                intervals=[] if presence is None else presence.intervals(until_ms),
+                interruptions_ms=[] if seat is None else list(seat.interruptions_ms),
+                headcount=known.headcount,
+            )
+        )
+    return FlashInput(
+        conference_id=conference.conference_id,
+        title=conference.title,
+        phase=conference.phase,
+        at_ms=now_ms,
+        started_at_ms=_entered(conference, "live"),
+        ended_at_ms=ended_at_ms,
+        halls=halls,
+    )
+
+
+def _entered(conference: ConferenceState, phase: Phase) -> int | None:
+    return next((at_ms for entered, at_ms in conference.phases if entered == phase), None)
+
+
+def _unit_name(state: State, code: str) -> str:
+    unit = state.units.get(code)
+    return code if unit is None else unit.name

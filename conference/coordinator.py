@@ -1,0 +1,383 @@
+"""The coordinator: decides commands in order, makes their events durable, and only then answers.
+
+It owns the one `State` and the journal's writer. A command is decided against the state in memory and applied to it at
+once, so that the next command sees it; its events then wait in the open batch. One task writes batch after batch:
+while one is synced to disk the next fills up, so that the cost of a sync is shared by all who wait (group commit) and
+the order in the journal is the order of the decisions.
+
+When a batch fails nothing that was decided on top of it may stay: everybody who waits gets the `JournalError`, the
+state is thrown away and folded again from the journal, and until that has worked nothing is accepted or read.
+
+No HTTP here, and no relay: those are `conference.api` and `conference.gateway`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+
+from conference.assignment import settle
+from conference.commands import Command
+from conference.decide import decide
+from conference.errors import ConferenceError, CorruptJournalError, JournalError, RejectedError, StaleEpochError
+from conference.events import Event, stream_of
+from conference.journal.contract import Entry, Journal, Snapshot
+from conference.policy import Policy
+from conference.state import State, apply, decode_state, encode_state
+from monitoring.log_config import get_logger
+
+Clock = Callable[[], int]
+Subscriber = Callable[[Sequence[Entry]], None]
+
+# A pause before the state is folded again after a failed append: with a full disk each attempt costs a whole fold, and
+# this bounds those to two a second however many halls knock.
+RECOVERY_PAUSE_S = 0.5
+# Entries that may wait for the disk before new commands are refused; about ten seconds of the worst join storm.
+MAX_WAITING_ENTRIES = 100_000
+# While the tail is folded the loop gets a turn after so many records, so that health checks are answered meanwhile.
+FOLD_SLICE = 2_000
+
+
+def wall_clock_ms() -> int:
+    """Milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+class _Batch:
+    """Entries that are made durable together; `done` is resolved for all who wait."""
+
+    __slots__ = ("done", "entries", "snapshot")
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.snapshot: Snapshot | None = None  # state as of a moment within this batch; saved once that is durable
+
+
+class Coordinator:
+    """The single writer of a journal and the state folded from it.
+
+    Args:
+        journal: where events go.
+        policy: cost of halls and limits of relays, for decisions.
+        clock: milliseconds since the epoch.
+        snapshot_every: events between two snapshots.
+        observe_append: called with the seconds that each append took and the entries that it wrote.
+        observe_command: called with the kind of each command and its result, `ok` or the code of the error.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        policy: Policy,
+        clock: Clock = wall_clock_ms,
+        *,
+        snapshot_every: int = 20_000,
+        observe_append: Callable[[float, Sequence[Entry]], None] | None = None,
+        observe_command: Callable[[str, str], None] = lambda _command, _result: None,
+    ) -> None:
+        self._journal = journal
+        self._policy = policy
+        self._clock = clock
+        self._snapshot_every = snapshot_every
+        self._observe_append = observe_append
+        self._observe_command = observe_command
+        self._log = get_logger("conference.coordinator")
+        self._state: State | None = None
+        self._unavailable: JournalError = JournalError("the journal has not been read yet")
+        self._stopping = False
+        self._epoch = 0
+        self._positions: dict[str, int] = {}
+        self._since_snapshot = 0
+        self._subscribers: list[Subscriber] = []
+        self._recovered: list[Callable[[], None]] = []
+        self._wake = asyncio.Event()
+        self._open: _Batch | None = None
+        self._inflight: _Batch | None = None
+        self._writer: asyncio.Task[None] | None = None
+        self._snapshot_task: asyncio.Task[None] | None = None
+
+    @property
+    def state(self) -> State:
+        """The state; only to be read, and not kept across an await.
+
+        Raises:
+            JournalError: there is none at the moment, because the journal failed and was not yet read again.
+        """
+        if self._state is None:
+            raise JournalError(str(self._unavailable))
+        return self._state
+
+    @property
+    def is_ready(self) -> bool:
+        """True while commands are taken."""
+        return self._state is not None
+
+    @property
+    def epoch(self) -> int:
+        """Fencing epoch of this writer."""
+        return self._epoch
+
+    def now_ms(self) -> int:
+        """The coordinator's clock."""
+        return self._clock()
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Have `subscriber` called with entries once they are durable, in order, on the event loop."""
+        self._subscribers.append(subscriber)
+
+    def subscribe_recovery(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called after the state was thrown away and folded again."""
+        self._recovered.append(callback)
+
+    async def start(self) -> None:
+        """Take over the journal and fold it.
+
+        Raises:
+            JournalError: the journal cannot be opened or read.
+        """
+        self._epoch = await self._journal.open_writer()
+        await self._fold()
+        self._open = _Batch()
+        self._writer = asyncio.create_task(self._write_forever(), name="coordinator-writer")
+
+    async def stop(self) -> None:
+        """Refuse new commands, make what waits durable, save a snapshot and close the journal."""
+        self._stopping = True
+        state, self._state = self._state, None
+        self._unavailable = JournalError("the coordinator is stopping")
+        if state is not None:
+            with contextlib.suppress(JournalError):
+                await self.settled()
+                await self._finish_snapshot()
+                if self._since_snapshot:
+                    await self._journal.save_snapshot(
+                        Snapshot(positions=dict(self._positions), state=encode_state(state))
+                    )
+        await self._finish_snapshot()
+        if self._writer is not None:
+            self._writer.cancel()
+            await asyncio.gather(self._writer, return_exceptions=True)
+        if self._open is not None:
+            self._fail(self._open, self._unavailable)
+        await self._journal.close()
+
+    async def execute(self, command: Command, actor: str) -> list[Event]:
+        """Decide a command and return its events once they are durable.
+
+        Commands are decided in the order in which this is called. When a command has no effect the answer still waits
+        until what it was decided upon is durable. A caller that is cancelled takes nothing back.
+
+        Args:
+            command: what somebody wants.
+            actor: who, for the audit: `user:…`, `hall:…`, `relay:…` or `coordinator`.
+
+        Raises:
+            RejectedError: a rule refuses it; nothing was written.
+            JournalError: it could not be made durable; nothing of it remains.
+        """
+        try:
+            events = await self._execute(command, actor)
+        except ConferenceError as error:
+            self._observe_command(type(command).__name__, error.code)
+            raise
+        self._observe_command(type(command).__name__, "ok")
+        return events
+
+    async def _execute(self, command: Command, actor: str) -> list[Event]:
+        now_ms = self._clock()
+        try:
+            events = decide(self.state, command, now_ms)
+        except RejectedError:
+            await self.settled()  # the refusal may rest on something that the disk has not accepted yet
+            raise
+        if events:
+            await self._commit(events, now_ms, actor)
+        else:
+            await self.settled()
+        return events
+
+    def preview(self, command: Command) -> list[Event]:
+        """Decide a command and forget it: what `execute` would do now.
+
+        Raises:
+            RejectedError: a rule refuses it.
+            JournalError: there is no state at the moment.
+        """
+        return decide(self.state, command, self._clock())
+
+    async def settle_halls(self) -> int:
+        """Give halls that lack a live primary or a backup what room there is, a bounded number at a time.
+
+        Returns:
+            How many halls were given relays.
+
+        Raises:
+            JournalError: it could not be made durable.
+        """
+        count = 0
+        while events := settle(self.state):
+            await self._commit(list(events), self._clock(), "coordinator")
+            count += len(events)
+        return count
+
+    async def _commit(self, events: Sequence[Event], now_ms: int, actor: str) -> None:
+        """Apply events at once, without giving up the loop, and return when they are durable."""
+        state, batch = self.state, self._open
+        if batch is None:
+            raise JournalError("the coordinator was not started")
+        if len(batch.entries) >= MAX_WAITING_ENTRIES:
+            raise JournalError(f"{MAX_WAITING_ENTRIES} events wait for the disk already")
+        try:
+            for event in events:
+                apply(state, event, now_ms)
+        except Exception as error:
+            # apply() is total for events of decide(); if that is ever wrong the state is half changed and must go.
+            self._log.exception("an event did not apply")
+            failure = JournalError(f"the state is being read again: {error}")
+            self._open = _Batch()
+            self._invalidate(failure)
+            self._fail(batch, failure)
+            self._wake.set()
+            raise
+        batch.entries.extend(Entry(at_ms=now_ms, actor=actor, event=event) for event in events)
+        for event in events:
+            stream = stream_of(event)
+            self._positions[stream] = self._positions.get(stream, 0) + 1
+        self._since_snapshot += len(events)
+        self._wake.set()
+        await asyncio.shield(batch.done)
+
+    async def settled(self) -> None:
+        """Return once everything decided so far is durable.
+
+        Raises:
+            JournalError: it will never be.
+        """
+        waiting = self._open if self._open is not None and self._open.entries else self._inflight
+        if waiting is not None:
+            await asyncio.shield(waiting.done)
+
+    async def _write_forever(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if self._open is not None and self._open.entries:
+                await self._write_batch()
+            elif self._state is None and not self._stopping:
+                await self._recover()
+
+    async def _write_batch(self) -> None:
+        batch = self._open
+        if batch is None:
+            return
+        self._open, self._inflight = _Batch(), batch
+        started = time.perf_counter()
+        try:
+            await self._journal.append(self._epoch, batch.entries)
+        except JournalError as error:
+            self._log.error("append failed", error=str(error), code=error.code, events=len(batch.entries))
+            overtaken, self._open, self._inflight = self._open, _Batch(), None
+            self._invalidate(error)
+            self._fail(batch, error)
+            self._fail(overtaken, error)
+            self._wake.set()
+            return
+        if self._observe_append is not None:
+            self._observe_append(time.perf_counter() - started, batch.entries)
+        self._inflight = None
+        self._publish(batch.entries)
+        batch.done.set_result(None)
+        if batch.snapshot is not None:
+            self._save_snapshot_soon(batch.snapshot)
+        self._snapshot_if_due()
+        if self._open.entries or self._state is None:
+            self._wake.set()
+
+    def _publish(self, entries: Sequence[Entry]) -> None:
+        for subscriber in self._subscribers:
+            try:
+                subscriber(entries)
+            except Exception:  # noqa: BLE001 - whatever it is, it is logged and stays the listener's own
+                # A listener's bug must not keep a durable command from its answer.
+                self._log.exception("a subscriber failed")
+
+    @staticmethod
+    def _fail(batch: _Batch, error: JournalError) -> None:
+        if not batch.done.done():
+            batch.done.set_exception(error)
+            batch.done.exception()  # nobody may be waiting, and asyncio would complain that nobody looked
+
+    def _invalidate(self, error: JournalError) -> None:
+        self._state = None
+        self._unavailable = error
+
+    async def _recover(self) -> None:
+        """Fold the state from the journal again, however long that takes."""
+        while self._state is None:
+            if isinstance(self._unavailable, StaleEpochError):
+                self._log.critical("another coordinator took over; this one takes no more commands")
+                return
+            await asyncio.sleep(RECOVERY_PAUSE_S)
+            try:
+                await self._fold()
+            except CorruptJournalError as error:
+                self._unavailable = error
+                self._log.critical("the journal is corrupt", error=str(error))
+                return
+            except JournalError as error:
+                self._unavailable = error
+                self._log.error("the journal cannot be read yet", error=str(error))
+        self._log.info("state folded again from the journal")
+        for callback in self._recovered:
+            callback()
+
+    async def _fold(self) -> None:
+        started = time.perf_counter()
+        snapshot = await self._journal.latest_snapshot()
+        state, positions = State(self._policy), {}
+        if snapshot is not None:
+            try:
+                state, positions = decode_state(snapshot.state, self._policy), dict(snapshot.positions)
+            except (ConferenceError, ValueError) as error:
+                # The journal is whole without its snapshots: a damaged or older one costs time and nothing else.
+                self._log.warning("snapshot does not decode; folding from the beginning", error=str(error))
+        count = 0
+        async for record in self._journal.read(dict(positions)):
+            apply(state, record.event, record.at_ms)
+            positions[record.stream] = record.position
+            count += 1
+            if count % FOLD_SLICE == 0:
+                await asyncio.sleep(0)
+        self._positions, self._since_snapshot = positions, count
+        self._state = state
+        self._log.info("state folded", events=count, seconds=round(time.perf_counter() - started, 3))
+
+    def _snapshot_if_due(self) -> None:
+        """Encode the state now, and save it when all that it contains is durable."""
+        busy = self._snapshot_task is not None and not self._snapshot_task.done()
+        if self._since_snapshot < self._snapshot_every or busy or self._state is None or self._open is None:
+            return
+        snapshot = Snapshot(positions=dict(self._positions), state=encode_state(self._state))
+        self._since_snapshot = 0
+        if self._open.entries:
+            self._open.snapshot = snapshot
+        else:
+            self._save_snapshot_soon(snapshot)
+
+    def _save_snapshot_soon(self, snapshot: Snapshot) -> None:
+        self._snapshot_task = asyncio.create_task(self._save_snapshot(snapshot), name="coordinator-snapshot")
+
+    async def _save_snapshot(self, snapshot: Snapshot) -> None:
+        try:
+            await self._journal.save_snapshot(snapshot)
+        except JournalError as error:
+            # Only the next start is slower for it; the events themselves are durable.
+            self._log.warning("snapshot not saved", error=str(error))
+
+    async def _finish_snapshot(self) -> None:
+        if self._snapshot_task is not None:
+            await self._snapshot_task
+            self._snapshot_task = None

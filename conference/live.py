@@ -1,0 +1,333 @@
+"""What the operators' page shows: one snapshot of the whole country, made at most once a second, for all viewers.
+
+`build_snapshot` is pure. `LiveBoard` makes one only while somebody watches and something changed, and hands the same
+bytes to everybody; who reads slowly gets the newest and misses what lay between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+
+import msgspec
+
+from conference.coordinator import Coordinator
+from conference.errors import JournalError
+from conference.journal.contract import Entry
+from conference.lifecycle import Phase
+from conference.roster import ConferenceState
+from conference.standing import Tally
+from conference.state import State
+
+INTERVAL_S = 1.0
+# Enough for a province that lost its line; past that a list is no longer read, and the totals say how many there are.
+MAX_LOST = 500
+# What a room full of operators needs; each viewer costs a socket and a copy in its buffer.
+MAX_VIEWERS = 500
+# Which conference the map and the list of lost halls are about, when there are several.
+_FOCUS: tuple[Phase, ...] = ("live", "rehearsal", "open", "ended", "draft")
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of one conference; `virtual_*` is the share of simulated halls in the count of that name.
+
+    Attributes:
+        halls: registered; the sum of present, waiting, lost and left.
+        summoned: delegates by registration, or by headcount where a hall has reported; real halls only.
+        headcount_halls: real halls that have reported a headcount.
+        headcount_present: delegates present by headcount; real halls only.
+    """
+
+    halls: int
+    present: int
+    waiting: int
+    lost: int
+    left: int
+    virtual_halls: int
+    virtual_present: int
+    virtual_waiting: int
+    virtual_lost: int
+    virtual_left: int
+    summoned: int
+    headcount_halls: int
+    headcount_present: int
+
+
+class ConferenceView(msgspec.Struct, frozen=True, kw_only=True):
+    """A conference as the API shows it."""
+
+    conference_id: str
+    title: str
+    phase: Phase
+    feeds: list[str]
+    totals: Totals
+
+
+class ProvinceView(msgspec.Struct, frozen=True, kw_only=True):
+    """One province (or other root unit) in the conference in focus."""
+
+    code: str
+    name: str
+    halls: int
+    present: int
+    waiting: int
+    lost: int
+    left: int
+    virtual_halls: int
+
+
+class RelayView(msgspec.Struct, frozen=True, kw_only=True):
+    """One relay, for the API and the page.
+
+    Attributes:
+        connected: its control connection stands; a live relay without one keeps its halls until its lease ends.
+        halls: halls that play from it as the coordinator assigned them.
+        sessions: as it says itself in its heartbeat.
+    """
+
+    relay_id: str
+    region: str
+    role: str
+    virtual: bool
+    status: str
+    connected: bool
+    parents: list[str]
+    halls: int
+    halls_primary: int
+    halls_backup: int
+    sessions: int
+    base_url: str
+
+
+class LostHall(msgspec.Struct, frozen=True, kw_only=True):
+    """A hall that had media, has none now, and whom to phone."""
+
+    hall_id: str
+    name: str
+    province: str
+    virtual: bool
+    contact_name: str
+    contact_phone: str
+    since_ms: int
+
+
+class LiveSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """Data of the event `snapshot`.
+
+    Attributes:
+        focus: conference that `provinces` and `lost` are about, or "".
+        lost: real halls first, longest lost first, at most 500; the totals have the count of all.
+    """
+
+    at_ms: int
+    focus: str
+    conferences: list[ConferenceView]
+    provinces: list[ProvinceView]
+    relays: list[RelayView]
+    lost: list[LostHall]
+
+
+def totals_of(state: State, conference: ConferenceState) -> Totals:
+    """Counts of one conference; one pass over the registered halls for the delegates."""
+    board = state.boards[conference.conference_id]
+    all_kinds, virtual = board.total(), board.total(virtual=True)
+    headcounts = state.headcounts.get(conference.conference_id, {})
+    summoned = reported = present = 0
+    for hall in state.halls.values():
+        if hall.virtual:
+            continue
+        headcount = headcounts.get(hall.hall_id)
+        if headcount is None:
+            summoned += hall.seats
+        else:
+            reported += 1
+            summoned += headcount.summoned
+            present += headcount.present
+    return Totals(
+        **msgspec.structs.asdict(all_kinds),
+        virtual_halls=virtual.halls,
+        virtual_present=virtual.present,
+        virtual_waiting=virtual.waiting,
+        virtual_lost=virtual.lost,
+        virtual_left=virtual.left,
+        summoned=summoned,
+        headcount_halls=reported,
+        headcount_present=present,
+    )
+
+
+def view_conference(state: State, conference: ConferenceState) -> ConferenceView:
+    """A conference with its totals."""
+    return ConferenceView(
+        conference_id=conference.conference_id,
+        title=conference.title,
+        phase=conference.phase,
+        feeds=list(conference.feeds),
+        totals=totals_of(state, conference),
+    )
+
+
+def view_relays(state: State, sessions: Mapping[str, int]) -> list[RelayView]:
+    """All relays, ascending by name; `sessions` has one entry for each that is connected."""
+    return [
+        RelayView(
+            relay_id=relay.relay_id,
+            region=relay.region,
+            role=relay.role,
+            virtual=relay.virtual,
+            status=relay.status,
+            connected=relay.live and relay.relay_id in sessions,
+            parents=list(relay.parents),
+            halls=relay.load.primaries,
+            halls_primary=relay.load.primaries,
+            halls_backup=relay.load.backups,
+            sessions=sessions.get(relay.relay_id, 0) if relay.live else 0,
+            base_url=relay.base_url,
+        )
+        for relay in sorted(state.relays.values(), key=lambda relay: relay.relay_id)
+    ]
+
+
+def build_snapshot(state: State, sessions: Mapping[str, int], now_ms: int) -> LiveSnapshot:
+    """The page's snapshot.
+
+    Args:
+        state: read only.
+        sessions: open sessions of each connected relay.
+        now_ms: milliseconds since the epoch.
+    """
+    focus = min(
+        state.conferences.values(), key=lambda each: (_FOCUS.index(each.phase), -each.phases[-1][1]), default=None
+    )
+    return LiveSnapshot(
+        at_ms=now_ms,
+        focus="" if focus is None else focus.conference_id,
+        conferences=[view_conference(state, each) for each in state.conferences.values()],
+        provinces=[] if focus is None else _view_provinces(state, focus.conference_id),
+        relays=view_relays(state, sessions),
+        lost=[] if focus is None else _list_lost(state, focus.conference_id),
+    )
+
+
+def _view_provinces(state: State, conference_id: str) -> list[ProvinceView]:
+    board = state.boards[conference_id]
+    found = []
+    for code in board.provinces():
+        tally, unit = board.province(code), state.units.get(code)
+        virtual: Tally = board.province(code, virtual=True)
+        name = code if unit is None else unit.name
+        found.append(ProvinceView(code=code, name=name, virtual_halls=virtual.halls, **msgspec.structs.asdict(tally)))
+    return found
+
+
+def _list_lost(state: State, conference_id: str) -> list[LostHall]:
+    presences = state.presence.get(conference_id, {})
+    found = []
+    for hall_id in state.boards[conference_id].halls("lost"):
+        hall = state.halls[hall_id]
+        unit = state.units.get(state.provinces.get(hall_id, ""))
+        presence = presences.get(hall_id)
+        since_ms = None if presence is None else presence.last_seen_ms
+        found.append(
+            LostHall(
+                hall_id=hall_id,
+                name=hall.name,
+                province="" if unit is None else unit.name,
+                virtual=hall.virtual,
+                contact_name=hall.contact_name,
+                contact_phone=hall.contact_phone,
+                since_ms=since_ms or 0,
+            )
+        )
+    found.sort(key=lambda lost: (lost.virtual, lost.since_ms, lost.hall_id))
+    return found[:MAX_LOST]
+
+
+class LiveBoard:
+    """Makes snapshots while somebody watches.
+
+    Args:
+        coordinator: whose state is shown.
+        sessions: open sessions of each connected relay, now.
+        interval_s: least time between two snapshots.
+    """
+
+    def __init__(
+        self, coordinator: Coordinator, sessions: Callable[[], Mapping[str, int]], *, interval_s: float = INTERVAL_S
+    ) -> None:
+        self._coordinator = coordinator
+        self._sessions = sessions
+        self._interval_s = interval_s
+        self._shown_sessions: dict[str, int] = {}
+        self._latest = b""
+        self._number = 0
+        self._changed = True
+        self._closed = False
+        self._viewers = 0
+        self._viewer_came = asyncio.Event()
+        self._published = asyncio.Condition()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """No further viewer is taken."""
+        return self._viewers >= MAX_VIEWERS
+
+    def start(self) -> None:
+        """Begin to listen for changes."""
+        self._coordinator.subscribe(self._handle_entries)
+        self._coordinator.subscribe_recovery(self._handle_recovery)
+        self._task = asyncio.create_task(self._publish_forever(), name="live-board")
+
+    async def stop(self) -> None:
+        """End all viewers' streams."""
+        self._closed = True
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        async with self._published:
+            self._published.notify_all()
+
+    async def watch(self, heartbeat_s: float) -> AsyncGenerator[bytes | None, None]:
+        """Yield the newest snapshot (JSON) at once and after each change; None after `heartbeat_s` without one."""
+        seen = 0
+        self._viewers += 1
+        self._changed = True  # what lies here may be from the last time that somebody watched
+        self._viewer_came.set()
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(heartbeat_s), self._published:
+                        await self._published.wait_for(lambda: self._closed or self._number > seen)  # noqa: B023 - read now
+                except TimeoutError:
+                    yield None
+                    continue
+                if self._closed:
+                    return
+                seen = self._number
+                yield self._latest
+        finally:
+            self._viewers -= 1
+
+    def _handle_entries(self, _entries: Sequence[Entry]) -> None:
+        self._changed = True
+
+    def _handle_recovery(self) -> None:
+        self._changed = True
+
+    async def _publish_forever(self) -> None:
+        while True:
+            if not self._viewers:
+                self._viewer_came.clear()
+                await self._viewer_came.wait()
+            sessions = dict(self._sessions())
+            if self._changed or sessions != self._shown_sessions:
+                with contextlib.suppress(JournalError):  # no state at the moment; viewers keep what they saw last
+                    snapshot = build_snapshot(self._coordinator.state, sessions, self._coordinator.now_ms())
+                    self._latest = msgspec.json.encode(snapshot)
+                    self._changed, self._shown_sessions = False, sessions
+                    self._number += 1
+                    async with self._published:
+                        self._published.notify_all()
+            await asyncio.sleep(self._interval_s)
