@@ -1,0 +1,73 @@
+"""Chromium publishes over WHIP to an origin and plays over WHEP from an edge below it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page
+from support.relays import Signer, control_server, parent_of, relay_process
+
+SCRIPT = Path(__file__).parent.parent / "support" / "browser.js"
+pytestmark = [pytest.mark.browser, pytest.mark.integration]
+
+
+async def open_page(browser: Browser, url: str) -> Page:
+    """A page of a secure origin (loopback) with the test's script."""
+    page = await browser.new_page()
+    await page.goto(f"{url}/healthz")
+    await page.add_script_tag(path=SCRIPT)
+    return page
+
+
+async def played(page: Page, *, frames: int, within_s: float = 20) -> dict[str, float]:
+    """The player's statistics once it has decoded so many frames."""
+    deadline = time.monotonic() + within_s
+    while True:
+        found: dict[str, float] = await page.evaluate("conference.played()")
+        if found["framesDecoded"] >= frames:
+            return found
+        assert time.monotonic() < deadline, f"only {found}"
+        await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("codec", ["h264", "vp8"])
+async def test_frames_decode_behind_two_relays(codec: str, chromium: Browser, tmp_path: Path) -> None:
+    """Video and Opus arrive; frames decoded grow without loss or decode errors, by way of parent and child."""
+    signer = Signer()
+    async with (
+        control_server(signer) as control,
+        relay_process(tmp_path, signer, relay_id="origin", role="origin") as origin,
+    ):
+        control.parents = [parent_of(origin, "origin")]
+        async with relay_process(tmp_path, signer, relay_id="edge", role="edge", coordinator_url=control.url) as edge:
+            publisher = await open_page(chromium, origin.base_url)
+            await publisher.evaluate(
+                "([url, token, codec]) => conference.publish(url, token, codec)",
+                [origin.endpoint("whip"), signer.token("publisher", "publish"), codec],
+            )
+            player = await open_page(chromium, edge.base_url)
+            resource = await player.evaluate(
+                "([url, token]) => conference.play(url, token)",
+                [edge.endpoint("whep"), signer.token("hall-1", "play")],
+            )
+            first = await played(player, frames=30)
+            later = await played(player, frames=int(first["framesDecoded"]) + 90)
+            assert later["width"] >= 320
+            assert later["keyFramesDecoded"] >= 1
+            assert later["videoPacketsLost"] == 0
+            assert later["framesDropped"] - first["framesDropped"] <= 3, "a decoder that errs drops frames"
+            assert later["audioPackets"] > first["audioPackets"]
+            assert later["audioEnergy"] > 0, "the fake microphone beeps"
+            metrics = await edge.metrics()
+            assert metrics["diemcau_relay_packets_sent_total"] > 100
+            malformed = {name: value for name, value in metrics.items() if "malformed" in name and value}
+            assert not malformed
+            status = await player.evaluate(
+                """async ([url, token]) =>
+                    (await fetch(url, {method: "DELETE", headers: {Authorization: `Bearer ${token}`}})).status""",
+                [resource, signer.token("hall-1", "play")],
+            )
+            assert status == 200

@@ -1,0 +1,81 @@
+// What a test's page can do: publish over WHIP and play over WHEP, and tell its statistics.
+window.conference = {
+  async connect(pc, url, token) {
+    await pc.setLocalDescription(await pc.createOffer());
+    const response = await fetch(url, {
+      method: "POST",
+      headers: { "Content-Type": "application/sdp", Authorization: `Bearer ${token}` },
+      body: pc.localDescription.sdp,
+    });
+    if (response.status !== 201) throw new Error(`${response.status} ${await response.text()}`);
+    await pc.setRemoteDescription({ type: "answer", sdp: await response.text() });
+    await new Promise((resolve, reject) => {
+      const look = () => {
+        if (pc.connectionState === "connected") resolve();
+        if (pc.connectionState === "failed") reject(new Error("connection failed"));
+      };
+      pc.addEventListener("connectionstatechange", look);
+      look();
+    });
+    return new URL(response.headers.get("Location"), url).href;
+  },
+
+  async publish(url, token, codec) {
+    const media = await navigator.mediaDevices.getUserMedia({
+      video: { width: 640, height: 360, frameRate: 30 },
+      audio: true,
+    });
+    const pc = new RTCPeerConnection();
+    for (const track of media.getTracks()) {
+      const transceiver = pc.addTransceiver(track, { direction: "sendonly" });
+      if (track.kind === "video") {
+        const codecs = RTCRtpSender.getCapabilities("video").codecs;
+        transceiver.setCodecPreferences(codecs.filter((c) => c.mimeType.toLowerCase() === `video/${codec}`));
+      }
+    }
+    window.publisher = pc;
+    return this.connect(pc, url, token);
+  },
+
+  async play(url, token) {
+    const pc = new RTCPeerConnection();
+    pc.addTransceiver("video", { direction: "recvonly" });
+    pc.addTransceiver("audio", { direction: "recvonly" });
+    const stream = new MediaStream();
+    const video = document.createElement("video");
+    video.muted = true;
+    video.autoplay = true;
+    document.body.append(video);
+    pc.addEventListener("track", (event) => {
+      stream.addTrack(event.track);
+      video.srcObject = stream;
+    });
+    window.player = pc;
+    return this.connect(pc, url, token);
+  },
+
+  async statistics(pc, type) {
+    const found = [];
+    (await pc.getStats()).forEach((report) => {
+      if (report.type === type) found.push(report);
+    });
+    return found;
+  },
+
+  async played() {
+    const reports = await this.statistics(window.player, "inbound-rtp");
+    const video = reports.find((report) => report.kind === "video") ?? {};
+    const audio = reports.find((report) => report.kind === "audio") ?? {};
+    return {
+      framesDecoded: video.framesDecoded ?? 0,
+      keyFramesDecoded: video.keyFramesDecoded ?? 0,
+      framesDropped: video.framesDropped ?? 0,
+      videoPacketsLost: video.packetsLost ?? 0,
+      freezeCount: video.freezeCount ?? 0,
+      width: video.frameWidth ?? 0,
+      audioPackets: audio.packetsReceived ?? 0,
+      audioEnergy: audio.totalAudioEnergy ?? 0,
+      concealedSamples: audio.concealedSamples ?? 0,
+    };
+  },
+};
