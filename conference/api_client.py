@@ -140,8 +140,7 @@ class ApiClient:
                     raise parse_problem(answer.status, payload)
                 return payload
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            reason = str(error) or type(error).__name__
-            raise ApiUnreachableError(f"no answer from {self._server}: {reason}") from error
+            raise ApiUnreachableError(f"no answer from {self._server}: {_reason(error)}") from error
 
     async def _document(
         self,
@@ -237,6 +236,14 @@ class ApiClient:
     async def relays(self) -> list[Document]:
         """List the relays with their place in the tree."""
         return _list(await self._document("GET", "/api/v1/relays"), "relays")
+
+
+def _reason(error: Exception) -> str:
+    """The system's own words where there are some: the library's contain its internals."""
+    system = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(system, ConnectionRefusedError):
+        return "nobody listens there"
+    return (system.strerror if isinstance(system, OSError) else "") or str(error) or type(error).__name__
 
 
 def _list(document: Document, key: str) -> list[Document]:

@@ -17,7 +17,7 @@ from conference.access import KeyRing
 from conference.config import KEY_FILE
 from conference.layout import coordinator_document, relay_document, write_document
 from conference.starting import wait_ready, write_token
-from conference.supervision import ProgramSpec, Supervisor
+from conference.supervision import ProgramDiedError, ProgramSpec, Supervisor
 
 STOP_GRACE_S = 10.0
 # The organiser's token lives as long as people prepare a conference; `up` writes a new one at each start.
@@ -103,6 +103,9 @@ async def _run(options: UpOptions) -> None:
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
             await serving
+    except ProgramDiedError as error:
+        typer.echo(error.last_words, err=True)
+        raise
     finally:
         stopping.cancel()
         serving.cancel()
