@@ -1,0 +1,310 @@
+"""Whatever happens in whatever order, seats add up, limits hold, and a replay tells the same story."""
+
+from __future__ import annotations
+
+import contextlib
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from bridges.halls import Hall
+from bridges.messages import MovedReport
+from bridges.units import Unit
+from conference.assignment import settle
+from conference.commands import (
+    ChangePhase,
+    Command,
+    CreateConference,
+    ImportHalls,
+    ImportUnits,
+    JoinHall,
+    LeaveHall,
+    LoseRelay,
+    ObservePresence,
+    RegisterRelay,
+    ReportMove,
+)
+from conference.decide import decide
+from conference.errors import RejectedError
+from conference.events import Event, RelayLost
+from conference.lifecycle import Phase
+from conference.planner import RelayLoad
+from conference.policy import MediaCost, Policy
+from conference.standing import Tally, standing
+from conference.state import State, apply, decode_state, encode_state, fingerprint
+from relay.messages import Capacity, PresenceDelta, Register, SessionClosed, SessionOpened
+
+POLICY = Policy(media=MediaCost(bits_per_s=1, packets_per_s=1), assignments_per_decision=4)
+HALLS = [f"real-{n}" for n in range(8)] + [f"virtual-{n}" for n in range(4)]
+EDGES = {"e1": "01", "e2": "01", "e3": "02", "e4": ""}
+RELAYS = {"o1": "", "o2": "79", **EDGES, "v1": "01", "v2": "02"}
+CONFERENCES = ["a", "b"]
+
+
+def capacity_of(relay_id: str) -> int:
+    """Seats of a relay; small enough that every limit is met."""
+    return 14 if relay_id.startswith("o") else 9
+
+
+class Country(RuleBasedStateMachine):
+    """Commands of all kinds against one state, with the journal that they make."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = State(POLICY)
+        self.journal: list[tuple[int, Event]] = []
+        self.now_ms = 0
+        self.instances = dict.fromkeys(RELAYS, 0)
+
+    def write(self, events: list[Event]) -> None:
+        """Append and apply."""
+        for event in events:
+            self.journal.append((self.now_ms, event))
+            apply(self.state, event, self.now_ms)
+
+    def do(self, command: Command) -> list[Event]:
+        """Decide and apply; a rejection changes nothing."""
+        self.now_ms += 100
+        before = fingerprint(self.state)
+        events: list[Event] = []
+        with contextlib.suppress(RejectedError):
+            events = decide(self.state, command, self.now_ms)
+        assert fingerprint(self.state) == before, "decide changed the state"
+        self.write(events)
+        return events
+
+    @initialize()
+    def prepare(self) -> None:
+        """Two provinces, their halls, two conferences."""
+        self.do(ImportUnits(units=[Unit(code=code, name=code, kind="tỉnh") for code in ("01", "02")]))
+        self.do(
+            ImportHalls(
+                halls=[
+                    Hall(
+                        hall_id=hall_id,
+                        name=hall_id,
+                        unit="01" if number % 2 else "02",
+                        level="base",
+                        seats=80,
+                        virtual=hall_id.startswith("virtual"),
+                    )
+                    for number, hall_id in enumerate(HALLS)
+                ]
+            )
+        )
+        for conference_id in CONFERENCES:
+            self.do(CreateConference(conference_id=conference_id, title="Hội nghị", feeds=["program"]))
+        self.do(ChangePhase(conference_id="a", phase="open"))
+        for relay_id in ("o1", "e1", "e2", "v1"):
+            self.register(relay_id, restart=False)
+
+    @rule(relay_id=st.sampled_from(sorted(RELAYS)), restart=st.booleans())
+    def register(self, relay_id: str, *, restart: bool) -> None:
+        """A relay registers, after a restart or a reconnection."""
+        self.instances[relay_id] += restart
+        self.do(
+            RegisterRelay(
+                register=Register(
+                    relay_id=relay_id,
+                    instance_id=f"i{self.instances[relay_id]}",
+                    region=RELAYS[relay_id],
+                    role="origin" if relay_id.startswith("o") else "edge",
+                    virtual=relay_id.startswith("v"),
+                    base_url="http://relay",
+                    metrics_url="",
+                    capacity=Capacity(bits_per_s=capacity_of(relay_id), packets_per_s=100),
+                    sessions=[],
+                )
+            )
+        )
+
+    @rule(relay_id=st.sampled_from(sorted(RELAYS)), stale=st.booleans())
+    def lose(self, relay_id: str, *, stale: bool) -> None:
+        """A lease ends; with a stale epoch nothing happens."""
+        relay = self.state.relays.get(relay_id)
+        if relay is None:
+            return
+        epoch = relay.epoch - stale
+        events = self.do(LoseRelay(relay_id=relay_id, epoch=epoch, goodbye=False, last_seen_ms=self.now_ms))
+        assert not (stale and events)
+        if not events:
+            return
+        assert isinstance(events[0], RelayLost)
+        pool = self.state.pools[relay.virtual]
+        edges = [load for load in pool if load.role == "edge"] or pool
+        room = any(load.charged < load.hall_limit for load in edges)
+        for conference_id, hall_id in self.state.seats_on.get(relay_id, ()):
+            seat = self.state.seat(conference_id, hall_id)
+            assert seat is not None
+            assert not (seat.primary == relay_id and room), "a hall kept a lost primary although there was room"
+
+    @rule(
+        conference_id=st.sampled_from(CONFERENCES),
+        hall_id=st.sampled_from(HALLS),
+        avoid=st.sets(st.sampled_from(sorted(RELAYS)), max_size=2),
+    )
+    def join(self, conference_id: str, hall_id: str, avoid: set[str]) -> None:
+        """A hall joins; right after it a repetition gives nothing unless it is about another backup."""
+        command = JoinHall(
+            conference_id=conference_id,
+            hall_id=hall_id,
+            virtual=hall_id.startswith("virtual"),
+            avoid=frozenset(avoid),
+        )
+        if self.do(command):
+            assert self.do(command) == []
+
+    @rule(conference_id=st.sampled_from(CONFERENCES), hall_id=st.sampled_from(HALLS))
+    def leave(self, conference_id: str, hall_id: str) -> None:
+        """A hall leaves."""
+        self.do(LeaveHall(conference_id=conference_id, hall_id=hall_id))
+
+    @rule(
+        conference_id=st.sampled_from(CONFERENCES),
+        hall_id=st.sampled_from(HALLS),
+        to_relay=st.sampled_from([*sorted(RELAYS), "backup", "backup", "backup"]),
+    )
+    def move(self, conference_id: str, hall_id: str, to_relay: str) -> None:
+        """A hall reports that it moved, mostly to its backup."""
+        seat = self.state.seat(conference_id, hall_id)
+        if seat is None:
+            return
+        to_relay = (seat.backup or seat.primary) if to_relay == "backup" else to_relay
+        report = MovedReport(
+            epoch=seat.epoch, from_relay=seat.primary, to_relay=to_relay, reason="silence", interruption_ms=320.5
+        )
+        if self.do(ReportMove(conference_id=conference_id, hall_id=hall_id, report=report)):
+            assert self.do(ReportMove(conference_id=conference_id, hall_id=hall_id, report=report)) == []
+
+    @rule(
+        relay_id=st.sampled_from(sorted(RELAYS)),
+        hall_id=st.sampled_from(HALLS),
+        opened=st.booleans(),
+        session=st.integers(0, 3),
+    )
+    def observe(self, relay_id: str, hall_id: str, *, opened: bool, session: int) -> None:
+        """A relay reports presence."""
+        session_id = f"{relay_id}-{session}"
+        delta: PresenceDelta
+        if opened:
+            delta = SessionOpened(
+                session_id=session_id, subject=hall_id, conference="a", feed="program", at_ms=self.now_ms
+            )
+        else:
+            delta = SessionClosed(
+                session_id=session_id,
+                subject=hall_id,
+                conference="a",
+                feed="program",
+                at_ms=self.now_ms,
+                reason="gone",
+            )
+        self.do(ObservePresence(relay_id=relay_id, deltas=[delta]))
+
+    @rule(conference_id=st.sampled_from(CONFERENCES), phase=st.sampled_from(["open", "rehearsal", "live", "ended"]))
+    def change_phase(self, conference_id: str, phase: Phase) -> None:
+        """A conference moves on, where it may."""
+        self.do(ChangePhase(conference_id=conference_id, phase=phase))
+
+    @rule()
+    def settle_the_rest(self) -> None:
+        """The coordinator asks again until nothing is left to give."""
+        for _ in range(20):
+            events = settle(self.state)
+            if not events:
+                return
+            self.write(list(events))
+        raise AssertionError("settle never ended")
+
+    @invariant()
+    def charges_are_what_a_recount_says(self) -> None:
+        """Incremental counts equal a count of the seats."""
+        for relay_id, relay in self.state.relays.items():
+            charged = [
+                seat
+                for conference in self.state.conferences.values()
+                if conference.joinable
+                for seat in conference.seats.values()
+                if not seat.left
+            ]
+            assert relay.load.primaries == sum(seat.primary == relay_id for seat in charged)
+            assert relay.load.backups == sum(seat.backup == relay_id for seat in charged)
+
+    @invariant()
+    def links_are_what_parents_say(self) -> None:
+        """A relay's links equal the number of relays that have it as a parent, and parents are live and acyclic."""
+        for pool in self.state.pools.values():
+            names = {load.relay_id for load in pool}
+            for load in pool:
+                assert load.links == sum(load.relay_id in other.parents for other in pool)
+                assert set(load.parents) <= names - {load.relay_id}
+                assert len(set(load.parents)) == len(load.parents) <= 2
+            self.assert_acyclic(pool)
+
+    @staticmethod
+    def assert_acyclic(pool: list[RelayLoad]) -> None:
+        """Every relay can be removed after those that feed it."""
+        left = {load.relay_id: set(load.parents) for load in pool}
+        while left:
+            free = {relay_id for relay_id, parents in left.items() if not parents & left.keys()}
+            assert free, f"a cycle among {sorted(left)}"
+            left = {relay_id: parents for relay_id, parents in left.items() if relay_id not in free}
+
+    @invariant()
+    def no_relay_is_over_its_hard_limit(self) -> None:
+        """Halls and children together never take more than the capacity."""
+        for relay in self.state.relays.values():
+            assert 0 <= relay.load.charged <= relay.load.hard_seats
+
+    @invariant()
+    def real_and_virtual_never_mix(self) -> None:
+        """Real halls and relays on one side, virtual ones on the other; primary and backup differ."""
+        for conference in self.state.conferences.values():
+            for hall_id, seat in conference.seats.items():
+                assert seat.primary != seat.backup
+                for relay_id in filter(None, (seat.primary, seat.backup)):
+                    assert self.state.relays[relay_id].virtual == hall_id.startswith("virtual")
+        for pool in self.state.pools.values():
+            kinds = {self.state.relays[name].virtual for load in pool for name in (load.relay_id, *load.parents)}
+            assert len(kinds) <= 1
+
+    @invariant()
+    def boards_are_what_a_recount_says(self) -> None:
+        """Tallies equal one pass over all halls."""
+        for conference_id, conference in self.state.conferences.items():
+            total = Tally()
+            for hall_id in self.state.halls:
+                seat = conference.seats.get(hall_id)
+                presence = self.state.presence.get(conference_id, {}).get(hall_id)
+                total.add(standing(conference.phase, presence, left=seat is not None and seat.left))
+            assert self.state.boards[conference_id].total() == total
+
+    @invariant()
+    def wants_are_known(self) -> None:
+        """Every seat without a live primary or a live backup is among the unsettled."""
+        for conference_id, conference in self.state.conferences.items():
+            for hall_id, seat in conference.seats.items():
+                charged = conference.joinable and not seat.left
+                if charged and not (self.state.is_live(seat.primary) and self.state.is_live(seat.backup)):
+                    assert (conference_id, hall_id) in self.state.unsettled
+
+    def teardown(self) -> None:
+        """A replay, and a snapshot with its tail, give the same state."""
+        replayed = State(POLICY)
+        middle = State(POLICY)
+        for number, (at_ms, event) in enumerate(self.journal):
+            if number == len(self.journal) // 2:
+                middle = decode_state(encode_state(replayed), POLICY)
+            apply(replayed, event, at_ms)
+            if number >= len(self.journal) // 2:
+                apply(middle, event, at_ms)
+        assert fingerprint(replayed) == fingerprint(self.state)
+        assert fingerprint(middle) == fingerprint(self.state)
+        restored = decode_state(encode_state(self.state), POLICY)
+        assert fingerprint(restored) == fingerprint(self.state)
+        assert restored.pools == self.state.pools
+
+
+TestCountry = Country.TestCase
+TestCountry.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
