@@ -1,0 +1,60 @@
+"""Arriving packets of one track grouped into bursts: what one encryption pass and few sends can carry together.
+
+A burst is a frame of video, or what arrived of it within 5 ms. Audio is not held: a packet a frame, and any wait is
+heard as delay.
+"""
+
+from __future__ import annotations
+
+FLUSH_AFTER_S = 0.005  # a frame of a browser's pacer is cut in two by less, and delayed without need by more
+MAX_BURST_PACKETS = 60  # the segments of one run, see relay.core.packet_cache
+
+
+class BurstAssembler:
+    """Collects packet indexes of one track until a burst is complete."""
+
+    __slots__ = ("_deadline", "_indexes", "_is_video", "_timestamp")
+
+    def __init__(self, *, is_video: bool) -> None:
+        self._is_video = is_video
+        self._indexes: list[int] = []
+        self._timestamp = 0
+        self._deadline = 0.0
+
+    def handle_packet(self, index: int, timestamp: int, *, marker: bool, now: float) -> list[list[int]]:
+        """Take a packet.
+
+        Args:
+            index: the packet's index in its track's cache.
+            timestamp: its RTP timestamp; another one than before begins another frame.
+            marker: its marker bit, which ends a frame of video.
+            now: seconds.
+
+        Returns:
+            Bursts that are complete now, oldest first: none, one or two.
+        """
+        if not self._is_video:
+            return [[index]]
+        complete: list[list[int]] = []
+        if self._indexes and timestamp != self._timestamp:
+            complete.append(self.flush())
+        if not self._indexes:
+            self._timestamp = timestamp
+            self._deadline = now + FLUSH_AFTER_S
+        self._indexes.append(index)
+        if marker or len(self._indexes) == MAX_BURST_PACKETS or now >= self._deadline:
+            complete.append(self.flush())
+        return complete
+
+    def poll_flush(self, now: float) -> list[int]:
+        """The burst that has waited long enough, or an empty list."""
+        return self.flush() if self._indexes and now >= self._deadline else []
+
+    def flush(self) -> list[int]:
+        """Whatever has been collected."""
+        indexes, self._indexes = self._indexes, []
+        return indexes
+
+    def next_deadline(self) -> float | None:
+        """When `poll_flush` is due; None while nothing waits."""
+        return self._deadline if self._indexes else None
