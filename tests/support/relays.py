@@ -1,4 +1,4 @@
-"""Real relays for tests: a signer of tokens, relay processes, and a control server that seats a child below a parent."""
+"""Real relays for tests: a signer of tokens, relay processes, and a control server that seats children."""
 
 from __future__ import annotations
 
@@ -94,20 +94,13 @@ class RelayProcess:
         return {name: float(value) for name, value in samples}
 
 
-@contextlib.asynccontextmanager
-async def relay_process(
-    directory: Path,
-    signer: Signer,
-    *,
-    relay_id: str,
-    role: str,
-    coordinator_url: str = "",
-) -> AsyncIterator[RelayProcess]:
-    """Start a relay on free loopback ports, wait until it serves, and end it afterwards."""
+def write_config(
+    directory: Path, signer: Signer, relay_id: str, role: str, http_port: int, coordinator_url: str
+) -> Path:
+    """Write a relay's configuration and the files that it names."""
     directory.mkdir(parents=True, exist_ok=True)
     key_file = directory / "key.pem"
     key_file.write_text(signer.public_key)
-    http_port = free_port()
     config: dict[str, object] = {
         "program": "relay",
         "relay_id": relay_id,
@@ -122,6 +115,21 @@ async def relay_process(
         config["coordinator"] = {"url": coordinator_url, "token_file": str(token_file)}
     config_file = directory / f"{relay_id}.yaml"
     config_file.write_text(yaml.safe_dump(config))
+    return config_file
+
+
+@contextlib.asynccontextmanager
+async def relay_process(
+    directory: Path,
+    signer: Signer,
+    *,
+    relay_id: str,
+    role: str,
+    coordinator_url: str = "",
+) -> AsyncIterator[RelayProcess]:
+    """Start a relay on free loopback ports, wait until it serves, and end it afterwards."""
+    http_port = free_port()
+    config_file = write_config(directory, signer, relay_id, role, http_port, coordinator_url)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "conference.cli.main", "relay", "--config", str(config_file), env=os.environ.copy()
     )
