@@ -1,4 +1,4 @@
-"""How well one inbound stream is received: the figures of a report block (RFC 3550 section 6.4.1, appendix A.3, A.8)."""
+"""How well one inbound stream is received: report blocks (RFC 3550 section 6.4.1, appendix A.3 and A.8)."""
 
 from __future__ import annotations
 
