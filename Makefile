@@ -38,7 +38,7 @@ test: $(DEV)
 check: $(DEV)
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
-	@$(PY) -m mypy --explicit-package-bases $(CODE) tests $(wildcard benchmarks)
+	@$(PY) -m mypy $(CODE) tests $(wildcard benchmarks)
 	@.venv/bin/lint-imports
 	@$(PY) -m pytest -q $(wildcard $(QUICK)) $(ARGS)
 

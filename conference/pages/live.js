@@ -16,14 +16,15 @@ const PHASES = {
   ended: ["đã kết thúc", "ended"],
 };
 
-// key of the totals -> label, and a class that sets its tone
+// key of the totals -> labels, and a class that sets its tone; counts of halls have a simulated share beside them
 const TOTALS = [
   ["halls", "Điểm cầu", "Halls", ""],
-  ["present", "Có mặt", "Present", "present"],
+  ["present", "Đang dự", "Present", "present"],
   ["waiting", "Chưa vào", "Waiting", "waiting"],
   ["lost", "Mất kết nối", "Lost", "gone"],
-  ["summoned", "Triệu tập", "Summoned", ""],
-  ["headcount_present", "Đại biểu có mặt", "Delegates present (headcount)", ""],
+  ["left", "Đã rời", "Left", ""],
+  ["summoned", "Đại biểu triệu tập", "Delegates summoned", ""],
+  ["headcount_present", "Đại biểu có mặt", "Delegates present", "present"],
 ];
 
 const LINK = {
@@ -77,13 +78,17 @@ function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-function virtualTotals(totals) {
-  const halls = totals.virtual_halls ?? 0;
-  if (!halls) return null;
-  const parts = [`${number(halls)} điểm cầu ảo`];
-  if (totals.virtual_present !== undefined) parts.push(`${number(totals.virtual_present)} có mặt`);
-  if (totals.virtual_lost) parts.push(`${number(totals.virtual_lost)} mất kết nối`);
-  return parts.join(" · ");
+// Halls are counted without the simulated ones; those stand below, labelled.
+function showTile(tile, totals, key) {
+  const simulated = totals[`virtual_${key}`] ?? 0;
+  setText(tile.querySelector("dd"), number(totals[key] - simulated));
+  let line = tile.querySelector(".simulated");
+  if (!simulated) return line?.remove();
+  if (!line) {
+    line = make("dd", "simulated", make("span"), " ", virtualMark());
+    tile.append(line);
+  }
+  setText(line.firstElementChild, `+ ${number(simulated)}`);
 }
 
 function showConferences(conferences) {
@@ -98,22 +103,13 @@ function showConferences(conferences) {
       const phase = section.querySelector(".phase");
       phase.dataset.phase = each.phase;
       setText(phase, `${vi} / ${en}`);
-      const tiles = TOTALS.filter(([key]) => each.totals?.[key] !== undefined);
       reconcile(
         section.querySelector(".totals"),
-        tiles,
+        TOTALS.filter(([key]) => each.totals?.[key] !== undefined),
         ([key]) => key,
         ([, viLabel, enLabel, tone]) => make("div", tone, make("dt", "", viLabel, english(enLabel)), make("dd")),
-        (tile, [key]) => setText(tile.querySelector("dd"), number(each.totals[key])),
+        (tile, [key]) => showTile(tile, each.totals, key),
       );
-      const simulated = virtualTotals(each.totals ?? {});
-      let line = section.querySelector(".simulated");
-      if (!simulated) return line?.remove();
-      if (!line) {
-        line = make("p", "simulated", virtualMark(), make("span"));
-        section.append(line);
-      }
-      setText(line.lastElementChild, `trong đó mô phỏng: ${simulated} / of these simulated`);
     },
   );
 }
@@ -136,9 +132,9 @@ function showProvinces(provinces) {
         make("span", "bar", make("i", "present"), make("i", "waiting"), make("i", "gone")),
       ),
     (row, each) => {
-      const waiting = each.waiting ?? Math.max(0, each.halls - each.present - each.lost);
+      const { waiting } = each;
       row.classList.toggle("has-lost", each.lost > 0);
-      row.title = `${each.name}: ${each.present} có mặt, ${waiting} chưa vào, ${each.lost} mất kết nối`;
+      row.title = `${each.name}: ${each.present} đang dự, ${waiting} chưa vào, ${each.lost} mất kết nối`;
       const lost = each.lost > 0 ? ` ✕ ${number(each.lost)}` : "";
       setText(row.querySelector(".figures"), `${number(each.present)}/${number(each.halls)}${lost}`);
       const [present, later, gone] = row.querySelector(".bar").children;
@@ -162,7 +158,8 @@ function relayOrder(left, right) {
   );
 }
 
-function showRelays(relays) {
+function showRelays(relays, provinces) {
+  const regions = new Map(provinces.map((each) => [each.code, each.name]));
   reconcile(
     $("relay-rows"),
     [...relays].sort(relayOrder),
@@ -175,8 +172,10 @@ function showRelays(relays) {
     (row, each) => {
       const lost = each.status === "lost";
       row.classList.toggle("is-lost", lost);
-      setText(row.children[1], lost ? "✕ Mất / Lost" : "● Tốt / Up");
-      setText(row.children[2], each.region || "trung tâm");
+      // Its media flows and its lease still runs; only the control connection is gone.
+      const parted = !lost && each.connected === false;
+      setText(row.children[1], lost ? "✕ Mất / Lost" : parted ? "◌ Mất điều khiển / No control" : "● Tốt / Up");
+      setText(row.children[2], regions.get(each.region) ?? (each.region || "trung tâm"));
       setText(row.children[3], (each.parents ?? []).join(" → ") || "–");
       setText(row.children[4], number(each.halls));
       setText(row.children[5], number(each.sessions));
@@ -184,10 +183,11 @@ function showRelays(relays) {
   );
 }
 
-function showLost(lost) {
+// The list comes in the order in which to phone: real halls first, the longest lost first. `all` counts what it leaves out.
+function showLost(lost, all) {
   $("lost").hidden = lost.length === 0;
-  setText($("lost-count"), number(lost.length));
-  const shown = [...lost].sort((left, right) => left.since_ms - right.since_ms).slice(0, MOST_LOST_ROWS);
+  setText($("lost-count"), number(all));
+  const shown = lost.slice(0, MOST_LOST_ROWS);
   reconcile(
     $("lost-rows"),
     shown,
@@ -208,10 +208,10 @@ function showLost(lost) {
         const call = Object.assign(document.createElement("a"), { textContent: phone, href: `tel:${digits}` });
         row.children[3].replaceChildren(digits ? call : "–");
       }
-      setText(row.children[4], time(each.since_ms));
+      setText(row.children[4], each.since_ms ? time(each.since_ms) : "–");
     },
   );
-  const more = lost.length - shown.length;
+  const more = all - shown.length;
   $("lost-more").hidden = more <= 0;
   setText($("lost-more"), `và ${number(more)} điểm cầu nữa / and ${number(more)} more`);
 }
@@ -229,9 +229,11 @@ function draw() {
   waitingSnapshot = null;
   $("empty").hidden = true;
   showConferences(snapshot.conferences ?? []);
-  showLost(snapshot.lost ?? []);
+  const lost = snapshot.lost ?? [];
+  const focus = (snapshot.conferences ?? []).find((each) => each.conference_id === snapshot.focus);
+  showLost(lost, Math.max(lost.length, focus?.totals?.lost ?? 0));
   showProvinces(snapshot.provinces ?? []);
-  showRelays(snapshot.relays ?? []);
+  showRelays(snapshot.relays ?? [], snapshot.provinces ?? []);
   showLink("live", snapshot.at_ms);
   window.diemcau = { state: "live", snapshot };
 }
