@@ -6,6 +6,39 @@ from collections.abc import Mapping, Sequence
 
 import typer
 
+# Names of the API's fields as people read them; one that is missing here is shown as it is.
+LABELS = {
+    "halls": "điểm cầu (halls)",
+    "seats": "đại biểu đăng ký (delegates registered)",
+    "present": "có mặt (present)",
+    "present_now": "đang kết nối (present now)",
+    "present_ever": "đã từng kết nối (present ever)",
+    "waiting": "chờ kết nối (waiting)",
+    "lost": "mất kết nối (lost)",
+    "left": "đã rời (left)",
+    "virtual_halls": "điểm cầu ảo (virtual halls)",
+    "virtual_present": "ảo, có mặt (virtual, present)",
+    "virtual_waiting": "ảo, chờ kết nối (virtual, waiting)",
+    "virtual_lost": "ảo, mất kết nối (virtual, lost)",
+    "virtual_left": "ảo, đã rời (virtual, left)",
+    "summoned": "triệu tập (summoned)",
+    "excused": "vắng có lý do (excused)",
+    "unexcused": "vắng không lý do (unexcused)",
+    "exempt": "miễn sinh hoạt (exempt)",
+    "halls_reported": "điểm cầu đã báo cáo (halls reported)",
+    "headcount_halls": "điểm cầu đã báo cáo (halls reported)",
+    "headcount_present": "có mặt theo báo cáo (present by headcount)",
+    "real": "Thật (real)",
+    "virtual": "Ảo (virtual)",
+    "total": "Cả nước (the whole country)",
+    "connection": "Theo kết nối (by connection)",
+    "headcount": "Theo số báo cáo (by headcount)",
+    "conference_id": "mã (id)",
+    "title": "tên (title)",
+    "phase": "giai đoạn (phase)",
+    "discrepancy_count": "chênh lệch giữa các nguồn (discrepancies)",
+}
+
 
 def print_json(document: object) -> None:
     """Print one JSON document on one line of stdout."""
@@ -42,8 +75,9 @@ def print_fields(title: str, fields: Mapping[str, object]) -> None:
 
 
 def _print_fields(fields: Mapping[str, object], indent: int) -> None:
-    width = max((len(name) for name in fields), default=0)
-    for name, value in fields.items():
+    labels = {LABELS.get(name, name): value for name, value in fields.items()}
+    width = max((len(name) for name in labels), default=0)
+    for name, value in labels.items():
         if isinstance(value, Mapping):
             typer.echo(f"{' ' * indent}{name}:")
             _print_fields(value, indent + 2)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from conference.cli.connection import AsJson, read_token
+from conference.cli.connection import DEFAULT_SERVER, DEFAULT_TOKEN_FILE, AsJson, Server, ask, read_token
 from conference.cli.output import print_json
 from conference.cli.refusal import FAILED, fail
 
@@ -151,26 +151,40 @@ def _read_link(file: Path) -> str:
 
 
 def publish(
-    source: Annotated[
-        str, typer.Argument(help="`test` (chương trình thử), a file, or a device such as v4l2:/dev/video0.")
-    ],
-    whip: Annotated[str, typer.Option(help="WHIP address, as `diemcau conference publish` prints it.")],
+    source: Annotated[str, typer.Argument(help="`test` (chương trình thử), a file, or a device: v4l2:/dev/video0.")],
+    conference: Annotated[str, typer.Option(help="Publish into this conference; the server says where.")] = "",
+    feed: Annotated[str, typer.Option(help="Feed of that conference.")] = "program",
+    whip: Annotated[str, typer.Option(help="Or the WHIP address itself, with the publisher's token file.")] = "",
+    server: Server = DEFAULT_SERVER,
     token_file: Annotated[
-        Path, typer.Option(envvar="DIEMCAU_PUBLISHER_TOKEN_FILE", help="File with the publisher's token.")
-    ],
+        Path | None,
+        typer.Option(
+            envvar="DIEMCAU_TOKEN_FILE",
+            help="With --conference your own token (as for every command), with --whip the publisher's.",
+        ),
+    ] = None,
     *,
     loop: Annotated[bool, typer.Option("--loop", help="Begin a file again at its end.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Publish a source (nguồn phát) into a conference over WHIP (RFC 9725), until Ctrl-C.
 
-    Example: diemcau publish test --whip http://127.0.0.1:8100/hn-2026/program/whip --token-file publisher.token
+    Example: diemcau publish test --conference hn-2026
     """
-    token = read_token(token_file)
-    from bridges.publish import publish as publish_source  # noqa: PLC0415 - the media libraries are slow to import
+    if bool(conference) == bool(whip):
+        raise typer.BadParameter("give --conference or --whip", param_hint="--conference")
+    if whip and token_file is None:
+        raise typer.BadParameter("--whip needs the publisher's token in a file", param_hint="--token-file")
+    if whip and token_file is not None:
+        address, token = whip, read_token(token_file)
+    else:
+        answer = ask(server, token_file or DEFAULT_TOKEN_FILE, lambda api: api.authorise_publisher(conference, feed))
+        address, token = str(answer.get("whip_url", "")), str(answer.get("token", ""))
+    from bridges.publish import open_source  # noqa: PLC0415 - the media libraries are slow to import
+    from bridges.publish import publish as publish_source  # noqa: PLC0415 - the same
 
     _begin("publish")
-    summary = run_until_told(lambda stop: publish_source(source, whip, token, stop=stop, loop=loop))
+    summary = run_until_told(lambda stop: publish_source(open_source(source, loop=loop), address, token, stop=stop))
     if as_json:
         print_json(summary)
 

@@ -36,7 +36,9 @@ def attendance(
     if as_json:
         print_json(answer)
         return
-    fields = {key: value for key, value in answer.items() if not isinstance(value, list)}
+    fields = {key: value for key, value in answer.items() if not isinstance(value, list) and key != "at_ms"}
+    if isinstance(fields.get("total"), dict):
+        fields["total"] = {key: value for key, value in fields["total"].items() if key != "unit"}
     print_fields(f"Điểm danh (attendance) · {conference}", fields)
 
 

@@ -209,7 +209,7 @@ class Demo:
             await self._stage.start_virtual(
                 self._virtual_spots, self._virtual, links, arrival_s=self._options.arrival_s, seed=self._options.seed
             )
-        if self._options.seconds == 0 and not self._quiet:
+        if not self._quiet:
             page = f"{self._stage.coordinator_url}/live#token={self._stage.operator_token}"
             typer.echo(f"Bảng trực tiếp (live page): {page}")
         await self._watch(started + self._options.kill_at_s)
