@@ -49,6 +49,7 @@ _FINGERPRINT = re.compile(r"([A-Za-z0-9-]{1,16}) +([0-9A-Fa-f]{2}(?::[0-9A-Fa-f]
 _SSRC = re.compile(r"([0-9]{1,10}) ([a-z0-9-]+)(?::(.*))?")
 _SSRC_GROUP = re.compile(r"([A-Z-]{1,16})((?: [0-9]{1,10}){1,16})")
 _RID = re.compile(r"([A-Za-z0-9_-]{1,64}) (send|recv)(?: (.*))?")
+_RID_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SIMULCAST = re.compile(r"(send|recv) ([~A-Za-z0-9_,;-]+)(?: (send|recv) ([~A-Za-z0-9_,;-]+))?")
 _EXTMAP = re.compile(r"([0-9]{1,5})(?:/[a-z]+)? +([!-~]+)(?: .*)?")
 _CANDIDATE = re.compile(
@@ -291,7 +292,7 @@ def _parse_codecs(section: _Section, payload_types: tuple[int, ...]) -> tuple[Co
             int(matched[3]),
             int(matched[4] or 1),
             fmtp.get(payload_type, {}),
-            tuple(value for target, value in feedback if target in {"*", str(payload_type)}),
+            tuple(dict.fromkeys(value for target, value in feedback if target in {"*", str(payload_type)})),
         )
     return tuple(codecs[payload_type] for payload_type in payload_types if payload_type in codecs)
 
@@ -309,12 +310,12 @@ def _parse_fmtp(section: _Section) -> dict[int, dict[str, str]]:
 
 
 def _parse_feedback(section: _Section) -> list[tuple[str, str]]:
-    feedback: dict[tuple[str, str], None] = {}
+    feedback = []
     for attribute in section.all("rtcp-fb"):
         matched = _match(_FEEDBACK, attribute, "rtcp-fb")
         target = matched[1] if matched[1] == "*" else str(int(matched[1]))
-        feedback[target, matched[2]] = None
-    return list(feedback)
+        feedback.append((target, matched[2]))
+    return feedback
 
 
 def _parse_ssrcs(section: _Section) -> dict[int, str]:
@@ -345,7 +346,7 @@ def _parse_simulcast(attribute: _Attribute | None) -> dict[str, tuple[str, ...]]
     for direction, streams in ((matched[1], matched[2]), (matched[3], matched[4])):
         if direction is not None:
             rids = tuple(stream.split(",")[0].removeprefix("~") for stream in streams.split(";"))
-            if direction in simulcast or not all(rids):
+            if direction in simulcast or not all(_RID_NAME.fullmatch(rid) for rid in rids):
                 _fail(attribute.line, "malformed simulcast")
             simulcast[direction] = rids
     return simulcast

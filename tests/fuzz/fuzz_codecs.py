@@ -1,0 +1,25 @@
+"""Fuzz the payload descriptors: no payload raises, and no sort of buffer changes the answer.
+
+Run `python tests/fuzz/fuzz_codecs.py tests/fuzz/corpus/codecs -atheris_runs=20000`; `test_fuzz_wire.py` runs the corpus
+alone.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from relay.wire.codecs import is_keyframe_start
+
+
+def fuzz_one(data: bytes) -> None:
+    """Look for a key frame of every codec in one payload."""
+    for codec in ("VP8", "VP9", "H264", "AV1"):
+        assert is_keyframe_start(codec, data) is is_keyframe_start(codec, memoryview(data))
+
+
+if __name__ == "__main__":
+    import atheris
+
+    atheris.instrument_all()
+    atheris.Setup(sys.argv, fuzz_one)
+    atheris.Fuzz()

@@ -1,0 +1,31 @@
+"""Fuzz SDP: any text gives a session description or `WireError`; what is read survives the wire.
+
+Run `python tests/fuzz/fuzz_sdp.py tests/fuzz/corpus/sdp -atheris_runs=20000`; `test_fuzz_wire.py` runs the corpus.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from relay.errors import WireError
+from relay.wire.sdp import parse_session, select_play_codecs, serialize_session
+
+
+def fuzz_one(data: bytes) -> None:
+    """Read one description, choose codecs, and write it again."""
+    text = data.decode("utf-8", "surrogateescape")
+    try:
+        description = parse_session(text)
+    except WireError:
+        return
+    for media in description.media:
+        select_play_codecs(media)
+    assert parse_session(serialize_session(description)) == description
+
+
+if __name__ == "__main__":
+    import atheris
+
+    atheris.instrument_all()
+    atheris.Setup(sys.argv, fuzz_one)
+    atheris.Fuzz()
