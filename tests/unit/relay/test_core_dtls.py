@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 
 from relay.core.dtls import MTU_BYTES, Certificate, DtlsContext, DtlsSession, DtlsState, check_fingerprint
 from relay.core.srtp import SrtpProfile
@@ -195,3 +200,31 @@ def test_a_certificate_survives_pem() -> None:
     assert len(certificate.fingerprint) == 95
     with pytest.raises(ValueError, match=r"."):
         Certificate.load(b"", b"")
+
+
+def test_a_peer_with_an_rsa_certificate_connects() -> None:
+    """Some stacks have no ECDSA; the suites for RSA are there for them."""
+    own = Certificate.generate(NOW)
+    private_key = rsa.generate_private_key(public_exponent=65_537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "rsa")])
+    begin = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    shown = Certificate(
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private_key.public_key())
+        .serial_number(1)
+        .not_valid_before(begin)
+        .not_valid_after(begin + dt.timedelta(days=9))
+        .sign(private_key, hashes.SHA256()),
+        private_key,
+    )
+    for server_shows, client_shows in ((own, shown), (shown, own)):
+        server = DtlsSession(
+            DtlsContext(server_shows), is_server=True, remote_fingerprint=("sha-256", client_shows.fingerprint)
+        )
+        client = DtlsSession(
+            DtlsContext(client_shows), is_server=False, remote_fingerprint=("sha-256", server_shows.fingerprint)
+        )
+        run(server, client)
+        assert server.state is client.state is DtlsState.CONNECTED
