@@ -1,0 +1,437 @@
+"""The agent of a hall: it opens the hall's link, follows its feed and decodes it, as a hall's computer does. Shell.
+
+`bridges.follower` decides; this module carries out. What it measures it measures at the end of the chain: decoded
+frames, lost packets, and from the timecode in the picture the time from glass to glass.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from bridges.errors import BridgesError, HallApiError, ResourceError
+from bridges.follower import (
+    Activate,
+    Close,
+    Connect,
+    FetchAssignment,
+    Follower,
+    Join,
+    Output,
+    Probe,
+    Report,
+    SessionId,
+    Standby,
+)
+from bridges.hall_api import HallApi, parse_link
+from bridges.messages import HeadcountReport, JoinRequest, MovedReport
+from bridges.play_session import PlaySession
+from bridges.reservoir import Reservoir
+from bridges.timecode import Luma, read_timecode
+from bridges.whep_client import SessionState, listen
+
+AGENT = "diemcau-hall"
+POLL_S = 0.05
+# A relay greets a new session with its cached group of pictures: up to some seconds of the past, at once. They are not
+# what the hall sees from then on, so the clock in the picture counts from here.
+SETTLE_S = 1.0
+# A timecode further away than this is no timecode of this programme (a recording is being shown, or clocks are wrong).
+_MAX_GLASS_TO_GLASS_MS = 60_000
+_MAX_ERRORS = 20
+_LISTEN_AGAIN_S = 1.0
+_HEADCOUNT_AGAIN_S = 2.0
+
+
+class HallMove(msgspec.Struct, frozen=True, kw_only=True, rename={"from_relay": "from", "to_relay": "to"}):
+    """One move; `interruption_ms` runs from the last packet of the old relay to the first picture of the new one."""
+
+    from_relay: str
+    to_relay: str
+    reason: str
+    interruption_ms: float
+
+
+class HallSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What a hall saw.
+
+    Attributes:
+        hall_id: the hall.
+        relay: where it plays from, "" if nowhere.
+        frames_decoded: pictures.
+        audio_frames_decoded: pieces of sound.
+        decode_errors: frames that this process could not decode.
+        packets_lost: RTP packets that never came.
+        glass_to_glass_ms_p50: median age of a picture when it was decoded; 0 without timecodes.
+        glass_to_glass_ms_p95: 95 of 100 pictures were at most so old.
+        glass_to_glass_ms_max: the oldest.
+        timecodes: pictures whose timecode was read.
+        moves: from relay to relay.
+        present: media arrived and was decoded.
+        ended: the conference ended.
+        errors: the first twenty sentences about what went wrong.
+    """
+
+    hall_id: str
+    relay: str
+    frames_decoded: int
+    audio_frames_decoded: int
+    decode_errors: int
+    packets_lost: int
+    glass_to_glass_ms_p50: float
+    glass_to_glass_ms_p95: float
+    glass_to_glass_ms_max: float
+    timecodes: int
+    moves: list[HallMove]
+    present: bool
+    ended: bool
+    errors: list[str]
+
+
+class _DecodeErrors(logging.Handler):
+    """Counts the decoders' complaints: aiortc writes them to its log and nowhere else."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.count = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "failed to decode" in str(record.msg):
+            self.count += 1
+
+
+class _Player:
+    """A session with its listener, and the sink of what it decodes."""
+
+    def __init__(self, agent: HallAgent, key: SessionId, connect: Connect, http: aiohttp.ClientSession) -> None:
+        self._agent = agent
+        self.key = key
+        self.session = PlaySession(http, connect.access, self)
+        self.standby = connect.standby
+        self.opened = False
+        self.first_picture_at: float | None = None
+        self.listener: asyncio.Task[None] | None = None
+
+    def handle_video(self, luma: Luma) -> None:
+        """A picture was decoded."""
+        self._agent.handle_picture(self, luma)
+
+    def handle_audio(self) -> None:
+        """Sound was decoded."""
+        self._agent.handle_sound(self)
+
+
+class HallAgent:
+    """One hall.
+
+    Args:
+        link: `<public_url>/hall#token=<jwt>`.
+        headcount: figures to send once the first picture is there.
+        virtual: say at the join that no people sit here.
+        seed: of the backoffs' jitter; None for a different one each time.
+
+    Raises:
+        LinkError: the link is not a hall's.
+    """
+
+    def __init__(
+        self, link: str, *, headcount: HeadcountReport | None = None, virtual: bool = False, seed: int | None = None
+    ) -> None:
+        self.link = parse_link(link)
+        self._headcount = headcount
+        self._virtual = virtual
+        rng = random.Random(seed)  # noqa: S311 - jitter and sampling, nothing secret
+        self._follower = Follower(rng)
+        self._ages_ms = Reservoir(rng)
+        self._players: dict[SessionId, _Player] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Task[None]] = set()  # never cancelled: a half-closed connection keeps its threads
+        self._decode_errors = _DecodeErrors()
+        self._pictures = 0
+        self._sounds = 0
+        self._packets_lost = 0
+        self._relay = ""
+        self._ended = False
+        self._refused: HallApiError | None = None
+        self._errors: list[str] = []
+        self._counted = False
+        self._http: aiohttp.ClientSession | None = None
+        self._api: HallApi | None = None
+
+    async def run(self, stop: asyncio.Event) -> HallSummary:
+        """Follow the feed until `stop` is set or the conference ends, then leave in order.
+
+        Raises:
+            HallApiError: the coordinator refuses this hall for good (its token is not valid, or unknown).
+        """
+        logger = logging.getLogger("aiortc.rtcrtpreceiver")
+        logger.addHandler(self._decode_errors)
+        try:
+            async with aiohttp.ClientSession() as http:
+                self._http = http
+                self._api = HallApi(http, self.link.base_url, self.link.token)
+                try:
+                    await self._follow(stop)
+                finally:
+                    await self._leave(self._api)
+        finally:
+            logger.removeHandler(self._decode_errors)
+        if self._refused is not None:
+            raise self._refused
+        return self.summary()
+
+    def summary(self) -> HallSummary:
+        """What the hall saw so far."""
+        current = self._players.get(self._follower.current) if self._follower.current is not None else None
+        return HallSummary(
+            hall_id=self.link.hall_id,
+            relay=current.session.access.relay_id if current is not None else self._relay,
+            frames_decoded=self._pictures,
+            audio_frames_decoded=self._sounds,
+            decode_errors=self._decode_errors.count,
+            packets_lost=self._packets_lost,
+            glass_to_glass_ms_p50=self._ages_ms.percentile(0.5),
+            glass_to_glass_ms_p95=self._ages_ms.percentile(0.95),
+            glass_to_glass_ms_max=self._ages_ms.max,
+            timecodes=self._ages_ms.count,
+            moves=[
+                HallMove(
+                    from_relay=move.from_relay,
+                    to_relay=move.to_relay,
+                    reason=move.reason,
+                    interruption_ms=move.interruption_ms,
+                )
+                for move in self._follower.moves
+            ],
+            present=self._pictures + self._sounds > 0,
+            ended=self._ended,
+            errors=list(self._errors),
+        )
+
+    # ---- the sink's side ----
+
+    def handle_picture(self, player: _Player, luma: Luma) -> None:
+        """A session decoded a picture."""
+        now = _now()
+        self._pictures += 1
+        self._follower.handle_frame(player.key, now)
+        if player.first_picture_at is None:
+            player.first_picture_at = now
+            self._drive()
+        if player.key == self._follower.current and now - player.first_picture_at > SETTLE_S:
+            timecode = read_timecode(luma)
+            if timecode is not None:
+                age_ms = time.time_ns() / 1_000_000 - timecode.at_ms
+                if abs(age_ms) < _MAX_GLASS_TO_GLASS_MS:
+                    self._ages_ms.add(age_ms)
+        self._count_heads()
+
+    def handle_sound(self, player: _Player) -> None:
+        """A session decoded sound; for a feed without pictures that is what counts."""
+        self._sounds += 1
+        if self._pictures == 0:
+            self._follower.handle_frame(player.key, _now())
+
+    # ---- following ----
+
+    async def _follow(self, stop: asyncio.Event) -> None:
+        self._follower.handle_start(_now())
+        self._drive()
+        while not stop.is_set() and not self._follower.ended and self._refused is None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), POLL_S)
+            now = _now()
+            for player in list(self._players.values()):
+                if player.opened and self._follower.is_active(player.key):
+                    ago_s = player.session.last_packet_ago_s()
+                    if ago_s is not None:
+                        self._follower.handle_packets(player.key, now - ago_s, now)
+            self._follower.handle_tick(now)
+            self._drive()
+
+    def _drive(self) -> None:
+        """Carry out what the follower wants; everything that waits runs in a task of its own."""
+        for output in self._follower.next_outputs():
+            self._carry_out(output)
+
+    def _carry_out(self, output: Output) -> None:
+        match output:
+            case Connect():
+                self._spawn(self._connect(output))
+            case Activate(session=session) | Standby(session=session) | Probe(session=session):
+                self._spawn(self._put_state(session))
+            case Close(session=session):
+                player = self._players.pop(session, None)
+                if player is not None:
+                    self._spawn(self._close(player), self._closing)
+            case Join():
+                self._spawn(self._join())
+            case FetchAssignment():
+                self._spawn(self._fetch())
+            case Report(report=report):
+                self._spawn(self._report(report))
+
+    def _spawn(self, work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]] | None = None) -> None:
+        owner = self._tasks if tasks is None else tasks
+        task = asyncio.create_task(work)
+        owner.add(task)
+        task.add_done_callback(owner.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._note(error)
+
+    def _note(self, error: BaseException) -> None:
+        if len(self._errors) < _MAX_ERRORS:
+            self._errors.append(str(error) if isinstance(error, BridgesError) else repr(error))
+
+    # ---- relays ----
+
+    def _wanted(self, key: SessionId) -> Callable[[], SessionState]:
+        return lambda: "active" if self._follower.is_active(key) else "standby"
+
+    async def _connect(self, connect: Connect) -> None:
+        if self._http is None:
+            return
+        player = _Player(self, connect.session, connect, self._http)
+        self._players[connect.session] = player
+        try:
+            await player.session.open(standby=connect.standby)
+            player.opened = True
+            if self._follower.is_active(connect.session) == connect.standby:
+                # The follower changed its mind while the session was being opened.
+                await player.session.put_state(self._wanted(connect.session))
+        except ResourceError as error:
+            if connect.session in self._players:
+                self._note(error)
+                self._fail(connect.session)
+        if connect.session not in self._players:
+            await player.session.close()  # given up while it was being opened: the resource may exist by now
+            return
+        player.listener = asyncio.create_task(self._listen(player))
+        self._follower.handle_connected(connect.session, _now())
+        self._drive()
+
+    async def _put_state(self, key: SessionId) -> None:
+        player = self._players.get(key)
+        if player is None or not player.opened:
+            return  # `_connect` asks for the state that is wanted when it is done
+        try:
+            await player.session.put_state(self._wanted(key))
+        except ResourceError as error:
+            self._note(error)
+            self._fail(key)
+
+    def _fail(self, key: SessionId) -> None:
+        self._follower.handle_failed(key, _now())
+        self._drive()
+
+    async def _listen(self, player: _Player) -> None:
+        """Read the session's events; when they break off, ask whether the session still stands."""
+        while player.key in self._players and player.session.resource is not None and self._http is not None:
+            try:
+                async with contextlib.aclosing(listen(self._http, player.session.resource)) as events:
+                    async for name in events:
+                        self._handle_event(name)
+            except ResourceError as error:
+                self._note(error)
+            await self._put_state(player.key)
+            await asyncio.sleep(_LISTEN_AGAIN_S)
+
+    def _handle_event(self, name: str) -> None:
+        if name == "assignment":
+            self._follower.handle_assignment_event(_now())
+        elif name == "ended":
+            self._follower.handle_ended(_now())
+        self._drive()
+
+    async def _close(self, player: _Player) -> None:
+        if player.listener is not None:
+            player.listener.cancel()
+            await asyncio.gather(player.listener, return_exceptions=True)
+        if player.opened:
+            self._packets_lost += await player.session.packets_lost()
+        await player.session.close()
+
+    # ---- the coordinator ----
+
+    async def _join(self) -> None:
+        if self._api is None:
+            return
+        try:
+            assignment = await self._api.join(JoinRequest(agent=AGENT, virtual=self._virtual))
+        except HallApiError as error:
+            self._note(error)
+            if error.status in {401, 403, 404}:
+                self._refused = error
+            self._follower.handle_join_failed(_now(), retry_after_s=error.retry_after_s, refused=error.decisive)
+        else:
+            self._follower.handle_assignment(assignment, _now())
+        self._drive()
+
+    async def _fetch(self) -> None:
+        if self._api is None:
+            return
+        try:
+            assignment = await self._api.assignment()
+        except HallApiError as error:
+            self._note(error)
+            self._follower.handle_fetch_failed(_now(), retry_after_s=error.retry_after_s)
+        else:
+            self._follower.handle_assignment(assignment, _now())
+        self._drive()
+
+    async def _report(self, report: MovedReport) -> None:
+        if self._api is None:
+            return
+        try:
+            assignment = await self._api.moved(report)
+        except HallApiError as error:
+            self._note(error)
+            self._follower.handle_report_failed(_now(), retry_after_s=error.retry_after_s)
+        else:
+            self._follower.handle_report_answered(assignment, _now())
+        self._drive()
+
+    def _count_heads(self) -> None:
+        if not self._counted and self._headcount is not None:
+            self._counted = True
+            self._spawn(self._send_headcount(self._headcount))
+
+    async def _send_headcount(self, headcount: HeadcountReport) -> None:
+        while self._api is not None:
+            try:
+                await self._api.headcount(headcount)
+            except HallApiError as error:
+                self._note(error)
+                if error.decisive:
+                    return
+                await asyncio.sleep(max(error.retry_after_s, _HEADCOUNT_AGAIN_S))
+            else:
+                return
+
+    async def _leave(self, api: HallApi) -> None:
+        joined = self._follower.assignment is not None
+        self._relay = self.summary().relay
+        self._ended = self._follower.ended
+        self._follower.handle_ended(_now())
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        players, self._players = list(self._players.values()), {}
+        await asyncio.gather(*(self._close(player) for player in players), *self._closing, return_exceptions=True)
+        if joined and not self._ended:
+            with contextlib.suppress(HallApiError):
+                await api.leave()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,145 @@
+"""Peer connections of a hall or a publisher: aiortc as a WebRTC endpoint, with the few habits that it needs.
+
+One transport for all media (BUNDLE), host candidates only, complete offers (no trickle). aioice gathers no loopback
+address, which is right for the Internet and wrong for a relay on the same machine: on a machine whose only interface is
+`lo` nothing would be gathered at all. Therefore, and only when the relay's own address is loopback, the loopback
+addresses are added to this one connection's gathering; nothing is patched for anybody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from aioice import Candidate
+from aiortc import (
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpReceiver,
+    RTCRtpTransceiver,
+    RTCSessionDescription,
+)
+from aiortc.exceptions import InvalidStateError
+
+from bridges.errors import ResourceError
+from bridges.source import Kind
+
+CONNECT_TIMEOUT_S = 5.0  # ICE and DTLS on a bad line; a relay that needs longer is no use within a failover
+CLOSE_TIMEOUT_S = 2.0
+_LOOPBACK = ("127.0.0.1", "::1")
+MAX_SDP_BYTES = 64 * 1024
+
+_log = logging.getLogger(__name__)
+
+
+def is_loopback(url: str) -> bool:
+    """Say whether the host of a URL is this machine's loopback."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def new_peer_connection() -> RTCPeerConnection:
+    """Make a peer connection with one transport and no ICE servers."""
+    return RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+
+
+def prefer_codecs(transceiver: RTCRtpTransceiver, kind: Kind, names: Sequence[str]) -> None:
+    """Offer only these codecs, in this order, with their retransmission format.
+
+    Args:
+        transceiver: of a connection that has made no offer yet.
+        kind: its kind.
+        names: MIME types, for example `video/H264`.
+    """
+    capabilities = RTCRtpReceiver.getCapabilities(kind)
+    offered = capabilities.codecs if capabilities is not None else []
+    wanted = [codec for name in names for codec in offered if codec.mimeType.lower() == name.lower()]
+    retransmission = [codec for codec in offered if codec.mimeType.lower().endswith("/rtx")]
+    transceiver.setCodecPreferences(wanted + retransmission)
+
+
+def gather_on_loopback(peer: RTCPeerConnection) -> None:
+    """Let this connection gather 127.0.0.1 and ::1 as well; call it before `setLocalDescription`."""
+    connections = {
+        id(connection): connection
+        for transceiver in peer.getTransceivers()
+        # The ICE connection below aiortc's gatherer has no public name; it is reached here and nowhere else.
+        for connection in [transceiver.receiver.transport.transport.iceGatherer._connection]  # noqa: SLF001
+    }
+    for connection in connections.values():
+        gather = connection.get_component_candidates
+
+        async def gather_with_loopback(
+            component: int, addresses: list[str], *rest: int, _gather: Any = gather
+        ) -> list[Candidate]:
+            candidates: list[Candidate] = await _gather(component, [*_LOOPBACK, *addresses], *rest)
+            return candidates
+
+        # Shadows the method on this object alone.
+        connection.get_component_candidates = gather_with_loopback  # type: ignore[method-assign,assignment] # as said
+
+
+async def make_offer(peer: RTCPeerConnection, relay_url: str) -> str:
+    """Make a complete offer (all candidates in it) for the relay at `relay_url` and return its SDP.
+
+    Raises:
+        ResourceError: this machine has no address to send from.
+    """
+    if is_loopback(relay_url):
+        gather_on_loopback(peer)
+    await peer.setLocalDescription(await peer.createOffer())
+    sdp: str = peer.localDescription.sdp
+    if "a=candidate:" not in sdp:
+        raise ResourceError("máy này không có địa chỉ mạng / this machine has no network address")
+    return sdp
+
+
+async def take_answer(peer: RTCPeerConnection, sdp: str) -> None:
+    """Take the relay's answer and wait until ICE and DTLS are up.
+
+    Raises:
+        ResourceError: the answer does not parse or does not fit, or the connection did not come up in time.
+    """
+    changed = asyncio.Event()
+    peer.on("connectionstatechange", changed.set)
+    try:
+        await peer.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="answer"))
+    except (ValueError, AssertionError, IndexError, KeyError, AttributeError, InvalidStateError) as error:
+        # aiortc's parser and negotiation raise any of these on an answer that is not one.
+        raise ResourceError(f"the relay's answer does not fit the offer: {error!r}") from error
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            while peer.connectionState not in {"connected", "failed", "closed"}:
+                changed.clear()
+                await changed.wait()
+    except TimeoutError as error:
+        raise ResourceError("no connection to the relay's media port in time (ICE or DTLS)") from error
+    if peer.connectionState != "connected":
+        raise ResourceError("no connection to the relay's media port (ICE or DTLS failed)")
+
+
+async def close_peer(peer: RTCPeerConnection) -> None:
+    """Close a connection in bounded time, whatever state it is in, and leave no thread behind."""
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await peer.close()
+    except TimeoutError:
+        _log.warning("peer connection did not close in time")
+    for transceiver in peer.getTransceivers():
+        # A handshake that ended during close() may have started a receiver, and its decoder thread, after close() had
+        # stopped it: stop it again, which does nothing to one that is stopped.
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await transceiver.receiver.stop()
+        except TimeoutError:
+            _log.warning("receiver did not stop in time")
