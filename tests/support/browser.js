@@ -43,7 +43,6 @@ window.conference = {
     pc.addTransceiver("audio", { direction: "recvonly" });
     const stream = new MediaStream();
     const video = document.createElement("video");
-    video.muted = true;
     video.autoplay = true;
     document.body.append(video);
     pc.addEventListener("track", (event) => {
