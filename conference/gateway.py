@@ -154,14 +154,12 @@ class Gateway:
         return message
 
     async def _parse(self, socket: web.WebSocketResponse, kind: WSMsgType, data: object) -> RelayMessage | None:
-        """One message, or None after the socket was closed for it (1007: not valid, 1008: not allowed)."""
-        if kind is not WSMsgType.TEXT or not isinstance(data, str):
-            if kind is WSMsgType.BINARY:
-                await self._violate(socket, "messages are JSON text")
-            return None
+        """One message (JSON, as text or as bytes), or None after the socket was closed for it with 1007."""
+        if kind not in {WSMsgType.TEXT, WSMsgType.BINARY} or not isinstance(data, str | bytes):
+            return None  # the socket is closing
         try:
             return self._decoder.decode(data)
-        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             self._count_malformed()
             self._log.warning("malformed message of a relay", error=str(error)[:200])
             await socket.close(code=WSCloseCode.INVALID_TEXT, message=_close_reason(f"malformed: {error}"))

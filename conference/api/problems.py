@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from bridges.errors import BridgesError, ImportFailedError
+from bridges.errors import BridgesError, ImportFailedError, UnknownUnitError
 from conference.access import AccessDeniedError
 from conference.errors import ConferenceError, JournalError, RejectedError
 
@@ -56,6 +56,8 @@ def problem_of(error: Exception) -> Problem:
         case ImportFailedError():
             rows = [msgspec.to_builtins(row) for row in error.errors]
             return _problem(422, error.code, str(error), rows)
+        case UnknownUnitError():
+            return _problem(404, error.code, str(error))
         case BridgesError():
             return _problem(422, error.code, str(error))
         case RejectedError():

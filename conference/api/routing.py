@@ -213,5 +213,5 @@ def _decode(decoder: msgspec.json.Decoder[Any], body: bytes) -> object:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise RequestError("bad_body", f"the body is not what this route takes: {error}", status=422) from error
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise RequestError("malformed_json", f"the body is not JSON: {error}") from error
