@@ -289,7 +289,7 @@ class Demo:
         real, made_up = attendance.real.headcount, attendance.virtual.headcount
         figures.delegates_summoned, figures.delegates_summoned_real = real.summoned + made_up.summoned, real.summoned
         figures.delegates_present, figures.delegates_present_real = real.present + made_up.present, real.present
-        figures.journal_events = int(metric_total(await self._api.metrics(), "diemcau_journal_events_total"))
+        figures.journal_events = int(metric_total(await self._api.metrics(), "diemcau_coordinator_journal_events_total"))
         figures.coordinator_rss_mb = peak_rss_mb(stage.coordinator.pid)
         figures.coordinator_cpu_s = cpu_s(stage.coordinator.pid)
 

@@ -24,7 +24,7 @@ class DemoView:
     def step(self, vietnamese: str, english: str) -> None:
         """Say what happens now."""
         if not self._quiet:
-            self._console.print(Text(f"▸ {vietnamese} ({english})"))
+            self._console.print(Text(f"▸ {vietnamese} ({english})"), soft_wrap=True)
 
     def show(self, **rows: str) -> None:
         """Put figures on the board, by their labels; underscores in a label are shown as spaces."""
