@@ -1,14 +1,24 @@
 """Fuzz SDP: any text gives a session description or `WireError`; what is read survives the wire.
 
-Run `python tests/fuzz/fuzz_sdp.py tests/fuzz/corpus/sdp -atheris_runs=20000`; `test_fuzz_wire.py` runs the corpus.
+Run `PYTHONPATH=. python tests/fuzz/fuzz_sdp.py tests/fuzz/corpus/sdp -atheris_runs=20000`; new inputs land in the
+corpus folder. `test_fuzz_wire.py` runs the committed corpus.
 """
 
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 
-from relay.errors import WireError
-from relay.wire.sdp import parse_session, select_play_codecs, serialize_session
+if __name__ == "__main__":
+    import atheris
+
+    instrumented = atheris.instrument_imports(include=["relay"])
+else:  # the corpus runs among other tests, which should not be slowed down
+    instrumented = nullcontext()
+
+with instrumented:
+    from relay.errors import WireError
+    from relay.wire.sdp import parse_session, select_play_codecs, serialize_session
 
 
 def fuzz_one(data: bytes) -> None:
@@ -26,6 +36,5 @@ def fuzz_one(data: bytes) -> None:
 if __name__ == "__main__":
     import atheris
 
-    atheris.instrument_all()
     atheris.Setup(sys.argv, fuzz_one)
     atheris.Fuzz()
