@@ -113,7 +113,7 @@ async def take_answer(peer: RTCPeerConnection, sdp: str) -> None:
     changed = asyncio.Event()
     peer.on("connectionstatechange", changed.set)
     try:
-        await peer.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="answer"))
+        await peer.setRemoteDescription(RTCSessionDescription(sdp=_candidates_everywhere(sdp), type="answer"))
     except (ValueError, AssertionError, IndexError, KeyError, AttributeError, InvalidStateError) as error:
         # aiortc's parser and negotiation raise any of these on an answer that is not one.
         raise ResourceError(f"the relay's answer does not fit the offer: {error!r}") from error
@@ -126,6 +126,21 @@ async def take_answer(peer: RTCPeerConnection, sdp: str) -> None:
         raise ResourceError("no connection to the relay's media port in time (ICE or DTLS)") from error
     if peer.connectionState != "connected":
         raise ResourceError("no connection to the relay's media port (ICE or DTLS failed)")
+
+
+def _candidates_everywhere(sdp: str) -> str:
+    """Repeat the candidates of a bundle's first section in the sections that have none.
+
+    An answer lists them in the tagged section alone (RFC 8843 section 10); with one transport from the start, aiortc
+    reads them from the last section.
+    """
+    head, *sections = sdp.replace("\r\n", "\n").split("\nm=")
+    lines = [line for line in "\n".join(sections[:1]).split("\n") if line.startswith(("a=candidate:", "a=end-of-cand"))]
+    whole = [
+        section if "\na=candidate:" in section else "\n".join([section.rstrip("\n"), *lines]) + "\n"
+        for section in sections
+    ]
+    return "\nm=".join([head, *whole]).replace("\n", "\r\n")
 
 
 async def close_peer(peer: RTCPeerConnection) -> None:

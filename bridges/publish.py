@@ -191,7 +191,7 @@ class _Publisher:
             for track in tracks:
                 if track.error is not None:
                     raise track.error
-            if self._stop.is_set() or all(track.readyState == "ended" for track in tracks):
+            if self._stop.is_set() or all(track.exhausted for track in tracks):
                 return True
             if peer.connectionState in {"failed", "closed"}:
                 return False

@@ -40,12 +40,14 @@ class SourceTrack(MediaStreamTrack):
     """One kind of a source as a track of one peer connection. Stopping it leaves the source alone.
 
     Attributes:
+        exhausted: the source came to its end; a track that its connection stopped is not exhausted.
         error: why the source broke off, if it did.
     """
 
     def __init__(self, source: Source, kind: Kind) -> None:
         super().__init__()
         self.kind: Kind = kind
+        self.exhausted = False
         self.error: PublishError | None = None
         self._source = source
         # A decoder cannot start in the middle of a group of pictures: a new connection waits for its beginning.
@@ -64,6 +66,7 @@ class SourceTrack(MediaStreamTrack):
                 self.error = error
                 media = None
             if media is None:
+                self.exhausted = self.error is None
                 self.stop()
                 break
             if self._await_keyframe and isinstance(media, Packet):
