@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple, NoReturn, get_args
 
+import msgspec
+
 from relay.errors import WireError
 from relay.wire.session_description import (
     UNSPECIFIED_ADDRESS,
@@ -89,17 +91,20 @@ def parse_session(text: str) -> SessionDescription:
         WireError: too large, not a session description, or a malformed line, whose number the reason gives.
     """
     session, sections = _split(text)
-    media = tuple(_parse_media(section, session) for section in sections)
-    mids = [section.mid for section in media if section.mid]
-    if len(set(mids)) != len(mids):
+    media = [_parse_media(section, session) for section in sections]
+    by_mid = {section.mid: section for section in media if section.mid}
+    if len(by_mid) != sum(1 for section in media if section.mid):
         raise WireError("sdp", "two media sections with the same mid")
+    bundle = _parse_bundle(session, frozenset(by_mid))
     session_id, session_version = _parse_origin(session)
     options = session.first("ice-options")
     return SessionDescription(
         session_id=session_id,
         session_version=session_version,
-        media=media,
-        bundle=_parse_bundle(session, mids),
+        media=tuple(
+            _with_transport_of(by_mid[bundle[0]], section) if section.mid in bundle else section for section in media
+        ),
+        bundle=bundle,
         ice_lite=session.first("ice-lite") is not None,
         ice_options=tuple(options.value.split()) if options else (),
     )
@@ -176,16 +181,32 @@ def _parse_origin(session: _Section) -> tuple[int, int]:
     return int(matched[1]), int(matched[2])
 
 
-def _parse_bundle(session: _Section, mids: list[str]) -> tuple[str, ...]:
+def _parse_bundle(session: _Section, mids: frozenset[str]) -> tuple[str, ...]:
     for attribute in session.all("group"):
         matched = _match(_GROUP, attribute, "group")
         if matched[1] != "BUNDLE":
             continue
         bundle = tuple(matched[2].split())
-        if len(set(bundle)) != len(bundle) or not set(bundle) <= set(mids):
+        if len(set(bundle)) != len(bundle) or not set(bundle) <= mids:
             _fail(attribute.line, "BUNDLE names a mid twice or one that no media section has")
         return bundle
     return ()
+
+
+def _with_transport_of(tagged: MediaSection, section: MediaSection) -> MediaSection:
+    # Only the first section of a bundle has to describe the transport (RFC 8843 section 7.1.3); a bundle-only section
+    # leaves it out.
+    if section.rejected or section.ice_ufrag or section.ice_pwd:
+        return section
+    return msgspec.structs.replace(
+        section,
+        ice_ufrag=tagged.ice_ufrag,
+        ice_pwd=tagged.ice_pwd,
+        fingerprint=section.fingerprint or tagged.fingerprint,
+        setup=section.setup or tagged.setup,
+        rtcp_mux=section.rtcp_mux or tagged.rtcp_mux,
+        rtcp_rsize=section.rtcp_rsize or tagged.rtcp_rsize,
+    )
 
 
 def _parse_media(section: _Section, session: _Section) -> MediaSection:

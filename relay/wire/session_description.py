@@ -71,7 +71,9 @@ class Rid(msgspec.Struct, frozen=True):
 
 
 class MediaSection(msgspec.Struct, frozen=True, kw_only=True):
-    """One m= line with its attributes; what the session level says for all is filled in.
+    """One m= line with its attributes.
+
+    What the session level says for all sections, or the first section of a bundle for the others, is filled in.
 
     Attributes:
         kind: `audio`, `video`, `application` and so on.

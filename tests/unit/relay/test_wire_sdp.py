@@ -139,6 +139,21 @@ def test_an_application_section_keeps_its_formats() -> None:
     assert parse_session(serialize_session(description)) == description
 
 
+def test_a_bundled_section_has_the_transport_of_the_first() -> None:
+    """A bundle-only section leaves out what the first one says; a rejected one and one outside get nothing."""
+    transport = f"a=mid:0\r\na=ice-ufrag:abcd\r\na=ice-pwd:{'p' * 22}\r\na=setup:actpass\r\na=rtcp-mux\r\n"
+    other = "m=video 0 UDP/TLS/RTP/SAVPF 96\r\na=mid:"
+    text = HEAD + "a=group:BUNDLE 0 1 2\r\n" + AUDIO + transport
+    text += other + "1\r\na=bundle-only\r\n" + other + "2\r\n" + other.replace("video 0", "video 9") + "3\r\n"
+    description = parse_session(text)
+    first, bundled, rejected, outside = description.media
+    assert (bundled.ice_ufrag, bundled.ice_pwd, bundled.setup) == (first.ice_ufrag, first.ice_pwd, "actpass")
+    assert bundled.rtcp_mux
+    assert not rejected.ice_ufrag
+    assert not outside.ice_ufrag
+    assert parse_session(serialize_session(description)) == description
+
+
 def test_bundle_only_is_not_rejected() -> None:
     """Port 0 with a=bundle-only waits for the bundle (RFC 8843 section 6)."""
     (section,) = parse_session(HEAD + "m=audio 0 UDP/TLS/RTP/SAVPF 0\r\na=bundle-only\r\n").media
