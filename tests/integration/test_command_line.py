@@ -1,0 +1,129 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from conference.layout import free_ports
+
+pytestmark = pytest.mark.integration
+
+PROGRAM = [sys.executable, "-m", "conference.cli.main"]
+
+
+class Service:
+    """A running `diemcau up`, and commands sent to it."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self.state_dir = state_dir
+        port, relay_port = free_ports(2)
+        self.environment = {
+            **os.environ,
+            "DIEMCAU_SERVER": f"http://127.0.0.1:{port}",
+            "DIEMCAU_TOKEN_FILE": str(state_dir / "organiser.token"),
+        }
+        arguments = ["up", "--state-dir", str(state_dir), "--port", str(port), "--relay-port", str(relay_port)]
+        self.process = subprocess.Popen([*PROGRAM, *arguments], stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith("Ctrl-C"):
+                return
+        raise AssertionError("`diemcau up` ended before it was ready")
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run one command against it."""
+        return subprocess.run(
+            [*PROGRAM, *arguments], env=self.environment, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    def stop(self) -> int:
+        """Press Ctrl-C and wait."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.communicate(timeout=30)
+        return self.process.returncode
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """Everything on one machine."""
+    started = Service(tmp_path / "state")
+    yield started
+    if started.process.poll() is None:
+        started.stop()
+    started.process.communicate(timeout=30)
+
+
+def test_a_conference_from_the_command_line(service: Service, tmp_path: Path) -> None:
+    """From an empty machine to the flash report by commands alone; refusals are one sentence and exit code 1."""
+    units = tmp_path / "units.csv"
+    units.write_text("code,name,kind,parent\n01,Thành phố Hà Nội,thành phố,\n00004,Phường Ba Đình,phường,01\n")
+    assert service.run("units", "import", str(units)).returncode == 0
+    assert json.loads(service.run("units", "list", "--json").stdout)["units"][0]["code"]
+
+    halls = tmp_path / "halls.csv"
+    heading = "mã,tên,đơn vị,cấp,số đại biểu\n"
+    halls.write_text(heading + "A-1,Điểm cầu A,00004,xã,80\nA-2,Điểm cầu B,99,xã,-1\n")
+    refused = service.run("halls", "import", str(halls))
+    assert refused.returncode == 1
+    assert "'99'" in refused.stderr
+    assert "'-1'" in refused.stderr
+    halls.write_text(heading + "A-1,Điểm cầu A,00004,xã,80\n")
+    assert json.loads(service.run("halls", "import", str(halls), "--dry-run", "--json").stdout)["dry_run"] is True
+    assert json.loads(service.run("halls", "list", "--json").stdout)["halls"] == []
+    assert service.run("halls", "import", str(halls)).returncode == 0
+    assert "Điểm cầu A" in service.run("halls", "export").stdout
+
+    assert service.run("conference", "create", "hn", "--title", "Hội nghị").returncode == 0
+    early = service.run("conference", "end", "hn")
+    assert (early.returncode, early.stderr.count("\n")) == (1, 1)
+    for step, phase in [("open", "open"), ("rehearse", "rehearsal"), ("launch", "live")]:
+        assert json.loads(service.run("conference", step, "hn", "--json").stdout)["phase"] == phase
+    link = service.run("halls", "link", "A-1", "--conference", "hn").stdout.strip()
+    assert link.startswith(f"{service.environment['DIEMCAU_SERVER']}/hall#token=")
+    token = tmp_path / "publisher.token"
+    published = service.run("conference", "publish", "hn", "--token-out", str(token), "--json")
+    assert json.loads(published.stdout)["whip_url"].endswith("/hn/program/whip")
+    assert token.stat().st_mode & 0o777 == 0o600
+    assert json.loads(service.run("attendance", "hn", "--json").stdout)["total"]["real"]["halls"] == 1
+    assert service.run("conference", "end", "hn").returncode == 0
+    out = tmp_path / "report.html"
+    assert service.run("report", "hn", "--format", "html", "--out", str(out)).returncode == 0
+    assert "Điểm cầu" in out.read_text()
+    assert json.loads(service.run("report", "hn", "--json").stdout)
+    assert "BÁO CÁO NHANH" in service.run("report", "hn").stdout
+
+
+def test_up_keeps_its_state_and_leaves_no_process(service: Service, tmp_path: Path) -> None:
+    """Ctrl-C ends both programs with exit code 0; the next start finds the conference again."""
+    service.run("conference", "create", "hn", "--title", "Hội nghị")
+    children = psutil.Process(service.process.pid).children()
+    assert len(children) == 2
+    assert service.stop() == 0
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive
+    again = Service(service.state_dir)
+    try:
+        found = json.loads(again.run("conference", "status", "--json").stdout)["conferences"]
+        assert [conference["conference_id"] for conference in found] == ["hn"]
+    finally:
+        again.stop()
+
+
+def test_up_restarts_nothing_silently(service: Service) -> None:
+    """When the relay dies, `up` stops the coordinator too and fails."""
+    children = psutil.Process(service.process.pid).children()
+    relay = next(child for child in children if "relay" in child.cmdline())
+    relay.kill()
+    deadline = time.monotonic() + 30
+    while service.process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert service.process.returncode == 1
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive
