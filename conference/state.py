@@ -460,9 +460,12 @@ def _derive(state: State) -> None:
     for relay in state.relays.values():
         relay.load.soft_seats = state.policy.seats(relay.capacity, state.policy.soft_limit)
         relay.load.hard_seats = state.policy.seats(relay.capacity, state.policy.hard_limit)
-        relay.load.primaries = relay.load.backups = 0
+        relay.load.primaries = relay.load.backups = relay.load.links = 0
     for virtual in (False, True):
         state.pools[virtual] = _pool(state, virtual=virtual)
+        for load in state.pools[virtual]:
+            for parent in load.parents:
+                state.relays[parent].load.links += 1
     _locate(state, state.halls.values())
     for conference_id, conference in state.conferences.items():
         for hall_id, seat in conference.seats.items():
@@ -478,7 +481,21 @@ def _image(state: State) -> _Image:
         units=state.units,
         halls=state.halls,
         conferences=state.conferences,
-        relays=state.relays,
+        relays={
+            # Of a load only the parents are history: who was kept where. The rest is counted anew.
+            relay_id: msgspec.structs.replace(
+                relay,
+                load=RelayLoad(
+                    relay_id=relay_id,
+                    region=relay.region,
+                    role=relay.role,
+                    soft_seats=0,
+                    hard_seats=0,
+                    parents=relay.load.parents,
+                ),
+            )
+            for relay_id, relay in state.relays.items()
+        },
         presence=state.presence,
         headcounts=state.headcounts,
     )

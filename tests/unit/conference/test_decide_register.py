@@ -1,0 +1,113 @@
+"""Rules of the register: units, halls, conferences."""
+
+from __future__ import annotations
+
+import pytest
+from support.country import Country
+
+from bridges.halls import Hall
+from bridges.units import Unit
+from conference.commands import ChangePhase, Command, CreateConference, ImportHalls, ImportUnits
+from conference.decide import decide
+from conference.errors import RejectedError
+from conference.lifecycle import PHASES, Phase, can_move
+from conference.state import fingerprint
+
+
+def unit(code: str, parent: str = "", name: str = "Xã") -> Unit:
+    """A commune."""
+    return Unit(code=code, name=name, kind="xã", parent=parent)
+
+
+def hall(
+    hall_id: str, unit_code: str = "00004", *, seats: int = 80, name: str = "Điểm cầu", virtual: bool = False
+) -> Hall:
+    """A base hall."""
+    return Hall(hall_id=hall_id, name=name, unit=unit_code, level="base", seats=seats, virtual=virtual)
+
+
+def conference(conference_id: str = "x", title: str = "Hội nghị", feeds: tuple[str, ...] = ("program",)) -> Command:
+    """A draft."""
+    return CreateConference(conference_id=conference_id, title=title, feeds=list(feeds))
+
+
+REFUSED = [
+    (ImportUnits(units=[unit("a b")]), "bad_id", 422),
+    (ImportUnits(units=[unit("1", name=" ")]), "bad_text", 422),
+    (ImportUnits(units=[unit("1"), unit("1")]), "duplicate_unit", 422),
+    (ImportUnits(units=[unit("1", parent="99")]), "unknown_unit", 404),
+    (ImportUnits(units=[unit("1", parent="2"), unit("2", parent="1")]), "unit_cycle", 422),
+    (ImportUnits(units=[unit("01", parent="00004")]), "unit_cycle", 422),
+    (ImportHalls(halls=[hall("")]), "bad_id", 422),
+    (ImportHalls(halls=[hall("x" * 65)]), "bad_id", 422),
+    (ImportHalls(halls=[hall("điểm")]), "bad_id", 422),
+    (ImportHalls(halls=[hall("h1\n")]), "bad_id", 422),
+    (ImportHalls(halls=[hall("n", seats=-1)]), "bad_seats", 422),
+    (ImportHalls(halls=[hall("n"), hall("n")]), "duplicate_hall", 422),
+    (ImportHalls(halls=[hall("good"), hall("n", "99")]), "unknown_unit", 404),
+    (ImportHalls(halls=[hall("h1", virtual=True)]), "hall_kind", 409),
+    (conference(title=""), "bad_text", 422),
+    (conference(feeds=()), "bad_feeds", 422),
+    (conference(feeds=("program", "program")), "bad_feeds", 422),
+    (conference(feeds=("../x",)), "bad_id", 422),
+    (conference("hn", title="Another"), "conference_exists", 409),
+    (ChangePhase(conference_id="none", phase="open"), "unknown_conference", 404),
+    (ChangePhase(conference_id="hn", phase="open"), "wrong_phase", 409),
+    (ChangePhase(conference_id="hn", phase="draft"), "wrong_phase", 409),
+]
+
+
+@pytest.mark.parametrize(("command", "code", "status"), REFUSED)
+def test_refused(command: Command, code: str, status: int) -> None:
+    """Each rule has its code and status, and a refused command changes nothing."""
+    country = Country()
+    country.open_conference("h1")
+    country.register("e1", "e2")
+    country.join("h1")
+    before = fingerprint(country.state)
+    with pytest.raises(RejectedError) as caught:
+        decide(country.state, command, 0)
+    assert (caught.value.code, caught.value.status) == (code, status)
+    assert fingerprint(country.state) == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ImportUnits(units=[unit("7"), unit("8", parent="7")]),
+        ImportUnits(units=[unit("8", parent="7"), unit("7")]),
+        ImportHalls(halls=[hall("n1"), hall("n2")]),
+        conference(),
+    ],
+)
+def test_a_repetition_gives_nothing(command: Command) -> None:
+    """The same import or draft again is no event; a parent may follow its child within an import."""
+    country = Country()
+    country.open_conference("h1")
+    assert country.do(command)
+    assert country.do(command) == []
+
+
+def test_an_import_holds_only_what_changed() -> None:
+    """Of three halls, one is new, one differs, one is the same."""
+    country = Country()
+    country.open_conference()
+    country.do(ImportHalls(halls=[hall("a"), hall("b")]))
+    (event,) = country.do(ImportHalls(halls=[hall("a"), hall("b", seats=90), hall("c")]))
+    assert [h.hall_id for h in event.halls] == ["b", "c"]  # type: ignore[union-attr]  # it is a HallsImported
+
+
+@pytest.mark.parametrize("current", PHASES)
+@pytest.mark.parametrize("target", PHASES)
+def test_phases_follow_the_table(current: Phase, target: Phase) -> None:
+    """Exactly the moves of `lifecycle.TRANSITIONS` are taken."""
+    country = Country()
+    country.do(conference())
+    country.state.conferences["x"].phase = current
+    command = ChangePhase(conference_id="x", phase=target)
+    if can_move(current, target):
+        assert len(country.do(command)) == 1
+        assert country.state.conferences["x"].phase == target
+    else:
+        with pytest.raises(RejectedError):
+            country.do(command)

@@ -1,0 +1,203 @@
+"""Rules of relays: registration, restart, loss, and where a publisher goes."""
+
+from __future__ import annotations
+
+import pytest
+from support.country import Country, register_message
+
+from conference.assignment import settle
+from conference.commands import AuthorisePublisher, ChangePhase, LoseRelay, ObservePresence, RegisterRelay
+from conference.errors import RejectedError
+from conference.events import HallAssigned, PresenceObserved, PublishingAuthorised, RelayLost, RelayRegistered
+from conference.policy import MediaCost, Policy
+from conference.state import apply, hall_status
+from relay.messages import Register, SessionOpened
+
+
+def session(hall_id: str = "h1", conference_id: str = "hn", session_id: str = "s1") -> SessionOpened:
+    """An open session."""
+    return SessionOpened(session_id=session_id, subject=hall_id, conference=conference_id, feed="program", at_ms=2_000)
+
+
+def lose(relay_id: str, epoch: int = 1) -> LoseRelay:
+    """A lease expires."""
+    return LoseRelay(relay_id=relay_id, epoch=epoch, goodbye=False, last_seen_ms=2_500)
+
+
+def test_each_registration_has_the_next_epoch() -> None:
+    """Also after a loss, and after a reconnection of the same process."""
+    country = Country()
+    country.register("e1", "e1")
+    assert country.state.relays["e1"].epoch == 2
+    country.do(lose("e1", epoch=2))
+    assert country.state.relays["e1"].status == "lost"
+    country.register("e1")
+    assert (country.state.relays["e1"].epoch, country.state.relays["e1"].status) == (3, "live")
+
+
+def test_a_reconnection_keeps_the_halls() -> None:
+    """The same instance registers again: nobody moves."""
+    country = Country()
+    country.open_conference("h1")
+    country.register("e1", "e2")
+    country.join("h1")
+    events = country.do(RegisterRelay(register=register_message("e1", "01", sessions=[session()])))
+    assert [type(event) for event in events] == [RelayRegistered, PresenceObserved]
+    assert country.relays_of("h1") == ("e1", "e2")
+    assert hall_status(country.state, "hn", "h1") == "present"
+
+
+def test_a_new_instance_of_a_live_relay_closes_the_old_one() -> None:
+    """Its halls went to their backups when the process died; it becomes their backup again."""
+    country = Country()
+    country.open_conference("h1")
+    country.register("e1", "e2")
+    country.join("h1")
+    country.do(ObservePresence(relay_id="e1", deltas=[session()]))
+    events = country.do(RegisterRelay(register=register_message("e1", "01", instance_id="i2")))
+    assert [type(event) for event in events] == [RelayLost, HallAssigned, RelayRegistered, HallAssigned]
+    assert country.relays_of("h1") == ("e2", "e1")
+    assert hall_status(country.state, "hn", "h1") == "lost"
+
+
+def test_the_loss_of_a_relay_moves_its_halls_to_their_backups() -> None:
+    """The backup becomes primary and another is chosen; halls that had it as backup get a new one; others stay."""
+    country = Country()
+    country.open_conference("h1", "h2", "h3")
+    country.register("e1", "e2")
+    country.join("h1")
+    country.join("h2")
+    country.register("e3", "e4")
+    country.join("h3")
+    before = {hall_id: country.relays_of(hall_id) for hall_id in ("h1", "h2", "h3")}
+    assert before == {"h1": ("e1", "e2"), "h2": ("e1", "e2"), "h3": ("e3", "e4")}
+    events = country.do(lose("e1"))
+    assert isinstance(events[0], RelayLost)
+    assert {event.hall_id for event in events[1:] if isinstance(event, HallAssigned)} == {"h1", "h2"}
+    for hall_id in ("h1", "h2"):
+        primary, backup = country.relays_of(hall_id)
+        assert primary == "e2"
+        assert backup in {"e3", "e4"}
+        assert country.seat(hall_id).epoch == 2
+    assert country.relays_of("h3") == before["h3"]
+
+
+def test_the_loss_of_a_backup_gives_another() -> None:
+    """The primary stays."""
+    country = Country()
+    country.open_conference("h1")
+    country.register("e1", "e2", "e3")
+    country.join("h1")
+    country.do(lose("e2"))
+    assert country.relays_of("h1") == ("e1", "e3")
+
+
+def test_a_stale_or_repeated_loss_is_nothing() -> None:
+    """A lease that was replaced, or that has ended, cannot end again."""
+    country = Country()
+    country.register("e1", "e1")
+    assert country.do(lose("e1", epoch=1)) == []
+    assert len(country.do(lose("e1", epoch=2))) == 1
+    assert country.do(lose("e1", epoch=2)) == []
+
+
+def test_a_hall_whose_last_relay_is_lost_waits_for_the_next() -> None:
+    """It keeps its seat on paper, and gets the first relay that comes."""
+    country = Country()
+    country.open_conference("h1")
+    country.register("e1")
+    country.join("h1")
+    assert len(country.do(lose("e1"))) == 1
+    assert country.relays_of("h1") == ("e1", "")
+    country.register("e2")
+    assert country.relays_of("h1") == ("e2", "")
+    country.register("e3")
+    assert country.relays_of("h1") == ("e2", "e3")
+
+
+def test_missing_backups_come_a_few_at_a_time() -> None:
+    """A registration gives as many as the policy allows in one decision, `settle` the others."""
+    country = Country(Policy(media=MediaCost(bits_per_s=1, packets_per_s=1), assignments_per_decision=3))
+    country.open_conference(*(f"h{n}" for n in range(8)))
+    country.register("e1")
+    for n in range(8):
+        country.join(f"h{n}")
+    country.register("e2")
+    given = [sum(bool(country.seat(f"h{n}").backup) for n in range(8))]
+    while events := settle(country.state):
+        for event in events:
+            apply(country.state, event, 0)
+        given.append(sum(bool(country.seat(f"h{n}").backup) for n in range(8)))
+    assert given == [3, 6, 8]
+    assert not country.state.unsettled
+
+
+@pytest.mark.parametrize(
+    ("register", "code"),
+    [
+        (register_message("bad id"), "bad_id"),
+        (register_message("e9", "Hà Nội"), "bad_id"),
+        (register_message("e9", seats=0), "bad_capacity"),
+        (register_message("e1", virtual=True), "relay_kind"),
+    ],
+)
+def test_registrations_that_are_refused(register: Register, code: str) -> None:
+    """Ids, capacity and kind are checked."""
+    country = Country()
+    country.register("e1")
+    with pytest.raises(RejectedError) as caught:
+        country.do(RegisterRelay(register=register))
+    assert caught.value.code == code
+
+
+def test_presence_of_strangers_is_ignored() -> None:
+    """Unknown halls and conferences, and real halls at virtual relays, are nobody's presence."""
+    country = Country()
+    country.open_conference("h1", "v1")
+    country.register("e1", "ve")
+    for relay_id, delta in [
+        ("e1", session("nobody")),
+        ("e1", session(conference_id="none")),
+        ("e1", session("v1")),
+        ("ve", session("h1")),
+        ("e1", session(session_id="x" * 129)),
+    ]:
+        assert country.do(ObservePresence(relay_id=relay_id, deltas=[delta])) == []
+    assert len(country.do(ObservePresence(relay_id="ve", deltas=[session("v1")]))) == 1
+    with pytest.raises(RejectedError, match="no relay"):
+        country.do(ObservePresence(relay_id="e9", deltas=[session()]))
+
+
+def authorise(country: Country, feed: str = "program") -> str:
+    """The origin of a feed."""
+    (event,) = country.do(AuthorisePublisher(conference_id="hn", feed=feed))
+    assert isinstance(event, PublishingAuthorised)
+    return event.relay_id
+
+
+def test_a_publisher_goes_to_the_origin_of_most_relays_and_stays() -> None:
+    """It returns to the same origin while that lives, and goes to the other when it is lost."""
+    country = Country()
+    country.open_conference("h1")
+    country.register("o1", "o2", "e1", "e2")
+    assert authorise(country) == "o1"
+    assert authorise(country) == "o1"
+    country.do(lose("o1"))
+    assert authorise(country) == "o2"
+    country.register("o1")
+    assert authorise(country) == "o2"
+
+
+def test_publishers_that_are_refused() -> None:
+    """No origin, an unknown feed, and a conference that is over."""
+    country = Country()
+    country.open_conference("h1")
+    country.register("e1")
+    for feed, code in [("program", "no_origin"), ("slides", "unknown_feed")]:
+        with pytest.raises(RejectedError) as caught:
+            authorise(country, feed)
+        assert caught.value.code == code
+    country.do(ChangePhase(conference_id="hn", phase="ended"))
+    with pytest.raises(RejectedError) as caught:
+        authorise(country)
+    assert caught.value.code == "wrong_phase"
