@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 from aiohttp import web
 
-from conference.access import AccessDeniedError, ApiClaims, KeyRing, Role, require_role
+from conference.access import AccessDeniedError, ApiClaims, KeyRing, Role, require_conference, require_role
 from conference.api.problems import RequestError
 from conference.config import CoordinatorConfig
 from conference.coordinator import Coordinator
@@ -187,12 +187,15 @@ def add_routes(app: web.Application, routes: Iterable[Route], services: Services
 def _serve(route: Route, services: Services) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     decoder = msgspec.json.Decoder(route.request) if route.takes_body and route.request_media == JSON else None
     encoder = msgspec.json.Encoder()
+    names_conference = "conference_id" in route.parameters
 
     async def serve(request: web.Request) -> web.StreamResponse:
         claims = None
         if route.roles is not None:
             claims = bearer_claims(request, services.keys)
             require_role(claims, route.roles)
+            if names_conference:
+                require_conference(claims, request.match_info["conference_id"])
         body: object = None
         if route.takes_body:
             body = await read_body(request, route.max_body_bytes)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from coordinator_harness import Api
+from support.coordinator_harness import Api
 
 from conference.app import RunningCoordinator, serve_coordinator
 from conference.config import CoordinatorConfig

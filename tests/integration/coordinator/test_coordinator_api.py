@@ -7,8 +7,8 @@ from typing import Any
 import jwt
 import msgspec
 import pytest
-from coordinator_harness import CONFERENCE, Api, connect_relay, register_message
 from openapi_spec_validator import validate
+from support.coordinator_harness import CONFERENCE, Api, connect_relay, register_message
 
 from conference.access import ApiClaims, KeyRing
 from conference.api.server import api_routes

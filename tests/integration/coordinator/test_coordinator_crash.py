@@ -12,14 +12,14 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from coordinator_harness import CONFERENCE, Api, connect_relay, eventually, register_message
+from support.coordinator_harness import CONFERENCE, Api, connect_relay, eventually, register_message
 
 import conference
 from bridges.messages import Assignment
 from conference.access import KeyRing
+from conference.app import ListenError, serve_coordinator
 from conference.config import CoordinatorConfig
 from conference.coordinator import Coordinator
-from conference.errors import JournalError
 from conference.journal.sqlite import SqliteJournal
 from conference.policy import Policy
 from conference.state import State, apply, fingerprint
@@ -118,7 +118,8 @@ async def test_a_full_disk_refuses_and_recovers(tmp_path: Path) -> None:
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (hard, hard))
 
             async def ready() -> bool:
-                return (await api.call("GET", "/readyz", None))[0] == 200
+                status, _ = await api.call("GET", "/readyz", None)
+                return status == 200
 
             await eventually(ready, "the coordinator is ready again")
             status, problem = await api.call("GET", "/api/v1/halls/assignment", hall=halls[1])
@@ -149,13 +150,6 @@ async def test_a_port_that_is_taken_is_said_in_one_sentence(tmp_path: Path) -> N
     """Two coordinators on one port: the second ends with an error that names the address."""
     async with coordinator_process(tmp_path) as (_, api):
         port = int(api.url.rpartition(":")[2])
-        from conference.app import ListenError, serve_coordinator  # noqa: PLC0415 - only here
-
         with pytest.raises(ListenError, match=str(port)):
             async with serve_coordinator(CoordinatorConfig(port=port, state_dir=tmp_path / "other")):
                 pass
-
-
-def test_journal_errors_are_what_callers_may_catch() -> None:
-    """A typed error with the status of the API."""
-    assert JournalError("x").status == 503

@@ -6,7 +6,7 @@ import time
 import aiohttp
 import msgspec
 import pytest
-from coordinator_harness import CONFERENCE, WAIT_S, Api, connect_relay, eventually, register_message
+from support.coordinator_harness import CONFERENCE, WAIT_S, Api, connect_relay, eventually, register_message
 
 from conference.app import RunningCoordinator, serve_coordinator
 from conference.config import CoordinatorConfig
@@ -31,12 +31,14 @@ pytestmark = pytest.mark.integration
 
 
 def opened(hall_id: str, session_id: str) -> SessionOpened:
+    """A hall's media began now."""
     return SessionOpened(
         session_id=session_id, subject=hall_id, conference=CONFERENCE, feed="program", at_ms=int(time.time() * 1000)
     )
 
 
 async def lost_halls(api: Api) -> list[str]:
+    """Ids of the halls that are lost."""
     found = await api.expect(200, "GET", "/api/v1/halls", params={"conference": CONFERENCE, "status": "lost"})
     return [hall["hall_id"] for hall in found["halls"]]
 

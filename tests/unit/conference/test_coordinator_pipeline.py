@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from conference import coordinator as coordinator_module
+from conference.commands import ChangePhase, CreateConference
+from conference.coordinator import Coordinator
+from conference.errors import CorruptJournalError, JournalError, RejectedError, StaleEpochError
+from conference.events import Event, stream_of
+from conference.journal.contract import Entry, Record, Snapshot
+from conference.policy import Policy
+from conference.state import State, apply, fingerprint
+
+
+class ScriptedJournal:
+    """A journal in memory whose appends wait for `gate` and fail as told.
+
+    Attributes:
+        gate: appends go on while it is set.
+        failures: errors of the next appends, in order; None for one that succeeds.
+        appends: what each successful append wrote.
+    """
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.failures: list[JournalError | None] = []
+        self.read_failures: list[JournalError] = []
+        self.appends: list[list[Entry]] = []
+        self.records: list[Record] = []
+        self.snapshots: list[Snapshot] = []
+        self.waiting = asyncio.Event()
+        self.closed = False
+
+    async def open_writer(self) -> int:
+        """The only epoch there is."""
+        return 1
+
+    async def append(self, epoch: int, entries: Sequence[Entry]) -> None:
+        """Wait for the gate, then fail or keep."""
+        self.waiting.set()
+        await self.gate.wait()
+        self.waiting.clear()
+        failure = self.failures.pop(0) if self.failures else None
+        if failure is not None:
+            raise failure
+        self.appends.append(list(entries))
+        for entry in entries:
+            stream = stream_of(entry.event)
+            position = 1 + sum(record.stream == stream for record in self.records)
+            self.records.append(
+                Record(
+                    stream=stream,
+                    position=position,
+                    epoch=epoch,
+                    at_ms=entry.at_ms,
+                    actor=entry.actor,
+                    event=entry.event,
+                )
+            )
+
+    async def read(self, after: dict[str, int]) -> AsyncIterator[Record]:
+        """What was kept."""
+        if self.read_failures:
+            raise self.read_failures.pop(0)
+        for record in list(self.records):
+            if record.position > after.get(record.stream, 0):
+                yield record
+
+    async def save_snapshot(self, snapshot: Snapshot) -> None:
+        """Keep it."""
+        self.snapshots.append(snapshot)
+
+    async def latest_snapshot(self) -> Snapshot | None:
+        """The last one."""
+        return self.snapshots[-1] if self.snapshots else None
+
+    async def close(self) -> None:
+        """Note it."""
+        self.closed = True
+
+
+def create(number: int) -> CreateConference:
+    """One event."""
+    return CreateConference(conference_id=f"c{number}", title=f"Hội nghị {number}", feeds=["program"])
+
+
+@pytest.fixture
+async def journal() -> ScriptedJournal:
+    """An empty journal."""
+    return ScriptedJournal()
+
+
+@pytest.fixture
+async def coordinator(journal: ScriptedJournal, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Coordinator]:
+    """A coordinator that has started on it."""
+    monkeypatch.setattr(coordinator_module, "RECOVERY_PAUSE_S", 0.0)
+    coordinator = Coordinator(journal, Policy(), lambda: 1_000, snapshot_every=100)
+    await coordinator.start()
+    yield coordinator
+    journal.gate.set()
+    await coordinator.stop()
+    assert journal.closed
+
+
+async def recovered(coordinator: Coordinator) -> None:
+    """Wait until commands are taken again."""
+    again = asyncio.Event()
+    coordinator.subscribe_recovery(again.set)
+    if not coordinator.is_ready:
+        await asyncio.wait_for(again.wait(), 5)
+
+
+def folded(journal: ScriptedJournal) -> str:
+    """Fingerprint of what the journal holds."""
+    state = State(Policy())
+    for record in journal.records:
+        apply(state, record.event, record.at_ms)
+    return fingerprint(state)
+
+
+async def test_nobody_is_answered_before_the_append(coordinator: Coordinator, journal: ScriptedJournal) -> None:
+    """The state has the event at once, the caller his answer only when it is durable."""
+    journal.gate.clear()
+    task = asyncio.create_task(coordinator.execute(create(1), "user:lan"))
+    await journal.waiting.wait()
+    assert "c1" in coordinator.state.conferences
+    assert not task.done()
+    journal.gate.set()
+    assert len(await task) == 1
+    assert [entry.actor for entry in journal.appends[0]] == ["user:lan"]
+
+
+async def test_those_who_come_during_a_sync_share_the_next(coordinator: Coordinator, journal: ScriptedJournal) -> None:
+    """However many commands come while one append is under way, they cost one more append, in their order."""
+    journal.gate.clear()
+    first = asyncio.create_task(coordinator.execute(create(0), "a"))
+    await journal.waiting.wait()
+    others = [asyncio.create_task(coordinator.execute(create(number), "a")) for number in range(1, 101)]
+    await asyncio.sleep(0)
+    journal.gate.set()
+    await asyncio.gather(first, *others)
+    assert [len(append) for append in journal.appends] == [1, 100]
+    assert list(coordinator.state.conferences) == [f"c{number}" for number in range(101)]
+
+
+async def test_a_repeated_command_waits_for_the_one_that_it_repeats(
+    coordinator: Coordinator, journal: ScriptedJournal
+) -> None:
+    """A command without effect, and a refusal, are not answered before what they rest on is durable."""
+    journal.gate.clear()
+    first = asyncio.create_task(coordinator.execute(create(1), "a"))
+    again = asyncio.create_task(coordinator.execute(create(1), "b"))
+    refused = asyncio.create_task(
+        coordinator.execute(CreateConference(conference_id="c1", title="Khác", feeds=["program"]), "c")
+    )
+    await journal.waiting.wait()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not again.done()
+    assert not refused.done()
+    journal.gate.set()
+    assert (len(await first), await again) == (1, [])
+    with pytest.raises(RejectedError):
+        await refused
+
+
+async def test_a_failed_append_leaves_nothing_behind(coordinator: Coordinator, journal: ScriptedJournal) -> None:
+    """Everybody who waits gets the error, also those in the batch behind; then the state is the journal's again."""
+    await coordinator.execute(create(0), "a")
+    journal.gate.clear()
+    journal.failures = [JournalError("disk full")]
+    first = asyncio.create_task(coordinator.execute(create(1), "a"))
+    await journal.waiting.wait()
+    behind = [
+        asyncio.create_task(coordinator.execute(command, "a"))
+        for command in (create(2), ChangePhase(conference_id="c1", phase="open"))
+    ]
+    await asyncio.sleep(0)
+    journal.gate.set()
+    for found in await asyncio.gather(first, *behind, return_exceptions=True):
+        assert isinstance(found, JournalError)
+    await recovered(coordinator)
+    assert list(coordinator.state.conferences) == ["c0"]
+    assert fingerprint(coordinator.state) == folded(journal)
+    await coordinator.execute(create(1), "a")
+    assert fingerprint(coordinator.state) == folded(journal)
+
+
+async def test_nothing_is_read_or_taken_until_the_journal_was_read_again(
+    coordinator: Coordinator, journal: ScriptedJournal
+) -> None:
+    """Between the failure and the fold there is no state; the fold is tried until it works."""
+    journal.failures = [JournalError("gone")]
+    journal.read_failures = [JournalError("still gone")] * 3
+    with pytest.raises(JournalError):
+        await coordinator.execute(create(1), "a")
+    assert not coordinator.is_ready
+    with pytest.raises(JournalError):
+        _ = coordinator.state
+    with pytest.raises(JournalError):
+        await coordinator.execute(create(2), "a")
+    await recovered(coordinator)
+    assert journal.read_failures == []
+    assert coordinator.state.conferences == {}
+
+
+@pytest.mark.parametrize("error", [StaleEpochError("taken over"), CorruptJournalError("torn")])
+async def test_what_time_does_not_heal_is_not_tried_again(
+    coordinator: Coordinator, journal: ScriptedJournal, error: JournalError
+) -> None:
+    """A writer that was replaced, and a journal that is corrupt, end this coordinator's work for good."""
+    journal.failures = [error] if isinstance(error, StaleEpochError) else [JournalError("x")]
+    journal.read_failures = [] if isinstance(error, StaleEpochError) else [error]
+    with pytest.raises(JournalError):
+        await coordinator.execute(create(1), "a")
+    for _ in range(20):
+        await asyncio.sleep(0)
+    with pytest.raises(JournalError):
+        await coordinator.execute(create(1), "a")
+    assert not coordinator.is_ready
+
+
+async def test_a_caller_who_goes_takes_nothing_back(coordinator: Coordinator, journal: ScriptedJournal) -> None:
+    """A cancelled caller's events are written all the same, and nobody else is disturbed."""
+    journal.gate.clear()
+    gone = asyncio.create_task(coordinator.execute(create(1), "a"))
+    stays = asyncio.create_task(coordinator.execute(create(2), "a"))
+    await journal.waiting.wait()
+    gone.cancel()
+    journal.gate.set()
+    await stays
+    assert list(coordinator.state.conferences) == ["c1", "c2"]
+    assert fingerprint(coordinator.state) == folded(journal)
+
+
+async def test_snapshots_hold_only_what_is_durable(coordinator: Coordinator, journal: ScriptedJournal) -> None:
+    """A snapshot and the records behind it fold to the same state as the whole journal, whenever it was taken."""
+    journal.gate.clear()
+    tasks = []
+    for number in range(350):
+        tasks.append(asyncio.create_task(coordinator.execute(create(number), "a")))
+        if number % 60 == 59:
+            await journal.waiting.wait()
+            journal.gate.set()
+            while journal.waiting.is_set():  # noqa: ASYNC110 - the turn in which the append goes on
+                await asyncio.sleep(0)
+            journal.gate.clear()
+    journal.gate.set()
+    await asyncio.gather(*tasks)
+    assert journal.snapshots
+    for snapshot in journal.snapshots:
+        other = ScriptedJournal()
+        other.records, other.snapshots = journal.records, [snapshot]
+        restarted = Coordinator(other, Policy(), lambda: 1_000)
+        await restarted.start()
+        assert fingerprint(restarted.state) == folded(journal)
+        await restarted.stop()
+
+
+async def test_a_damaged_snapshot_costs_time_only(journal: ScriptedJournal) -> None:
+    """A snapshot that does not decode is passed over, and the whole journal is folded."""
+    first = Coordinator(journal, Policy(), lambda: 1_000)
+    await first.start()
+    await first.execute(create(1), "a")
+    await first.stop()
+    journal.snapshots.append(Snapshot(positions={"control": 1}, state=b"rubbish"))
+    second = Coordinator(journal, Policy(), lambda: 1_000)
+    await second.start()
+    assert list(second.state.conferences) == ["c1"]
+    await second.stop()
+
+
+async def test_subscribers_hear_of_durable_events_in_order(coordinator: Coordinator, journal: ScriptedJournal) -> None:
+    """They are called after the append and not for what failed; one that fails harms nobody."""
+    heard: list[Event] = []
+
+    def broken(_: Sequence[Entry]) -> None:
+        raise ValueError("a bug")
+
+    coordinator.subscribe(broken)
+    coordinator.subscribe(lambda entries: heard.extend(entry.event for entry in entries))
+    await coordinator.execute(create(1), "a")
+    journal.failures = [JournalError("disk full")]
+    with pytest.raises(JournalError):
+        await coordinator.execute(create(2), "a")
+    await recovered(coordinator)
+    await coordinator.execute(create(3), "a")
+    assert [getattr(event, "conference_id", "") for event in heard] == ["c1", "c3"]
+
+
+async def test_a_stop_makes_durable_what_waits_and_then_refuses(journal: ScriptedJournal) -> None:
+    """Commands that were taken before the stop are answered; the last snapshot is of their state."""
+    coordinator = Coordinator(journal, Policy(), lambda: 1_000)
+    await coordinator.start()
+    tasks = [asyncio.create_task(coordinator.execute(create(number), "a")) for number in range(10)]
+    await asyncio.sleep(0)
+    await coordinator.stop()
+    assert all(len(events) == 1 for events in await asyncio.gather(*tasks))
+    assert journal.snapshots[-1].positions == {"control": 10}
+    with pytest.raises(JournalError):
+        await coordinator.execute(create(11), "a")
