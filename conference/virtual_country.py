@@ -1,0 +1,110 @@
+"""A virtual country as a program: virtual relays and virtual halls (ảo) in one process, over real HTTP and WebSockets.
+
+Composes `relay.virtual` and `bridges.virtual`, which do not know each other. Everything is labelled virtual.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+from typing import TypeVar
+
+import aiohttp
+import msgspec
+
+from bridges.virtual import WORKERS, VirtualHalls, VirtualSummary
+from conference.errors import ConferenceError
+from conference.virtual_config import VirtualConfig
+from configs.loading import read_secret
+from relay.virtual import VirtualRelays
+
+T = TypeVar("T")
+
+# A country's links are some 20 MB; a file beyond this is not one.
+MAX_FILE_BYTES = 64 * 1024 * 1024
+REGISTER_TIMEOUT_S = 20.0
+REQUEST_TIMEOUT_S = 30.0
+
+
+class VirtualCountryError(ConferenceError):
+    """The country could not be started; the sentence says why."""
+
+    code = "virtual_country"
+    status = 422
+
+
+async def run_virtual(config: VirtualConfig, stop: asyncio.Event) -> VirtualSummary:
+    """Register the relays, let the halls come, and stay until `stop` is set or the conference ends.
+
+    Args:
+        config: what to run.
+        stop: set it to end in order: halls leave, relays say goodbye.
+
+    Returns:
+        What became of the halls.
+
+    Raises:
+        VirtualCountryError: a file is not what it should be, or the relays could not register.
+        ConfigError: a token cannot be read.
+    """
+    links = _read_object(config.links_file, str) if config.links_file is not None else {}
+    seats = _read_object(config.seats_file, int) if config.seats_file is not None else {}
+    timeout = aiohttp.ClientTimeout(total=None, connect=REQUEST_TIMEOUT_S, sock_read=REQUEST_TIMEOUT_S)
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as relays_http,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=WORKERS), timeout=timeout) as halls_http,
+    ):
+        rng = random.Random(config.seed)  # noqa: S311 - jitter of a simulation, nothing secret
+        relays = VirtualRelays(relays_http, config.coordinator_url, rng=rng)
+        try:
+            for entry in config.relays:
+                relays.add(
+                    entry.relay_id,
+                    token=read_secret(entry.token_file),
+                    region=entry.region,
+                    role=entry.role,
+                    capacity=config.capacity.as_message(),
+                )
+            halls = VirtualHalls(
+                halls_http,
+                links,
+                relays,
+                arrival_s=config.arrival_s,
+                headcount_share=config.headcount_share,
+                seats=seats,
+                seed=config.seed,
+            )
+            await _wait_registered(relays, stop)
+            return await halls.run(stop)
+        finally:
+            await relays.close()
+
+
+async def _wait_registered(relays: VirtualRelays, stop: asyncio.Event) -> None:
+    """Wait until every relay is registered, so that the first halls find all of them.
+
+    Raises:
+        VirtualCountryError: they did not register in time.
+    """
+    deadline = asyncio.get_running_loop().time() + REGISTER_TIMEOUT_S
+    while relays.connected < len(relays) and not stop.is_set():
+        if asyncio.get_running_loop().time() > deadline:
+            raise VirtualCountryError(
+                f"only {relays.connected} of {len(relays)} virtual relays registered within {REGISTER_TIMEOUT_S:.0f} s"
+            )
+        await asyncio.sleep(0.05)
+
+
+def _read_object(path: Path, kind: type[T]) -> dict[str, T]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise VirtualCountryError(f"cannot read {path}: {error.strerror}") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise VirtualCountryError(f"{path} is larger than 64 MiB")
+    try:
+        return msgspec.json.decode(data, type=dict[str, kind])  # type: ignore[valid-type] # a type of run time
+    except msgspec.DecodeError as error:
+        raise VirtualCountryError(f"{path} is not an object of hall ids: {error}") from error
