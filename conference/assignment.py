@@ -13,9 +13,10 @@ import msgspec
 
 from conference.errors import RejectedError
 from conference.events import HallAssigned
+from conference.ledger import SeatKey
 from conference.planner import RelayLoad, open_for_halls, place, place_backup, replan
 from conference.roster import HallSeat
-from conference.state import SeatKey, State
+from conference.state import State
 from relay.messages import Register
 
 AssignReason = Literal["join", "silence", "assignment", "refused", "relay_lost", "backup_wanted"]
@@ -42,7 +43,7 @@ class Draft:
             for relay in state.relays.values()
             if relay.virtual == virtual
         }
-        self._live = {load.relay_id for load in state.pools[virtual]}
+        self._live = {load.relay_id for load in state.ledger.pools[virtual]}
         self._pool = [self._loads[relay_id] for relay_id in sorted(self._live)]
         self._changed: dict[SeatKey, HallAssigned] = {}
         # Room only shrinks while seats are given: what found no backup once finds none later in this draft.
@@ -88,7 +89,7 @@ class Draft:
     def settle_wanting(self) -> list[HallAssigned]:
         """Assignments for seats that lack a live primary or a backup, as many as the policy allows at once."""
         limit = self._state.policy.assignments_per_decision
-        keys = self._state.unsettled | {key for key, event in self._changed.items() if not event.backup}
+        keys = self._state.ledger.unsettled | {key for key, event in self._changed.items() if not event.backup}
         alone = len(open_for_halls(self._pool)) < 2
         wanted = [
             key
@@ -168,7 +169,7 @@ def settle(state: State) -> list[HallAssigned]:
     `decide` does so when a relay registers, for `policy.assignments_per_decision` halls. The coordinator calls this
     after it, until it returns nothing, and may call it at any time: it is free where nothing is wanted.
     """
-    if not state.unsettled:
+    if not state.ledger.unsettled:
         return []
     found: list[HallAssigned] = []
     for virtual in (False, True):
@@ -188,7 +189,7 @@ def join(state: State, key: SeatKey, *, virtual: bool, avoid: frozenset[str] = N
     Raises:
         RejectedError: `no_relay` (503).
     """
-    pool = state.pools[virtual]
+    pool = state.ledger.pools[virtual]
     region = state.provinces.get(key[1], "")
     seat = state.conferences[key[0]].seats.get(key[1])
     if seat is None or seat.left:
@@ -231,7 +232,7 @@ def follow(
         load = state.relays[to_relay].load
         if load.charged >= load.hall_limit:
             return None
-    pool = state.pools[kind_of(state, key)]
+    pool = state.ledger.pools[kind_of(state, key)]
     region = state.provinces.get(key[1], "")
     backup = place_backup(pool, primary=to_relay, region=region, avoid=avoid | {seat.primary})
     if not backup and seat.primary not in avoid:

@@ -225,7 +225,7 @@ def _register(state: State, command: RegisterRelay, now_ms: int) -> list[Event]:
             RelayLost(relay_id=known.relay_id, epoch=known.epoch, reason="lease_expired", last_seen_ms=now_ms)
         )
         draft.lose(known.relay_id)
-        events += draft.settle_all(sorted(state.seats_on.get(known.relay_id, ())), "relay_lost")
+        events += draft.settle_all(sorted(state.ledger.seats_on.get(known.relay_id, ())), "relay_lost")
     events.append(
         RelayRegistered(
             relay_id=register.relay_id,
@@ -260,7 +260,7 @@ def _lose(state: State, command: LoseRelay) -> list[Event]:
     )
     draft = assignment.Draft(state, virtual=relay.virtual)
     draft.lose(relay.relay_id)
-    return [lost, *draft.settle_all(sorted(state.seats_on.get(relay.relay_id, ())), "relay_lost")]
+    return [lost, *draft.settle_all(sorted(state.ledger.seats_on.get(relay.relay_id, ())), "relay_lost")]
 
 
 def _authorise(state: State, command: AuthorisePublisher) -> list[Event]:
@@ -270,10 +270,10 @@ def _authorise(state: State, command: AuthorisePublisher) -> list[Event]:
         raise RejectedError(
             "unknown_feed", f"conference {conference.conference_id} has no feed {command.feed!r}", status=404
         )
-    origins = [load for load in state.pools[False] if load.role == "origin"]
+    origins = [load for load in state.ledger.pools[False] if load.role == "origin"]
     if not origins:
         raise RejectedError("no_origin", "no origin relay is registered", status=503)
-    first_parents = [load.parents[0] for load in state.pools[False] if load.parents]
+    first_parents = [load.parents[0] for load in state.ledger.pools[False] if load.parents]
     # All feeds of a conference at one origin, and that the one which most relays have as their first parent.
     in_use = set(conference.publishers.values())
     present = conference.publishers.get(command.feed)

@@ -35,16 +35,14 @@ from conference.events import (
     RelayRegistered,
     UnitsImported,
 )
-from conference.planner import RelayLoad, replan
+from conference.ledger import SeatLedger
+from conference.planner import RelayLoad
 from conference.policy import Policy
 from conference.roster import KEPT_INTERRUPTIONS, ConferenceState, HallSeat, Headcount, RelayState
 from conference.standing import Board, HallStatus, standing
 from relay.messages import Capacity, SessionOpened
 
 SNAPSHOT_SCHEMA = 1
-
-SeatKey = tuple[str, str]
-"""Conference id and hall id."""
 
 # Deeper than any organisation; ends the walk to the root where old data holds a cycle.
 _MAX_UNIT_DEPTH = 64
@@ -61,9 +59,7 @@ class State:
         relays: by relay id, live and lost.
         presence: by conference id and hall id; presence by connection.
         headcounts: by conference id and hall id; the technicians' figures.
-        pools: live relays by kind (`virtual`), ascending by name; derived.
-        seats_on: charged seats that name a relay; derived.
-        unsettled: charged seats whose primary is gone or that have no backup, perhaps settled since; derived.
+        ledger: charged seats and pools of live relays; derived.
         provinces: root unit of each hall; derived.
         boards: by conference id, how its halls stand; derived.
     """
@@ -73,14 +69,12 @@ class State:
         "conferences",
         "halls",
         "headcounts",
+        "ledger",
         "policy",
-        "pools",
         "presence",
         "provinces",
         "relays",
-        "seats_on",
         "units",
-        "unsettled",
     )
 
     def __init__(self, policy: Policy | None = None) -> None:
@@ -91,9 +85,7 @@ class State:
         self.relays: dict[str, RelayState] = {}
         self.presence: dict[str, dict[str, HallPresence]] = {}
         self.headcounts: dict[str, dict[str, Headcount]] = {}
-        self.pools: dict[bool, list[RelayLoad]] = {False: [], True: []}
-        self.seats_on: dict[str, set[SeatKey]] = {}
-        self.unsettled: set[SeatKey] = set()
+        self.ledger = SeatLedger(self.relays)
         self.provinces: dict[str, str] = {}
         self.boards: dict[str, Board] = {}
 
@@ -203,7 +195,7 @@ def _apply_assignment(state: State, event: HallAssigned, at_ms: int) -> None:
         )
     else:
         if conference.joinable and not seat.left:
-            _release(state, key, seat)
+            state.ledger.release(key, seat)
         was_left = seat.left
         seat.epoch = event.epoch
         seat.primary = event.primary
@@ -213,7 +205,7 @@ def _apply_assignment(state: State, event: HallAssigned, at_ms: int) -> None:
         if was_left:
             _refresh(state, event.conference_id, event.hall_id)
     if conference.joinable:
-        _charge(state, key, seat)
+        state.ledger.charge(key, seat)
 
 
 def _apply_move(state: State, event: HallMoved) -> None:
@@ -248,7 +240,7 @@ def _apply_leave(state: State, event: HallLeft) -> None:
     if conference is None or seat is None or seat.left:
         return
     if conference.joinable:
-        _release(state, (event.conference_id, event.hall_id), seat)
+        state.ledger.release((event.conference_id, event.hall_id), seat)
     seat.left = True
     _refresh(state, event.conference_id, event.hall_id)
 
@@ -278,8 +270,8 @@ def _apply_registration(state: State, event: RelayRegistered, at_ms: int) -> Non
             parents=[] if before is None else before.load.parents,
         ),
     )
-    _recount(state, event.relay_id)
-    _replan(state, {event.virtual} if before is None else {event.virtual, before.virtual})
+    state.ledger.recount(event.relay_id, state.conferences)
+    state.ledger.replan({event.virtual} if before is None else {event.virtual, before.virtual})
 
 
 def _apply_loss(state: State, event: RelayLost) -> None:
@@ -290,8 +282,8 @@ def _apply_loss(state: State, event: RelayLost) -> None:
     relay.last_seen_ms = event.last_seen_ms
     relay.load.parents = []
     relay.load.links = 0
-    state.unsettled |= state.seats_on.get(event.relay_id, set())
-    _replan(state, {relay.virtual})
+    state.ledger.lose(event.relay_id)
+    state.ledger.replan({relay.virtual})
     for conference_id, halls in state.presence.items():
         for hall_id, presence in halls.items():
             if any(session.relay_id == event.relay_id for session in presence.sessions.values()):
@@ -308,66 +300,11 @@ def _apply_phase(state: State, event: PhaseChanged, at_ms: int) -> None:
     conference.phases.append((event.phase, at_ms))
     if conference.joinable == was_joinable:
         return
+    count = state.ledger.charge if conference.joinable else state.ledger.release
     for hall_id, seat in conference.seats.items():
         if not seat.left:
-            settle = _charge if conference.joinable else _release
-            settle(state, (event.conference_id, hall_id), seat)
+            count((event.conference_id, hall_id), seat)
     _rebuild_board(state, event.conference_id)
-
-
-def _charge(state: State, key: SeatKey, seat: HallSeat) -> None:
-    relay = state.relays.get(seat.primary)
-    if relay is not None:
-        relay.load.primaries += 1
-    state.seats_on.setdefault(seat.primary, set()).add(key)
-    settled = relay is not None and relay.live and bool(seat.backup)
-    if seat.backup:
-        backup = state.relays.get(seat.backup)
-        if backup is not None:
-            backup.load.backups += 1
-        state.seats_on.setdefault(seat.backup, set()).add(key)
-        settled = settled and backup is not None and backup.live
-    if settled:
-        state.unsettled.discard(key)
-    else:
-        state.unsettled.add(key)
-
-
-def _release(state: State, key: SeatKey, seat: HallSeat) -> None:
-    relay = state.relays.get(seat.primary)
-    if relay is not None:
-        relay.load.primaries -= 1
-    state.seats_on[seat.primary].discard(key)
-    if seat.backup:
-        backup = state.relays.get(seat.backup)
-        if backup is not None:
-            backup.load.backups -= 1
-        state.seats_on[seat.backup].discard(key)
-    state.unsettled.discard(key)
-
-
-def _recount(state: State, relay_id: str) -> None:
-    """Count a relay's charged seats from the seats that name it."""
-    load = state.relays[relay_id].load
-    load.primaries = load.backups = 0
-    for conference_id, hall_id in state.seats_on.get(relay_id, ()):
-        seat = state.conferences[conference_id].seats[hall_id]
-        if seat.primary == relay_id:
-            load.primaries += 1
-        else:
-            load.backups += 1
-
-
-def _replan(state: State, kinds: set[bool]) -> None:
-    """Choose the pool and the parents of live relays anew."""
-    for virtual in kinds:
-        state.pools[virtual] = _pool(state, virtual=virtual)
-        replan(state.pools[virtual])
-
-
-def _pool(state: State, *, virtual: bool) -> list[RelayLoad]:
-    live = (relay.load for relay in state.relays.values() if relay.live and relay.virtual == virtual)
-    return sorted(live, key=lambda load: load.relay_id)
 
 
 def _locate(state: State, halls: Iterable[Hall]) -> None:
@@ -448,7 +385,7 @@ def decode_state(data: bytes, policy: Policy | None = None) -> State:
     state.units = image.units
     state.halls = image.halls
     state.conferences = image.conferences
-    state.relays = image.relays
+    state.relays.update(image.relays)
     state.presence = image.presence
     state.headcounts = image.headcounts
     _derive(state)
@@ -461,16 +398,12 @@ def _derive(state: State) -> None:
         relay.load.soft_seats = state.policy.seats(relay.capacity, state.policy.soft_limit)
         relay.load.hard_seats = state.policy.seats(relay.capacity, state.policy.hard_limit)
         relay.load.primaries = relay.load.backups = relay.load.links = 0
-    for virtual in (False, True):
-        state.pools[virtual] = _pool(state, virtual=virtual)
-        for load in state.pools[virtual]:
-            for parent in load.parents:
-                state.relays[parent].load.links += 1
+    state.ledger.restore()
     _locate(state, state.halls.values())
     for conference_id, conference in state.conferences.items():
         for hall_id, seat in conference.seats.items():
             if conference.joinable and not seat.left:
-                _charge(state, (conference_id, hall_id), seat)
+                state.ledger.charge((conference_id, hall_id), seat)
         state.boards[conference_id] = Board()
         _rebuild_board(state, conference_id)
 

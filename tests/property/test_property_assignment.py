@@ -131,10 +131,10 @@ class Country(RuleBasedStateMachine):
         if not events:
             return
         assert isinstance(events[0], RelayLost)
-        pool = self.state.pools[relay.virtual]
+        pool = self.state.ledger.pools[relay.virtual]
         edges = [load for load in pool if load.role == "edge"] or pool
         room = any(load.charged < load.hall_limit for load in edges)
-        for conference_id, hall_id in self.state.seats_on.get(relay_id, ()):
+        for conference_id, hall_id in self.state.ledger.seats_on.get(relay_id, ()):
             seat = self.state.seat(conference_id, hall_id)
             assert seat is not None
             assert not (seat.primary == relay_id and room), "a hall kept a lost primary although there was room"
@@ -234,7 +234,7 @@ class Country(RuleBasedStateMachine):
     @invariant()
     def links_are_what_parents_say(self) -> None:
         """A relay's links equal the number of relays that have it as a parent, and parents are live and acyclic."""
-        for pool in self.state.pools.values():
+        for pool in self.state.ledger.pools.values():
             names = {load.relay_id for load in pool}
             for load in pool:
                 assert load.links == sum(load.relay_id in other.parents for other in pool)
@@ -265,7 +265,7 @@ class Country(RuleBasedStateMachine):
                 assert seat.primary != seat.backup
                 for relay_id in filter(None, (seat.primary, seat.backup)):
                     assert self.state.relays[relay_id].virtual == hall_id.startswith("virtual")
-        for pool in self.state.pools.values():
+        for pool in self.state.ledger.pools.values():
             kinds = {self.state.relays[name].virtual for load in pool for name in (load.relay_id, *load.parents)}
             assert len(kinds) <= 1
 
@@ -287,7 +287,7 @@ class Country(RuleBasedStateMachine):
             for hall_id, seat in conference.seats.items():
                 charged = conference.joinable and not seat.left
                 if charged and not (self.state.is_live(seat.primary) and self.state.is_live(seat.backup)):
-                    assert (conference_id, hall_id) in self.state.unsettled
+                    assert (conference_id, hall_id) in self.state.ledger.unsettled
 
     def teardown(self) -> None:
         """A replay, and a snapshot with its tail, give the same state."""
@@ -303,7 +303,7 @@ class Country(RuleBasedStateMachine):
         assert fingerprint(middle) == fingerprint(self.state)
         restored = decode_state(encode_state(self.state), POLICY)
         assert fingerprint(restored) == fingerprint(self.state)
-        assert restored.pools == self.state.pools
+        assert restored.ledger.pools == self.state.ledger.pools
 
 
 TestCountry = Country.TestCase

@@ -129,7 +129,7 @@ def test_missing_backups_come_a_few_at_a_time() -> None:
             apply(country.state, event, 0)
         given.append(sum(bool(country.seat(f"h{n}").backup) for n in range(8)))
     assert given == [3, 6, 8]
-    assert not country.state.unsettled
+    assert not country.state.ledger.unsettled
 
 
 @pytest.mark.parametrize(

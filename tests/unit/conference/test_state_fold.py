@@ -100,10 +100,12 @@ def test_a_snapshot_comes_back_with_everything_derived(country: Country) -> None
     country.do(ObservePresence(relay_id="e1", deltas=[opened("h1")]))
     restored = decode_state(encode_state(country.state), country.state.policy)
     assert fingerprint(restored) == fingerprint(country.state)
-    assert restored.pools == country.state.pools
+    assert restored.ledger.pools == country.state.ledger.pools
     assert restored.provinces == country.state.provinces
     assert restored.boards["hn"].total() == country.state.boards["hn"].total()
-    assert restored.seats_on == {relay_id: seats for relay_id, seats in country.state.seats_on.items() if seats}
+    assert restored.ledger.seats_on == {
+        relay_id: seats for relay_id, seats in country.state.ledger.seats_on.items() if seats
+    }
 
 
 def test_the_order_of_dictionaries_does_not_matter() -> None:
