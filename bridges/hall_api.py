@@ -94,7 +94,6 @@ class HallApi:
         self._http = http
         self._base_url = f"{base_url}/api/v1/halls"
         self._headers = {**bearer(token), "Content-Type": "application/json"}
-        self._assignments = msgspec.json.Decoder(Assignment)
 
     async def join(self, request: JoinRequest) -> Assignment:
         """Join the conference. All calls raise HallApiError when refused or not answered."""
@@ -118,7 +117,7 @@ class HallApi:
 
     def _assignment(self, body: bytes) -> Assignment:
         try:
-            return self._assignments.decode(body)
+            return msgspec.json.decode(body, type=Assignment)
         except msgspec.MsgspecError as error:
             raise HallApiError("malformed", f"the coordinator's answer is no assignment: {error}") from error
 
