@@ -97,7 +97,7 @@ class State:
     @property
     def parents(self) -> dict[str, list[str]]:
         """Parents of each live relay, best first."""
-        return {load.relay_id: load.parents for pool in self.pools.values() for load in pool}
+        return {load.relay_id: load.parents for pool in self.ledger.pools.values() for load in pool}
 
     def seat(self, conference_id: str, hall_id: str) -> HallSeat | None:
         """A hall's seat, also when it left; None if it never joined."""

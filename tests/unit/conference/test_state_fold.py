@@ -164,3 +164,10 @@ def test_of_two_headcounts_the_later_one_counts(country: Country) -> None:
         )
         apply(country.state, event, at_ms)
     assert country.state.headcounts["hn"]["h1"].present == 80
+
+
+def test_parents_of_every_live_relay_are_known(country: Country) -> None:
+    """Edges hang below the origin; a lost relay is in no tree."""
+    assert country.state.parents == {"e1": ["o1"], "e2": ["o1", "e1"], "o1": [], "ve": []}
+    country.do(LoseRelay(relay_id="e1", epoch=1, goodbye=False, last_seen_ms=7_000))
+    assert country.state.parents == {"e2": ["o1"], "o1": [], "ve": []}
