@@ -194,8 +194,23 @@ class Demo:
         publisher = await self._api.authorise_publisher(CONFERENCE, FEED)
         await self._stage.start_publisher(str(publisher["whip_url"]), str(publisher["token"]))
         await self._stage.start_halls(self._real, links, self._options.seed)
-        await self._wait("all real halls to receive the picture", self._real_halls_present)
+        try:
+            await self._wait("all real halls to receive the picture", self._real_halls_present)
+        except DemoFailedError as error:
+            raise DemoFailedError(f"{error}{await self._missing()}") from error
         return links
+
+    async def _missing(self) -> str:
+        """Which real halls have no picture, where they were sent, and their last words."""
+        halls = await self._api.halls(conference=CONFERENCE)
+        lines = [
+            f"  {hall['hall_id']}: {hall.get('status')}, {hall.get('primary')} | {hall.get('backup')}"
+            f"{_because(self._stage.halls[str(hall['hall_id'])])}"
+            for hall in halls
+            if str(hall["hall_id"]) in self._stage.halls and hall.get("status") != "present"
+        ]
+        publisher = self._stage.supervisor.programs[PUBLISHER]
+        return "\n" + "\n".join([*lines, f"  {PUBLISHER}{_because(publisher)}"])
 
     async def _real_halls_present(self) -> bool:
         present = await self._api.halls(conference=CONFERENCE, status="present")
@@ -289,7 +304,9 @@ class Demo:
         real, made_up = attendance.real.headcount, attendance.virtual.headcount
         figures.delegates_summoned, figures.delegates_summoned_real = real.summoned + made_up.summoned, real.summoned
         figures.delegates_present, figures.delegates_present_real = real.present + made_up.present, real.present
-        figures.journal_events = int(metric_total(await self._api.metrics(), "diemcau_coordinator_journal_events_total"))
+        figures.journal_events = int(
+            metric_total(await self._api.metrics(), "diemcau_coordinator_journal_events_total")
+        )
         figures.coordinator_rss_mb = peak_rss_mb(stage.coordinator.pid)
         figures.coordinator_cpu_s = cpu_s(stage.coordinator.pid)
 
