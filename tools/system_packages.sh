@@ -9,12 +9,12 @@ command -v ip >/dev/null || missing="$missing iproute2"
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    echo "Installing$missing…" >&2
+    echo "Đang cài / Installing$missing…" >&2
     apt-get -qq update
     # Redis must not start a service of its own: tests start theirs on free ports.
     # shellcheck disable=SC2086 # the list is meant to split
     RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing >/dev/null
 else
-    echo "The tests need more programs; run: sudo apt-get install$missing" >&2
+    echo "Còn thiếu chương trình cho kiểm thử, hãy chạy / The tests need more, run: sudo apt-get install$missing" >&2
     exit 1
 fi

@@ -17,7 +17,7 @@ find_python() {
             return
         fi
     done
-    echo "Điểm Cầu needs Python 3.11 or newer; on Debian or Ubuntu: apt-get install python3 python3-venv" >&2
+    echo "Cần Python 3.11 trở lên / Python 3.11 or newer is needed: sudo apt-get install python3 python3-venv" >&2
     exit 1
 }
 
@@ -31,7 +31,7 @@ make_venv() {
             apt-get -qq update
             DEBIAN_FRONTEND=noninteractive apt-get -qq install -y "$package" >/dev/null
         else
-            echo "Python's venv module is missing; run: sudo apt-get install $package" >&2
+            echo "Thiếu mô-đun venv của Python, hãy chạy / Python's venv module is missing, run: sudo apt-get install $package" >&2
             exit 1
         fi
         "$python" -m venv .venv
@@ -46,7 +46,7 @@ pip() {
     .venv/bin/python -m pip --disable-pip-version-check --no-input "$@"
 }
 
-echo "Installing pinned requirements ($kind); the first time takes a minute or two…" >&2
+echo "Đang cài các gói đã ghim ($kind) / Installing pinned packages; the first time takes a minute or two…" >&2
 pip install --quiet --require-hashes -r requirements/build.txt -r "requirements/$kind.txt"
 pip install --quiet --no-deps --no-build-isolation --no-index -e .
 touch ".venv/installed-$kind"
