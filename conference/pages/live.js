@@ -119,6 +119,7 @@ function part(of, all) {
 }
 
 function showProvinces(provinces) {
+  $("provinces-virtual").hidden = !provinces.some((each) => each.virtual_halls > 0);
   reconcile(
     $("provinces"),
     provinces,
@@ -134,7 +135,7 @@ function showProvinces(provinces) {
     (row, each) => {
       const { waiting } = each;
       row.classList.toggle("has-lost", each.lost > 0);
-      row.title = `${each.name}: ${each.present} đang dự, ${waiting} chưa vào, ${each.lost} mất kết nối`;
+      row.title = `${each.name}: ${each.present} đang dự, ${waiting} chưa vào, ${each.lost} mất kết nối; ảo: ${each.virtual_halls ?? 0}`;
       const lost = each.lost > 0 ? ` ✕ ${number(each.lost)}` : "";
       setText(row.querySelector(".figures"), `${number(each.present)}/${number(each.halls)}${lost}`);
       const [present, later, gone] = row.querySelector(".bar").children;
@@ -176,7 +177,7 @@ function showRelays(relays, provinces) {
       const parted = !lost && each.connected === false;
       setText(row.children[1], lost ? "✕ Mất / Lost" : parted ? "◌ Mất điều khiển / No control" : "● Tốt / Up");
       setText(row.children[2], regions.get(each.region) ?? (each.region || "trung tâm"));
-      setText(row.children[3], (each.parents ?? []).join(" → ") || "–");
+      setText(row.children[3], (each.parents ?? []).map((name) => name.replaceAll("-", "\u2011")).join(" → ") || "–");
       setText(row.children[4], number(each.halls));
       setText(row.children[5], number(each.sessions));
     },

@@ -45,7 +45,15 @@ def _snapshot(*, present: int, lost: list[dict[str, Any]]) -> dict[str, Any]:
         "focus": "hn-1",
         "conferences": [{"conference_id": "hn-1", "title": "Hội nghị toàn quốc", "phase": "live", "totals": totals}],
         "provinces": [
-            {"code": code, "name": name, "halls": 100, "present": 90, "waiting": 8, "lost": 2 if code == "01" else 0}
+            {
+                "code": code,
+                "name": name,
+                "halls": 100,
+                "present": 90,
+                "waiting": 8,
+                "lost": 2 if code == "01" else 0,
+                "virtual_halls": 99,
+            }
             for code, name in PROVINCES
         ],
         "relays": [{"halls": 10, "sessions": 12, "connected": True, "role": "edge", **relay} for relay in relays],
@@ -153,6 +161,7 @@ async def test_the_board_follows_what_happens(chromium: Browser, server: LiveSer
     await expect(page.locator('[data-key="halls"] .virtual')).to_have_text("ảo")
     await expect(page.locator('[data-key="present"] dd').first).to_have_text("30")
     await expect(page.locator(".province")).to_have_count(3)
+    await expect(page.locator("#provinces-virtual")).to_be_visible()
     await expect(page.locator("#lost")).to_be_hidden()
     await _picture(page, "live-calm")
 
