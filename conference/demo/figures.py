@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -46,7 +46,7 @@ class DemoFigures(msgspec.Struct, kw_only=True):
         frames_decoded_min: pictures decoded by the real hall that decoded least.
         packets_lost: packets lost on the way to all real halls.
         glass_to_glass_ms_p95: 95th percentile from the clock in the picture; of the real hall where it was greatest.
-        rehomed: real halls that went to another relay after the kill.
+        rehomed: real halls of the killed relay that went to another one.
         rehome_ms_p99: 99th percentile of their interruptions, last packet to first decoded frame.
         delegates_summoned: sum of the headcounts (điểm danh theo số liệu điểm cầu), virtual (ảo) halls included.
         delegates_present: the same.
@@ -126,15 +126,70 @@ def choose_victim(relays: Sequence[dict[str, Any]], halls: Sequence[dict[str, An
     return min(candidates, key=lambda relay_id: (-served[relay_id], children.get(relay_id, 0), relay_id), default="")
 
 
-def add_hall_figures(figures: DemoFigures, halls: Sequence[HallFigures]) -> None:
-    """Fill the figures about media from the real halls' summaries."""
+def add_hall_figures(figures: DemoFigures, halls: Sequence[HallFigures], served: Collection[str] = ()) -> None:
+    """Fill the figures about media from the real halls' summaries.
+
+    Args:
+        figures: to fill.
+        halls: the summaries.
+        served: real halls that played from the killed relay when it was killed.
+    """
     figures.frames_decoded_min = min((hall.frames_decoded for hall in halls), default=0)
     figures.packets_lost = sum(hall.packets_lost for hall in halls)
     delays = [hall.glass_to_glass_ms_p95 for hall in halls if hall.timecodes]
     figures.glass_to_glass_ms_p95 = round(max(delays), 1) if delays else None
     if not figures.killed_relay:
         return
-    gone = [[move.interruption_ms for move in hall.moves if move.from_relay == figures.killed_relay] for hall in halls]
+    # The last one: an earlier move away from it, before the kill, is none of the kill's doing.
+    gone = [
+        [move.interruption_ms for move in hall.moves if move.from_relay == figures.killed_relay][-1:]
+        for hall in halls
+        if hall.hall_id in served
+    ]
     figures.rehomed = sum(1 for moves in gone if moves)
     worst = percentile([interruption for moves in gone for interruption in moves], 0.99)
     figures.rehome_ms_p99 = None if worst is None else round(worst, 1)
+
+
+_LINES = (
+    ("điểm cầu đăng ký", "halls registered", "halls_registered", ""),
+    ("— thật", "real", "halls_real", ""),
+    ("— ảo (virtual)", "virtual, without media", "halls_virtual", ""),
+    ("có mặt cùng lúc nhiều nhất", "most present at once", "halls_present_peak", ""),
+    ("trạm chuyển tiếp thật", "real relays", "relays", ""),
+    ("độ sâu của cây trạm thật", "depth of the real tree", "tree_depth", ""),
+    ("trạm ảo (virtual)", "virtual relays", "relays_virtual", ""),
+    (
+        "khung hình giải mã, ít nhất ở một điểm cầu thật",
+        "frames decoded, least of real halls",
+        "frames_decoded_min",
+        "",
+    ),
+    ("gói tin mất ở các điểm cầu thật", "packets lost at real halls", "packets_lost", ""),
+    ("độ trễ hình, p95, điểm cầu chậm nhất", "glass to glass, p95, slowest hall", "glass_to_glass_ms_p95", "ms"),
+    ("trạm bị ngắt đột ngột", "relay killed", "killed_relay", ""),
+    ("điểm cầu thật tự chuyển trạm", "real halls that moved by themselves", "rehomed", ""),
+    ("gián đoạn hình khi chuyển, p99", "interruption at the move, p99", "rehome_ms_p99", "ms"),
+    ("đại biểu triệu tập, cả ảo", "delegates summoned, virtual included", "delegates_summoned", ""),
+    ("đại biểu có mặt, cả ảo", "delegates present, virtual included", "delegates_present", ""),
+    ("sự kiện trong nhật ký bền vững", "events made durable", "journal_events", ""),
+    ("bộ nhớ của máy chủ điều phối", "coordinator's peak memory", "coordinator_rss_mb", "MB"),
+    ("thời gian xử lý của máy chủ điều phối", "coordinator's processor time", "coordinator_cpu_s", "s"),
+    ("trả lời điểm cầu ảo vào họp, p99", "answers to joins of virtual halls, p99", "joins_reply_ms_p99", "ms"),
+)
+
+
+def describe(figures: DemoFigures) -> str:
+    """The figures for people, Vietnamese first, one a line."""
+    lines = [f"Kết quả đo được trong {figures.seconds:.0f} giây (measured in {figures.seconds:.0f} s)"]
+    for vietnamese, english, name, unit in _LINES:
+        value = getattr(figures, name)
+        shown = (
+            "–"
+            if value in (None, "")
+            else f"{value:,} {unit}".rstrip()
+            if isinstance(value, int)
+            else f"{value} {unit}"
+        )
+        lines.append(f"  {f'{vietnamese} ({english})':<88} {shown}")
+    return "\n".join(lines)

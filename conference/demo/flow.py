@@ -24,7 +24,7 @@ from bridges.units import Unit
 from bridges.vietnam import load_vietnam_units
 from conference.api_client import ApiClient, ApiUnreachableError, Document
 from conference.demo.country import RelaySpot, real_halls, real_relays, virtual_halls, virtual_relays
-from conference.demo.figures import DemoFigures, HallFigures, add_hall_figures, choose_victim, depth_of
+from conference.demo.figures import DemoFigures, HallFigures, add_hall_figures, choose_victim, depth_of, describe
 from conference.demo.measuring import cpu_s, metric_total, peak_rss_mb
 from conference.demo.options import DemoOptions
 from conference.demo.stage import PUBLISHER, VIRTUAL, Stage, open_stage
@@ -140,6 +140,7 @@ class Demo:
         self._real: list[Hall] = []
         self._virtual: list[Hall] = []
         self._virtual_spots: list[RelaySpot] = []
+        self._served: set[str] = set()
 
     async def play(self) -> Verdict:
         """Play the whole story.
@@ -268,7 +269,7 @@ class Demo:
             )
             return
         served = {str(h["hall_id"]) for h in halls if h.get("primary") == victim and not h.get("virtual")}
-        self._figures.killed_relay = victim
+        self._figures.killed_relay, self._served = victim, served
         self._view.step(
             f"Ngắt đột ngột {victim}, đang phục vụ {len(served)} điểm cầu thật", "killing a relay (SIGKILL)"
         )
@@ -326,7 +327,7 @@ class Demo:
         self._failures += [f"{program.name} did not end when asked to" for program in stubborn]
         self._read_summaries()
         if not self._quiet:
-            typer.echo(msgspec.json.format(msgspec.json.encode(self._figures)).decode())
+            typer.echo(describe(self._figures))
 
     def _read_summaries(self) -> None:
         summaries: list[HallFigures] = []
@@ -339,7 +340,7 @@ class Demo:
             summaries.append(summary)
             if summary.frames_decoded == 0:
                 self._failures.append(f"điểm cầu thật (real hall) {hall_id} decoded no picture")
-        add_hall_figures(self._figures, summaries)
+        add_hall_figures(self._figures, summaries, self._served)
         virtual = self._stage.supervisor.programs.get(VIRTUAL)
         if virtual is not None:
             try:

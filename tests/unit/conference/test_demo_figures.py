@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from bridges.importing import parse_halls_csv, serialize_halls_csv
 from bridges.vietnam import load_vietnam_units
 from conference.demo.country import headcount_of, provinces_by_size, real_halls, real_relays, virtual_relays
-from conference.demo.figures import DemoFigures, HallFigures, Move, add_hall_figures, choose_victim, depth_of
+from conference.demo.figures import DemoFigures, HallFigures, Move, add_hall_figures, choose_victim, depth_of, describe
 from conference.demo.measuring import cpu_s, metric_total, peak_rss_mb, percentile
 
 
@@ -72,7 +72,7 @@ def test_media_figures_are_the_halls_own() -> None:
         ),
         HallFigures(hall_id="3", frames_decoded=95, packets_lost=0),
     ]
-    add_hall_figures(figures, halls)
+    add_hall_figures(figures, halls, {"1", "2"})
     assert (figures.frames_decoded_min, figures.packets_lost, figures.glass_to_glass_ms_p95) == (90, 3, 120.0)
     assert (figures.rehomed, figures.rehome_ms_p99) == (1, 400.0)
 
@@ -129,3 +129,11 @@ def test_there_is_a_virtual_relay_in_each_province() -> None:
     assert [spot.role for spot in spots].count("origin") == 1
     assert {spot.region for spot in spots if spot.role == "edge"} == set(provinces_by_size(units))
     assert len(spots) == 35
+
+
+def test_figures_are_told_in_vietnamese_first() -> None:
+    """What was not measured is a dash, never a zero that looks like a result."""
+    text = describe(DemoFigures(halls_registered=11661))
+    assert "điểm cầu đăng ký (halls registered)" in text
+    assert "11,661" in text
+    assert text.count("–") == 4
