@@ -94,6 +94,8 @@ async def _run(options: UpOptions) -> None:
         typer.echo(f"Trạm chuyển tiếp (relay):        {relay_url}  pid {relay.pid}")
         typer.echo(f"Mã truy cập ban tổ chức (organiser's token): {state_dir / 'organiser.token'}")
         typer.echo(f"Nhật ký (logs): {logs}")
+        where = f"--server {coordinator_url} --token-file {state_dir / 'organiser.token'}"
+        typer.echo(f"Trang trực tiếp (live page): diemcau live {where}")
         typer.echo("Ctrl-C để dừng (to stop).")
         await stop.wait()
 

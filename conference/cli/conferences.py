@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from conference.cli.connection import DEFAULT_SERVER, DEFAULT_TOKEN_FILE, AsJson, Server, TokenFile, ask
-from conference.cli.output import print_fields, print_json, print_table
+from conference.cli.output import print_fields, print_json, print_table, without_virtual
 from conference.cli.refusal import RefusingGroup, fail
 from conference.lifecycle import Phase
 
@@ -175,4 +175,4 @@ def _show(conference: dict[str, Any], *, as_json: bool) -> None:
         fail("the server's answer names no conference")
     title = f"{conference.get('title')} ({conference['conference_id']}): {_phase(conference)}"
     totals = conference.get("totals")
-    print_fields(title, totals if isinstance(totals, dict) else {})
+    print_fields(title, without_virtual(totals) if isinstance(totals, dict) else {})

@@ -40,6 +40,19 @@ LABELS = {
 }
 
 
+def without_virtual(fields: Mapping[str, object]) -> dict[str, object]:
+    """The fields without those of virtual halls where there are none: for people, zeros of things that do not exist.
+
+    Args:
+        fields: totals of a conference (`virtual_halls` …) or of its attendance (`virtual`: {`halls` …}).
+    """
+    part = fields.get("virtual")
+    count = part.get("halls") if isinstance(part, Mapping) else fields.get("virtual_halls")
+    if count != 0:
+        return dict(fields)
+    return {name: value for name, value in fields.items() if not name.startswith("virtual")}
+
+
 def print_json(document: object) -> None:
     """Print one JSON document on one line of stdout."""
     import msgspec  # noqa: PLC0415 - `--help` should not pay for it

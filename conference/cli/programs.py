@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_LINK_BYTES = 16 * 1024
+PUBLISH_WORDS = {
+    "connecting": "Đang nối với trạm (connecting to the relay)…",
+    "live": "Đang phát (publishing); Ctrl-C để dừng (to stop).",
+    "lost": "Mất trạm, đang nối lại (the relay is lost, connecting again)…",
+    "ended": "Đã dừng phát (stopped publishing).",
+}
 Config = Annotated[Path, typer.Option("--config", help="YAML file; see configs/ for complete examples.")]
 
 
@@ -135,6 +142,7 @@ def hall(
     from bridges.agent import HallAgent  # noqa: PLC0415 - the media libraries are slow to import
 
     _begin("hall")
+    typer.echo("Đang vào hội nghị (joining); Ctrl-C để dừng (to stop).", err=True)
     print_json(run_until_told(HallAgent(link, headcount=headcount).run))
 
 
@@ -184,7 +192,17 @@ def publish(
     from bridges.publish import publish as publish_source  # noqa: PLC0415 - the same
 
     _begin("publish")
-    summary = run_until_told(lambda stop: publish_source(open_source(source, loop=loop), address, token, stop=stop))
+    told: deque[str] = deque(maxlen=2)
+
+    def tell(state: str) -> None:
+        # A relay that stays away is tried again and again: one line each would bury what matters.
+        if state not in told:
+            typer.echo(PUBLISH_WORDS.get(state, state), err=True)
+        told.append(state)
+
+    summary = run_until_told(
+        lambda stop: publish_source(open_source(source, loop=loop), address, token, stop=stop, on_state=tell)
+    )
     if as_json:
         print_json(summary)
 

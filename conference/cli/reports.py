@@ -1,4 +1,4 @@
-"""`diemcau attendance` and `diemcau report`: who is present, and the flash report (báo cáo nhanh)."""
+"""`diemcau live`, `attendance` and `report`: the live page, who is present, and the flash report (báo cáo nhanh)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from conference.cli.connection import DEFAULT_SERVER, DEFAULT_TOKEN_FILE, AsJson, Server, TokenFile, ask
-from conference.cli.output import print_bytes, print_fields, print_json
+from conference.cli.connection import DEFAULT_SERVER, DEFAULT_TOKEN_FILE, AsJson, Server, TokenFile, ask, read_token
+from conference.cli.output import print_bytes, print_fields, print_json, without_virtual
 
 
 class ReportFormat(StrEnum):
@@ -19,6 +19,25 @@ class ReportFormat(StrEnum):
     CSV = "csv"
     HTML = "html"
     JSON = "json"
+
+
+def live(
+    server: Server = DEFAULT_SERVER,
+    token_file: TokenFile = DEFAULT_TOKEN_FILE,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Print the link of the live page (trang trực tiếp): every hall, province and relay as it happens.
+
+    The link holds your token: whoever has it may do what you may. For a screen on a wall make one of role operator.
+
+    Example: diemcau live
+    """
+    link = f"{server.rstrip('/')}/live#token={read_token(token_file)}"
+    if as_json:
+        print_json({"link": link})
+    else:
+        typer.echo(link)
 
 
 def attendance(
@@ -38,7 +57,7 @@ def attendance(
         return
     fields = {key: value for key, value in answer.items() if not isinstance(value, list) and key != "at_ms"}
     if isinstance(fields.get("total"), dict):
-        fields["total"] = {key: value for key, value in fields["total"].items() if key != "unit"}
+        fields["total"] = without_virtual({key: value for key, value in fields["total"].items() if key != "unit"})
     print_fields(f"Điểm danh (attendance) · {conference}", fields)
 
 

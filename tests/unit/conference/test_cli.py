@@ -9,12 +9,13 @@ from typer.testing import CliRunner
 
 from conference.access import KeyRing
 from conference.cli.main import app
+from conference.cli.output import without_virtual
 from conference.config import KEY_FILE
 
 runner = CliRunner()
 COMMANDS = [
-    "demo", "up", "coordinator", "relay", "hall", "publish", "virtual", "attendance", "report", "token", "version",
-    "units", "halls", "conference", "config",
+    "demo", "up", "coordinator", "relay", "hall", "publish", "virtual", "live", "attendance", "report", "token",
+    "version", "units", "halls", "conference", "config",
 ]  # fmt: skip
 
 
@@ -30,8 +31,8 @@ def test_help_names_every_command() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        ["demo"], ["up"], ["coordinator"], ["relay"], ["hall"], ["publish"], ["virtual"], ["attendance"], ["report"],
-        ["token"], ["units", "import"], ["units", "list"], ["halls", "import"], ["halls", "list"], ["halls", "export"],
+        ["demo"], ["up"], ["coordinator"], ["relay"], ["hall"], ["publish"], ["virtual"], ["live"], ["attendance"],
+        ["report"], ["token"], ["units", "import"], ["units", "list"], ["halls", "import"], ["halls", "list"], ["halls", "export"],
         ["halls", "link"], ["conference", "create"], ["conference", "open"], ["conference", "rehearse"],
         ["conference", "launch"], ["conference", "end"], ["conference", "publish"], ["conference", "status"],
         ["config", "check"],
@@ -121,6 +122,26 @@ def test_an_unreachable_server_is_one_sentence(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "http://127.0.0.1:9" in result.stderr
     assert "Traceback" not in result.output
+
+
+def test_live_prints_a_link_with_the_token_in_the_fragment(tmp_path: Path) -> None:
+    """The live page's token never stands in a query string, which servers and proxies would log."""
+    token_file = tmp_path / "operator.token"
+    token_file.write_text("a.b.c\n")
+    arguments = ["live", "--server", "https://hop.example.vn/", "--token-file", str(token_file)]
+    assert runner.invoke(app, arguments).stdout == "https://hop.example.vn/live#token=a.b.c\n"
+    assert json.loads(runner.invoke(app, [*arguments, "--json"]).stdout) == {
+        "link": "https://hop.example.vn/live#token=a.b.c"
+    }
+
+
+def test_people_are_not_shown_zeros_of_virtual_halls() -> None:
+    """Where no virtual halls exist their totals are left out, flat or nested; where some exist all stay."""
+    assert without_virtual({"halls": 2, "virtual_halls": 0, "virtual_lost": 0}) == {"halls": 2}
+    assert without_virtual({"real": {"halls": 2}, "virtual": {"halls": 0}}) == {"real": {"halls": 2}}
+    some = {"halls": 2, "virtual_halls": 1, "virtual_lost": 0}
+    assert without_virtual(some) == some
+    assert without_virtual({"halls": 2}) == {"halls": 2}
 
 
 def test_token_signs_with_the_coordinators_key(tmp_path: Path) -> None:
