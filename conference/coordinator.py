@@ -276,7 +276,7 @@ class Coordinator:
         self._open, self._inflight = _Batch(), batch
         started = time.perf_counter()
         try:
-            await self._journal.append(self._epoch, batch.entries)
+            await self._append(batch.entries)
         except JournalError as error:
             self._log.error("append failed", error=str(error), code=error.code, events=len(batch.entries))
             overtaken, self._open, self._inflight = self._open, _Batch(), None
@@ -295,6 +295,16 @@ class Coordinator:
         self._snapshot_if_due()
         if self._open.entries or self._state is None:
             self._wake.set()
+
+    async def _append(self, entries: Sequence[Entry]) -> None:
+        try:
+            await self._journal.append(self._epoch, entries)
+        except ConferenceError:
+            raise
+        except Exception as error:
+            # A bug in a journal must not leave all who wait without an answer: what it wrote, the fold will tell.
+            self._log.exception("the journal failed in a way that it does not promise")
+            raise JournalError(f"the journal failed: {error}") from error
 
     def _publish(self, entries: Sequence[Entry]) -> None:
         for subscriber in self._subscribers:
@@ -332,7 +342,10 @@ class Coordinator:
                 self._log.error("the journal cannot be read yet", error=str(error))
         self._log.info("state folded again from the journal")
         for callback in self._recovered:
-            callback()
+            try:
+                callback()
+            except Exception:  # noqa: BLE001 - as with subscribers: logged, and the listener's own
+                self._log.exception("a listener failed")
 
     async def _fold(self) -> None:
         started = time.perf_counter()

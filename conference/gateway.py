@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -47,7 +47,7 @@ from relay.messages import (
 )
 
 REGISTER_TIMEOUT_S = 10.0  # who opens a socket and says nothing holds it no longer than this
-PRESENCE_RETRY_S = 0.5
+JOURNAL_RETRY_S = 0.5
 LEASE_CHECKS_PER_LEASE = 8
 # Reasons that come from the coordinator and not from the hall's own request: only these need to be told to the hall.
 TOLD_REASONS = frozenset({"relay_lost", "assignment", "backup_wanted"})
@@ -103,9 +103,9 @@ class Gateway:
         self._coordinator.subscribe_recovery(self._grant_grace)
         self._grant_grace()
         self._tasks = [
-            asyncio.create_task(self._watch_leases(), name="gateway-leases"),
-            asyncio.create_task(self._push_topologies(), name="gateway-topologies"),
-            asyncio.create_task(self._settle_halls(), name="gateway-settle"),
+            asyncio.create_task(self._repeat(self._check_leases), name="gateway-leases"),
+            asyncio.create_task(self._repeat(self._push_topologies), name="gateway-topologies"),
+            asyncio.create_task(self._repeat(self._settle_halls), name="gateway-settle"),
         ]
 
     async def stop(self) -> None:
@@ -300,34 +300,40 @@ class Gateway:
                     self._log.warning("presence refused", relay_id=connection.relay_id, error=str(error))
                     break
                 except JournalError:
-                    await asyncio.sleep(PRESENCE_RETRY_S)
+                    await asyncio.sleep(JOURNAL_RETRY_S)
             connection.presence.task_done()
             connection.send(PresenceAck(sequence=sequence))
 
-    async def _watch_leases(self) -> None:
+    async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Do a step for ever; without a journal there is nothing to do, and a bug of ours must not end the watch."""
         while True:
-            await asyncio.sleep(self._config.lease_s / LEASE_CHECKS_PER_LEASE)
-            for lease in self._leases.expired(time.monotonic()):
-                command = LoseRelay(
-                    relay_id=lease.relay_id, epoch=lease.epoch, goodbye=False, last_seen_ms=lease.last_seen_ms
-                )
-                try:
-                    await self._coordinator.execute(command, "coordinator")
-                except JournalError as error:
-                    self._log.warning("a lost relay cannot be written yet", relay_id=lease.relay_id, error=str(error))
-                    break
-                except RejectedError as error:
-                    self._log.error("a lost relay is unknown", relay_id=lease.relay_id, error=str(error))
-                self._leases.forget(lease.relay_id, lease.epoch)
+            try:
+                await step()
+            except JournalError as error:
+                self._log.warning("waiting for the journal", step=step.__name__, error=str(error))
+                await asyncio.sleep(JOURNAL_RETRY_S)
+            except Exception:  # noqa: BLE001 - whatever it is: logged, and relays are still watched
+                self._log.exception("a step of the gateway failed", step=step.__name__)
+                await asyncio.sleep(JOURNAL_RETRY_S)
+
+    async def _check_leases(self) -> None:
+        await asyncio.sleep(self._config.lease_s / LEASE_CHECKS_PER_LEASE)
+        for lease in self._leases.expired(time.monotonic()):
+            command = LoseRelay(
+                relay_id=lease.relay_id, epoch=lease.epoch, goodbye=False, last_seen_ms=lease.last_seen_ms
+            )
+            try:
+                await self._coordinator.execute(command, "coordinator")
+            except RejectedError as error:
+                self._log.error("a lost relay is unknown", relay_id=lease.relay_id, error=str(error))
+            self._leases.forget(lease.relay_id, lease.epoch)
 
     async def _settle_halls(self) -> None:
         """Give halls without a backup one: when a relay came, and now and then, for halls that left make room."""
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._settle_wanted.wait(), self._config.lease_s)
-            self._settle_wanted.clear()
-            with contextlib.suppress(JournalError):  # tried again after another lease
-                await self._coordinator.settle_halls()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._settle_wanted.wait(), self._config.lease_s)
+        self._settle_wanted.clear()
+        await self._coordinator.settle_halls()
 
     def _handle_entries(self, entries: Sequence[Entry]) -> None:
         """Durable events: tell the relays what follows from them."""
@@ -372,14 +378,12 @@ class Gateway:
                 connection.send(CloseConference(conference=conference_id))
 
     async def _push_topologies(self) -> None:
-        """Send each relay its place whenever that changed, and fresh tokens at half of their life."""
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._topology_wanted.wait(), self._config.tokens.link_s / 8)
-            self._topology_wanted.clear()
-            with contextlib.suppress(JournalError):  # the recovery asks again
-                for connection in list(self._connections.values()):
-                    self._push_topology(connection)
+        """Send each relay its place once that may have changed, and fresh tokens at half of their life."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._topology_wanted.wait(), self._config.tokens.link_s / 8)
+        self._topology_wanted.clear()
+        for connection in list(self._connections.values()):
+            self._push_topology(connection)
 
     def _push_topology(self, connection: ControlConnection) -> None:
         now_ms, link_s = self._coordinator.now_ms(), self._config.tokens.link_s

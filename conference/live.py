@@ -7,7 +7,6 @@ bytes to everybody; who reads slowly gets the newest and misses what lay between
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
 import msgspec
@@ -19,6 +18,7 @@ from conference.lifecycle import Phase
 from conference.roster import ConferenceState
 from conference.standing import Tally
 from conference.state import State
+from monitoring.log_config import get_logger
 
 INTERVAL_S = 1.0
 # Enough for a province that lost its line; past that a list is no longer read, and the totals say how many there are.
@@ -259,6 +259,7 @@ class LiveBoard:
         self._coordinator = coordinator
         self._sessions = sessions
         self._interval_s = interval_s
+        self._log = get_logger("conference.live")
         self._shown_sessions: dict[str, int] = {}
         self._latest = b""
         self._number = 0
@@ -291,9 +292,10 @@ class LiveBoard:
 
     async def watch(self, heartbeat_s: float) -> AsyncGenerator[bytes | None, None]:
         """Yield the newest snapshot (JSON) at once and after each change; None after `heartbeat_s` without one."""
-        seen = 0
+        # What lies here when nobody watched may be hours old: the first viewer waits for a new one.
+        seen = 0 if self._viewers else self._number
         self._viewers += 1
-        self._changed = True  # what lies here may be from the last time that somebody watched
+        self._changed = True
         self._viewer_came.set()
         try:
             while True:
@@ -321,13 +323,21 @@ class LiveBoard:
             if not self._viewers:
                 self._viewer_came.clear()
                 await self._viewer_came.wait()
-            sessions = dict(self._sessions())
-            if self._changed or sessions != self._shown_sessions:
-                with contextlib.suppress(JournalError):  # no state at the moment; viewers keep what they saw last
-                    snapshot = build_snapshot(self._coordinator.state, sessions, self._coordinator.now_ms())
-                    self._latest = msgspec.json.encode(snapshot)
-                    self._changed, self._shown_sessions = False, sessions
-                    self._number += 1
-                    async with self._published:
-                        self._published.notify_all()
+            try:
+                await self._publish()
+            except JournalError:
+                self._changed = True  # no state at the moment; viewers keep what they saw last
+            except Exception:  # noqa: BLE001 - whatever it is: logged, and the next change is tried again
+                self._log.exception("no snapshot could be made")
             await asyncio.sleep(self._interval_s)
+
+    async def _publish(self) -> None:
+        sessions = dict(self._sessions())
+        if not self._changed and sessions == self._shown_sessions:
+            return
+        self._changed, self._shown_sessions = False, sessions
+        snapshot = build_snapshot(self._coordinator.state, sessions, self._coordinator.now_ms())
+        self._latest = msgspec.json.encode(snapshot)
+        self._number += 1
+        async with self._published:
+            self._published.notify_all()

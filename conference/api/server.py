@@ -82,7 +82,8 @@ def _observing(metrics: CoordinatorMetrics) -> Middleware:
                 if response.status >= 500:
                     log.exception("a request failed", route=route, method=request.method)
         metrics.http_requests_total.labels(route=route, status=str(response.status)).inc()
-        metrics.http_request_seconds.labels(route=route).observe(time.perf_counter() - started)
+        if response.content_length is not None:  # a socket or a stream lasts as long as its other end wants it
+            metrics.http_request_seconds.labels(route=route).observe(time.perf_counter() - started)
         if response.status in {400, 422} and route != "unknown":
             metrics.malformed_total.labels(source="http").inc()
         return response
