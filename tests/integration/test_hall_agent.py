@@ -1,22 +1,15 @@
 import asyncio
-import base64
 import threading
 from collections.abc import AsyncIterator
 
 import pytest
-from support.aiortc_relay import TestCoordinator, TestRelay, until
+from support.aiortc_relay import TestCoordinator, TestRelay, link_of, until
 
 from bridges.agent import HallAgent
 from bridges.errors import HallApiError
 from bridges.messages import HeadcountReport
 
 pytestmark = pytest.mark.integration
-
-
-def link_of(base_url: str) -> str:
-    """A hall's link; nobody verifies this token."""
-    payload = base64.urlsafe_b64encode(b'{"sub":"h1","role":"hall","hall":"h1","conference":"c","exp":1}').decode()
-    return f"{base_url}/hall#token=e30.{payload.rstrip('=')}.c2ln"
 
 
 @pytest.fixture
@@ -42,7 +35,7 @@ async def coordinator(relays: list[TestRelay]) -> AsyncIterator[TestCoordinator]
 async def until_pictures(agent: HallAgent, count: int) -> None:
     """Wait until the agent has decoded so many pictures more."""
     goal = agent.summary().frames_decoded + count
-    await until(lambda: agent.summary().frames_decoded >= goal)
+    await until(lambda: agent.summary().frames_decoded >= goal, say=agent.summary)
 
 
 async def test_a_hall_plays_counts_and_leaves_in_order(relays: list[TestRelay], coordinator: TestCoordinator) -> None:

@@ -1,6 +1,7 @@
 """A WHIP and WHEP peer for tests, made of real aiortc connections, and a coordinator of five calls."""
 
 import asyncio
+import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,11 +20,18 @@ from bridges.source import Kind, SourceTrack
 from bridges.timecode import Timecode, read_timecode
 
 
-async def until(state: Callable[[], bool], *, seconds: float = 20) -> None:
-    """Wait for a state of the other side, which sends no event of its own."""
-    async with asyncio.timeout(seconds):
-        while not state():  # noqa: ASYNC110 - the state is a plain figure of the code under test
-            await asyncio.sleep(0.02)
+def link_of(base_url: str) -> str:
+    """A hall's link; nobody verifies this token."""
+    payload = base64.urlsafe_b64encode(b'{"sub":"h1","role":"hall","hall":"h1","conference":"c","exp":1}').decode()
+    return f"{base_url}/hall#token=e30.{payload.rstrip('=')}.c2ln"
+
+
+async def until(state: Callable[[], bool], *, seconds: float = 40, say: Callable[[], object] = lambda: "") -> None:
+    """Wait for a state of the other side, which sends no event of its own; on failure `say` tells how things stand."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not state():
+        assert asyncio.get_running_loop().time() < deadline, f"it did not become so in {seconds} s: {say()}"
+        await asyncio.sleep(0.02)
 
 
 @dataclass
