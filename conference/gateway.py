@@ -101,7 +101,7 @@ class Gateway:
         """Give the journal's relays a lease to come back within, and begin to watch."""
         self._coordinator.subscribe(self._handle_entries)
         self._coordinator.subscribe_recovery(self._grant_grace)
-        self._grant_grace()
+        self._grant_grace(self._config.return_grace_s)
         self._tasks = [
             asyncio.create_task(self._repeat(self._check_leases), name="gateway-leases"),
             asyncio.create_task(self._repeat(self._push_topologies), name="gateway-topologies"),
@@ -113,15 +113,14 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for socket in list(self._sockets):
-            with contextlib.suppress(ConnectionError, TimeoutError):
-                await asyncio.wait_for(socket.close(code=WSCloseCode.GOING_AWAY, message=b"coordinator stops"), 1.0)
+        await asyncio.gather(*(_send_away(socket) for socket in list(self._sockets)))
 
-    def _grant_grace(self) -> None:
+    def _grant_grace(self, grace_s: float = 0.0) -> None:
+        """Give the journal's relays a lease, and `grace_s` at least, to be heard within."""
         now_s, now_ms = time.monotonic(), self._coordinator.now_ms()
         for relay in self._coordinator.state.relays.values():
             if relay.live:
-                self._leases.grant_grace(relay.relay_id, relay.epoch, now_s=now_s, seen_ms=now_ms)
+                self._leases.grant_grace(relay.relay_id, relay.epoch, now_s=now_s, seen_ms=now_ms, grace_s=grace_s)
         self._topology_wanted.set()
 
     async def serve(self, request: web.Request, claims: ApiClaims) -> web.WebSocketResponse:
@@ -371,8 +370,16 @@ class Gateway:
             connection.close_soon(WSCloseCode.POLICY_VIOLATION, "lease expired")
 
     def _close_ended(self, connection: ControlConnection, register: Register) -> None:
-        conferences = self._coordinator.state.conferences
-        for conference_id in {session.conference for session in register.sessions}:
+        """Tell a relay of the ends that it missed: of its open sessions, and of those whose tokens are still good."""
+        conferences, tokens = self._coordinator.state.conferences, self._config.tokens
+        token_ms = max(tokens.relay_s, tokens.link_s, tokens.publisher_s) * 1000
+        good_since_ms = self._coordinator.now_ms() - token_ms
+        ended = {
+            conference.conference_id
+            for conference in conferences.values()
+            if conference.phase == "ended" and conference.phases[-1][1] >= good_since_ms
+        }
+        for conference_id in sorted(ended | {session.conference for session in register.sessions}):
             conference = conferences.get(conference_id)
             if conference is None or conference.phase == "ended":
                 connection.send(CloseConference(conference=conference_id))
@@ -402,3 +409,9 @@ def _encode(message: CoordinatorMessage) -> str:
 def _close_reason(text: str) -> bytes:
     """A close frame holds at most 123 bytes of reason (RFC 6455, 5.5)."""
     return text.encode("utf-8", "replace")[:120].decode("utf-8", "ignore").encode("utf-8")
+
+
+async def _send_away(socket: web.WebSocketResponse) -> None:
+    """Close a socket because we stop; a relay that does not answer is not waited for."""
+    with contextlib.suppress(ConnectionError, TimeoutError):
+        await asyncio.wait_for(socket.close(code=WSCloseCode.GOING_AWAY, message=b"coordinator stops"), 1.0)

@@ -16,7 +16,7 @@ from conference.events import (
 from conference.live import build_snapshot
 from conference.policy import Policy
 from conference.state import State, apply
-from relay.messages import SessionClosed, SessionOpened
+from relay.messages import PresenceDelta, SessionClosed, SessionOpened
 
 
 def hall(hall_id: str, *, virtual: bool = False) -> Hall:
@@ -90,7 +90,7 @@ def test_counts_tell_virtual_halls_apart() -> None:
 
 def test_lost_halls_come_in_the_order_in_which_to_phone() -> None:
     """Real halls first, the longest lost first, each with whom to phone and since when."""
-    deltas = [
+    deltas: list[PresenceDelta] = [
         opened("a"),
         opened("b"),
         opened("v"),
@@ -98,7 +98,7 @@ def test_lost_halls_come_in_the_order_in_which_to_phone() -> None:
         closed("b", 200),
         closed("v", 150),
     ]
-    snapshot = build_snapshot(state_of(PresenceObserved(relay_id="r", deltas=list(deltas))), {}, 500)
+    snapshot = build_snapshot(state_of(PresenceObserved(relay_id="r", deltas=deltas)), {}, 500)
     assert [(lost.hall_id, lost.since_ms) for lost in snapshot.lost] == [("b", 200), ("a", 300), ("v", 150)]
     assert (snapshot.lost[0].province, snapshot.lost[0].contact_phone) == ("Hà Nội", "0900 000 001")
     assert snapshot.provinces[0].lost == 3
