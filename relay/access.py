@@ -58,6 +58,8 @@ def verify_relay_token(token: str, public_keys: Sequence[str], now: float) -> Re
     """
     if len(token) > MAX_TOKEN_BYTES:
         raise AccessError("token is longer than 4096 bytes")
+    if not token.isascii():
+        raise AccessError("token is not base64url")
     if not public_keys:
         raise AccessError("this relay knows no signing key yet")
     reason = "token is not valid"
@@ -72,9 +74,11 @@ def verify_relay_token(token: str, public_keys: Sequence[str], now: float) -> Re
                 options={"require": ["exp", "aud", "iss", "sub"], "verify_exp": False, "verify_iat": False},
             )
             claims = msgspec.convert(payload, RelayClaims)
-        except jwt.InvalidTokenError as error:
+        except (jwt.PyJWTError, ValueError) as error:  # of the token, or of a key that is none of ours
             reason = f"token is not valid: {error}"
             continue
+        except RecursionError:  # JSON of a few kilobytes can nest deeper than the interpreter reads
+            raise AccessError("token is nested too deeply") from None
         except msgspec.ValidationError as error:
             raise AccessError(f"token claims are not a relay's: {error}") from error
         if claims.exp <= now:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import secrets
 import signal
@@ -66,6 +67,7 @@ class Relay:
         certificate = Certificate.generate(time.time())
         self._context = DtlsContext(certificate)
         self._fingerprint = certificate.fingerprint
+        # The table of sessions comes later: the fan-out below it sends on this socket.
         self.socket = UdpSocket(config.media.host, config.media.port, self._handle_datagrams)
         self._fanout = ReferenceFanOut(self.socket.sock)
         self._router = Router(self._fanout, publisher_bitrate_bps=config.publisher_bitrate_bps)
@@ -76,7 +78,6 @@ class Relay:
             self._outbox,
             clock=time.monotonic,
             wall_clock=time.time,
-            rng=self._rng,
         )
         self.sessions.on_timers_changed = self._timers_changed
         self._endpoints = Endpoints(
@@ -93,6 +94,7 @@ class Relay:
         )
         self._upstreams: dict[FeedKey, tuple[Upstream, asyncio.Task[None]]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due_s = 0.0
         self._control: ControlLink | None = None
         self._control_task: asyncio.Task[None] | None = None
         self._public_url = config.public_url
@@ -131,11 +133,12 @@ class Relay:
 
     async def close(self) -> None:
         """Say goodbye, close every session, and let go of the port."""
+        self._endpoints.drain()
         if self._control is not None:
+            await self._control.say_goodbye("shutdown")
             for session in self.sessions.all():
                 if session.kind == "subscriber":
                     session.tell("assignment")
-            await self._control.say_goodbye("shutdown")
         for _, task in self._upstreams.values():
             task.cancel()
         if self._control_task is not None:
@@ -194,9 +197,8 @@ class Relay:
             case Topology():
                 self._follow(message)
             case Notify(subjects=subjects):
-                for subject in subjects:
-                    for session in self.sessions.of_subject(subject):
-                        session.tell("assignment")
+                for session in self.sessions.of_subjects(frozenset(subjects)):
+                    session.tell("assignment")
             case CloseConference(conference=conference):
                 for key in [key for key in self._upstreams if key[0] == conference]:
                     self._upstreams.pop(key)[1].cancel()
@@ -205,7 +207,10 @@ class Relay:
                 log.warning("message ignored", kind=type(message).__name__)
 
     def _follow(self, topology: Topology) -> None:
-        pulls = {(pull.conference, pull.feed): pull for pull in topology.pulls} if topology.parents else {}
+        if not topology.parents:
+            # The coordinator knows no live parent, which is no reason to let go of one that delivers.
+            return
+        pulls = {(pull.conference, pull.feed): pull for pull in topology.pulls}
         for key in [key for key in self._upstreams if key not in pulls]:
             self._upstreams.pop(key)[1].cancel()
         for key, pull in pulls.items():
@@ -227,12 +232,11 @@ class Relay:
 
     def _handle_datagrams(self, socket: UdpSocket, datagrams: list[bytes], address: tuple[str, int]) -> None:
         self.sessions.handle_datagrams(socket, datagrams, address)
-        self._timers_changed()
 
     def _timers_changed(self) -> None:
         """A deadline may have come nearer; the loop's timer is moved only then."""
         deadline = self.sessions.next_deadline()
-        if self._timer is not None and deadline < self._timer.when() - 0.0005:
+        if self._timer is not None and deadline < self._timer_due_s:
             self._timer.cancel()
             self._schedule(deadline)
 
@@ -240,8 +244,11 @@ class Relay:
         self._schedule(self.sessions.handle_timers())
 
     def _schedule(self, deadline: float) -> None:
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_at(loop.time() + max(0.0, deadline - time.monotonic()), self._handle_timers)
+        self._timer_due_s = deadline
+        delay_s = max(0.0, deadline - time.monotonic())
+        # The loop counts in whole milliseconds: rounded down, a timer would find nothing due, again and again.
+        whole_ms = max(1, math.ceil(delay_s * 1000))
+        self._timer = asyncio.get_running_loop().call_later(whole_ms / 1000, self._handle_timers)
 
     def _count_malformed(self, protocol: str) -> None:
         self.sessions.totals.malformed[protocol] += 1

@@ -94,6 +94,12 @@ class RelayConfig(Section):
     max_sessions: Annotated[int, Field(gt=0, le=20_000)] = 2_000
 
     @model_validator(mode="after")
+    def _others_can_reach_it(self) -> Self:
+        if self.coordinator is not None and not self.public_url and self.http.host in {"0.0.0.0", "::"}:  # noqa: S104 (it is refused)
+            raise ValueError("public_url must say how halls reach this relay when http.host is a wildcard")
+        return self
+
+    @model_validator(mode="after")
     def _somebody_signs(self) -> Self:
         if self.coordinator is None and not self.public_key_files:
             raise ValueError("a relay needs a coordinator or public_key_files, or it could accept no token")

@@ -57,6 +57,11 @@ class NackRegister:
         else:
             self.reordered += 1
 
+    @property
+    def is_waiting(self) -> bool:
+        """True while something is missing: `poll` may have something to do."""
+        return bool(self._missing)
+
     def poll(self, now: float) -> list[int]:
         """Sequence numbers (16 bits) to ask for now, oldest first; those that are too old are given up."""
         due: list[int] = []

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from relay.core.nack_register import REORDER_TOLERANCE_S
 from relay.core.track import Inbound, Kind, Output, Track
 from relay.fanout.interface import FanOut, PeerSlot, TrackSlot
 from relay.wire import rtcp
@@ -54,12 +55,13 @@ class RouterTotals(msgspec.Struct, kw_only=True):
 
 
 class _Source:
-    __slots__ = ("by_payload_type", "by_ssrc", "feed", "report_bitrate", "streams")
+    __slots__ = ("by_payload_type", "by_ssrc", "feed", "report_bitrate", "rtt_s", "streams")
 
     def __init__(self, feed: Feed, streams: Sequence[Stream], *, report_bitrate: int) -> None:
         self.feed = feed
         self.streams = streams
         self.report_bitrate = report_bitrate
+        self.rtt_s = 0.0
         self.by_ssrc: dict[int, Inbound] = {}
         self.by_payload_type = {codec.payload_type: stream for stream in streams for codec in stream.codecs}
 
@@ -104,6 +106,7 @@ class Router:
         self._subscribers: dict[PeerSlot, _Subscriber] = {}
         self._next_track = 0
         self._next_report_s = 0.0
+        self._due_s = 0.0
         self._rtcp: list[tuple[PeerSlot, list[rtcp.RtcpPacket]]] = []
         self.totals = RouterTotals()
 
@@ -140,13 +143,39 @@ class Router:
             for ssrc in stream.ssrcs:
                 self._bind(source, ssrc, stream)
 
-    def add_subscriber(self, peer: PeerSlot, key: FeedKey, wants: Sequence[Want], *, active: bool, now: float) -> None:
-        """A hall or a child relay takes this feed; a standby (`active` false) is sent nothing yet."""
+    def set_rtt(self, peer: PeerSlot, rtt_s: float) -> None:
+        """The round trip to a source, which NACKs keep apart; unknown peers are ignored."""
+        source = self._sources.get(peer)
+        if source is not None:
+            source.rtt_s = rtt_s
+            for inbound in source.by_ssrc.values():
+                inbound.nacks.rtt_s = rtt_s
+
+    def add_subscriber(
+        self,
+        peer: PeerSlot,
+        key: FeedKey,
+        wants: Sequence[Want],
+        *,
+        active: bool,
+        now: float,
+        keeps_numbers: bool = False,
+    ) -> None:
+        """A hall or a child relay takes this feed.
+
+        Args:
+            peer: the fan-out knows it by this slot.
+            key: the feed.
+            wants: what it takes.
+            active: false for a standby, which is sent nothing yet.
+            now: seconds.
+            keeps_numbers: true for a child relay, see `relay.core.track.Output`.
+        """
         feed = self.feed(key)
         outputs: dict[int, tuple[Track, Output]] = {}
         for want in wants:
             track = feed.tracks[want.kind]
-            output = Output(peer, want.ssrc, want.codecs, wanted=active)
+            output = Output(peer, want.ssrc, want.codecs, wanted=active, keeps_numbers=keeps_numbers)
             track.add_output(output)
             outputs[want.ssrc] = (track, output)
         self._subscribers[peer] = _Subscriber(feed, outputs, active=active)
@@ -170,7 +199,7 @@ class Router:
         """Packets sent to this subscriber so far, over all its tracks."""
         subscriber = self._subscribers.get(peer)
         outputs = subscriber.outputs.values() if subscriber is not None else ()
-        return sum(self._fanout.output_totals(track.slot, peer).packets for track, _ in outputs)
+        return sum(track.totals(output).packets for track, output in outputs)
 
     def remove_peer(self, peer: PeerSlot) -> None:
         """Forget a source or a subscriber."""
@@ -204,6 +233,9 @@ class Router:
         self.totals.packets_received += 1
         track = inbound.track
         track.handle_packet(inbound, header, packet, now)
+        self._wake_by(track.next_deadline())
+        if inbound.nacks.is_waiting:
+            self._wake_by(now + REORDER_TOLERANCE_S)
         if track.wants_keyframe or inbound.nacks.take_keyframe_wanted():
             self._ask_keyframe(track, now)
 
@@ -221,11 +253,14 @@ class Router:
 
     def handle_timer(self, now: float) -> None:
         """Flush bursts, ask for missing packets and keyframes, report to sources."""
+        self._due_s = float("inf")
         for feed in self._feeds.values():
             for track in feed.tracks.values():
                 track.poll(now)
                 if track.keyframes.poll(now):
                     self._send_pli(track)
+                self._wake_by(track.next_deadline())
+                self._wake_by(track.keyframes.next_deadline())
         for peer, source in self._sources.items():
             for inbound in source.by_ssrc.values():
                 missing = inbound.nacks.poll(now)
@@ -234,23 +269,17 @@ class Router:
                     nack = rtcp.GenericNack(sender_ssrc=OUR_SSRC, media_ssrc=inbound.ssrc, lost=lost)
                     self._rtcp.append((peer, [nack]))
                     self.totals.nacks_sent += 1
+                if inbound.nacks.is_waiting:
+                    self._wake_by(now + REORDER_TOLERANCE_S)
         if now >= self._next_report_s:
             self._next_report_s = now + REPORT_INTERVAL_S
             for peer, source in self._sources.items():
                 self._report_to_source(peer, source, now)
+        self._wake_by(self._next_report_s)
 
     def next_deadline(self) -> float:
-        """When `handle_timer` is due at the latest."""
-        deadlines = [self._next_report_s]
-        for feed in self._feeds.values():
-            for track in feed.tracks.values():
-                deadlines += [t for t in (track.next_deadline(), track.keyframes.next_deadline()) if t is not None]
-        for source in self._sources.values():
-            for inbound in source.by_ssrc.values():
-                deadline = inbound.nacks.next_deadline()
-                if deadline is not None:
-                    deadlines.append(deadline)
-        return min(deadlines)
+        """When `handle_timer` is due at the latest. Asked after every read, therefore kept and not computed."""
+        return self._due_s
 
     def rtcp_to_send(self) -> list[tuple[PeerSlot, list[rtcp.RtcpPacket]]]:
         """Take the RTCP that waits: (peer, compound packet)."""
@@ -258,6 +287,10 @@ class Router:
         return waiting
 
     # --- inside --------------------------------------------------------------------------------------------------
+
+    def _wake_by(self, deadline: float | None) -> None:
+        if deadline is not None and deadline < self._due_s:
+            self._due_s = deadline
 
     def _new_track(self, kind: Kind) -> Track:
         self._next_track += 1
@@ -273,6 +306,7 @@ class Router:
     def _bind(source: _Source, ssrc: int, stream: Stream) -> Inbound:
         codecs = {codec.payload_type: codec for codec in stream.codecs}
         inbound = source.by_ssrc[ssrc] = Inbound(source.feed.tracks[stream.kind], ssrc, codecs)
+        inbound.nacks.rtt_s = source.rtt_s
         return inbound
 
     def _handle_source_rtcp(
@@ -295,7 +329,7 @@ class Router:
         for output in track.outputs.values():
             if not output.attached:
                 continue
-            sent = self._fanout.output_totals(track.slot, output.peer)
+            sent = track.totals(output)
             report = rtcp.SenderReport(
                 ssrc=output.ssrc,
                 ntp_timestamp=ntp_timestamp,
@@ -335,6 +369,7 @@ class Router:
     def _ask_keyframe(self, track: Track, now: float) -> None:
         if track.keyframes.request(now):
             self._send_pli(track)
+        self._wake_by(track.keyframes.next_deadline())
 
     def _send_pli(self, track: Track) -> None:
         for peer, source in self._sources.items():

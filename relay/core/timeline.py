@@ -47,12 +47,13 @@ class Timeline:
             SAME_STREAM_S * self._clock_rate
         )
         if same_stream and index >= 0:
-            return SourceClock(self, index_offset=0, timestamp_offset=0, reference=self.highest_index)
+            return SourceClock(self, index_offset=0, timestamp_offset=0, reference=self.highest_index, continues=True)
         return SourceClock(
             self,
             index_offset=self.highest_index + 1 - sequence_number,
             timestamp_offset=expected - timestamp,
             reference=sequence_number,
+            floor=self.highest_index + 1,
         )
 
     def _advance(self, index: int, timestamp: int, now: float) -> None:
@@ -63,19 +64,36 @@ class Timeline:
 
 
 class SourceClock:
-    """Maps the sequence numbers and timestamps of one source onto its track's timeline."""
+    """Maps the sequence numbers and timestamps of one source onto its track's timeline.
 
-    def __init__(self, timeline: Timeline, *, index_offset: int, timestamp_offset: int, reference: int) -> None:
+    Attributes:
+        continues: the source carries the stream that was there before it.
+    """
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        *,
+        index_offset: int,
+        timestamp_offset: int,
+        reference: int,
+        floor: int = 0,
+        continues: bool = False,
+    ) -> None:
+        self.continues = continues
         self._timeline = timeline
         self._index_offset = index_offset
         self._timestamp_offset = timestamp_offset
         self._highest = reference
+        self._floor = floor
 
     def map_packet(self, sequence_number: int, timestamp: int, now: float) -> tuple[int, int]:
         """Index and RTP timestamp on the track of a packet of the source; the index is negative if it is too old."""
         extended = nearest(sequence_number, self._highest, SEQUENCE_MODULUS)
         self._highest = max(self._highest, extended)
         index = extended + self._index_offset
+        if index < self._floor:  # from before the first packet: its place is taken, by the source before this one
+            return -1, 0
         mapped = self.map_timestamp(timestamp)
         self._timeline._advance(index, mapped, now)  # noqa: SLF001 (the two classes are one idea)
         return index, mapped

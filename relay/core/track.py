@@ -14,7 +14,7 @@ from relay.core.nack_register import NackRegister
 from relay.core.packet_cache import PacketCache
 from relay.core.reception import Reception
 from relay.core.timeline import SEQUENCE_MODULUS, SourceClock, Timeline, nearest
-from relay.fanout.interface import FanOut, PeerSlot, TrackSlot
+from relay.fanout.interface import FanOut, OutputTotals, PeerSlot, TrackSlot
 from relay.wire.codecs import is_keyframe_start
 from relay.wire.rtp import RtpHeader, strip_header
 from relay.wire.sdp import Codec, match_codec
@@ -22,8 +22,13 @@ from relay.wire.sdp import Codec, match_codec
 Kind = Literal["audio", "video"]
 
 # An output must not begin so near the wrap of its sequence numbers that a lost packet hides the wrap from the receiver,
-# whose roll-over counter starts at 0 (RFC 3711 section 3.3.1).
+# whose roll-over counter starts at 0 (RFC 3711 section 3.3.1). A hall's numbers begin in the lower half; a link keeps
+# those of the source and waits for the wrap to pass.
 WRAP_GUARD = 64
+FIRST_NUMBERS = 0x7FFF
+
+# A link that is sent nothing for longer begins behind its last number: its receiver could not tell the round any more.
+MAX_LINK_GAP = 1 << 14
 
 # What one subscriber may ask to be sent again: a NACK can name thousands of packets in one datagram.
 RESENDS_PER_S = 400
@@ -40,8 +45,10 @@ class Output:
         ssrc: SSRC at the receiver, chosen by us.
         codecs: what the receiver offered, with its payload types.
         wanted: false for a standby, which is sent nothing.
+        keeps_numbers: true for a relay-to-relay link, which carries the track's own sequence numbers, so that a child
+            can merge two parents; it begins with any packet, and may ask for those before it.
         attached: true while packets flow.
-        first_index: index at which the present run of packets began.
+        first_index: the least index that may be sent in the present run of packets.
         index_offset: added to the track's index, gives the SRTP index at this receiver.
     """
 
@@ -50,7 +57,10 @@ class Output:
         "codecs",
         "first_index",
         "index_offset",
+        "keeps_numbers",
         "next_wire_index",
+        "octets_before",
+        "packets_before",
         "payload_type",
         "peer",
         "resends_at_s",
@@ -59,16 +69,21 @@ class Output:
         "wanted",
     )
 
-    def __init__(self, peer: PeerSlot, ssrc: int, codecs: Sequence[Codec], *, wanted: bool) -> None:
+    def __init__(
+        self, peer: PeerSlot, ssrc: int, codecs: Sequence[Codec], *, wanted: bool, keeps_numbers: bool = False
+    ) -> None:
         self.peer = peer
         self.ssrc = ssrc
         self.codecs = list(codecs)
         self.wanted = wanted
+        self.keeps_numbers = keeps_numbers
         self.attached = False
         self.payload_type = -1
         self.first_index = 0
         self.index_offset = 0
         self.next_wire_index = -1
+        self.packets_before = 0
+        self.octets_before = 0
         self.resends_left = float(RESENDS_PER_S)
         self.resends_at_s = 0.0
 
@@ -124,7 +139,8 @@ class Track:
         self._fanout = fanout
         self._timeline = Timeline(clock_rate)
         self._bursts = BurstAssembler(is_video=kind == "video")
-        self._waiting: set[PeerSlot] = set()
+        self._waiting: set[PeerSlot] = set()  # for any packet
+        self._waiting_for_keyframe: set[PeerSlot] = set()
         self._attached_since = -1  # greatest index at which an output began
 
     @property
@@ -146,6 +162,9 @@ class Track:
         codec = inbound.codecs[header.payload_type]
         if inbound.clock is None:
             inbound.clock = self._timeline.join(header.sequence_number, header.timestamp, now)
+            if inbound.clock.continues:
+                # What was lost between the two sources is asked of the new one.
+                inbound.nacks.handle_packet(self._timeline.highest_index, now)
         if inbound.codec is not codec:
             inbound.codec = codec
             self._use_codec(codec)
@@ -164,10 +183,11 @@ class Track:
         if index < highest_before:
             self._send_late(index)
             return
-        if self._waiting and self._may_begin(codec, plain, index):
+        starts = self.kind == "video" and is_keyframe_start(codec.name, memoryview(plain)[12:])
+        if self._waiting or (starts and self._waiting_for_keyframe):
             self._flush()
-            self._attach_waiting(index)
-        if self.kind == "video" and is_keyframe_start(codec.name, memoryview(plain)[12:]):
+            self._attach_waiting(index, starts=starts)
+        if starts:
             self.keyframes.handle_keyframe(now)
         for burst in self._bursts.handle_packet(index, timestamp, marker=header.marker, now=now):
             self._fanout.send_burst(self.slot, self.cache, burst)
@@ -201,6 +221,7 @@ class Track:
         """Forget a receiver."""
         output = self.outputs.pop(peer, None)
         self._waiting.discard(peer)
+        self._waiting_for_keyframe.discard(peer)
         if output is not None and output.attached:
             self._fanout.remove_output(self.slot, peer)
 
@@ -211,12 +232,20 @@ class Track:
         if not wanted:
             self._detach(output)
         elif not output.attached and output.payload_type >= 0:
-            self._waiting.add(peer)
+            waits_for_keyframe = self.kind == "video" and not output.keeps_numbers
+            (self._waiting_for_keyframe if waits_for_keyframe else self._waiting).add(peer)
 
     @property
     def wants_keyframe(self) -> bool:
         """True while a receiver of video waits for one to begin with."""
-        return self.kind == "video" and bool(self._waiting)
+        return bool(self._waiting_for_keyframe)
+
+    def totals(self, output: Output) -> OutputTotals:
+        """What was sent to a receiver since it was added, over all its runs."""
+        present = self._fanout.output_totals(self.slot, output.peer) if output.attached else OutputTotals()
+        return OutputTotals(
+            packets=output.packets_before + present.packets, octets=output.octets_before + present.octets
+        )
 
     def resend(self, output: Output, sequence_numbers: Sequence[int], now: float) -> int:
         """Answer a NACK: send packets again, byte for byte. Returns how many went out."""
@@ -235,6 +264,7 @@ class Track:
     def _use_codec(self, codec: Codec) -> None:
         if self.codec == codec:
             return
+        self._flush()  # the end of the old stream is still of the old codec
         self.codec = codec
         for output in self.outputs.values():
             self._detach(output)
@@ -245,33 +275,40 @@ class Track:
         matched = match_codec(self.codec, output.codecs) if self.codec is not None else None
         output.payload_type = matched.payload_type if matched is not None else -1
 
-    def _may_begin(self, codec: Codec, plain: bytes, index: int) -> bool:
-        if index & 0xFFFF > 0xFFFF - WRAP_GUARD:
-            return False
-        return self.kind == "audio" or is_keyframe_start(codec.name, memoryview(plain)[12:])
-
-    def _attach_waiting(self, index: int) -> None:
+    def _attach_waiting(self, index: int, *, starts: bool) -> None:
+        near_wrap = index & 0xFFFF > 0xFFFF - WRAP_GUARD
+        still_waiting: set[PeerSlot] = set()
         for peer in self._waiting:
             output = self.outputs[peer]
-            if output.next_wire_index < 0:
-                output.index_offset = -(index & ~0xFFFF)
+            if output.keeps_numbers and output.next_wire_index < 0 and near_wrap:
+                still_waiting.add(peer)
             else:
-                output.index_offset = output.next_wire_index - index
-            output.first_index = index
-            output.attached = True
-            self._fanout.add_output(
-                self.slot,
-                peer,
-                ssrc=output.ssrc,
-                payload_type=output.payload_type,
-                index_offset=output.index_offset,
-            )
-        self._waiting.clear()
+                self._attach(output, index)
+        self._waiting = still_waiting
+        if starts:
+            for peer in self._waiting_for_keyframe:
+                self._attach(self.outputs[peer], index)
+            self._waiting_for_keyframe.clear()
+
+    def _attach(self, output: Output, index: int) -> None:
+        wire_index, output.first_index = _first_numbers(output, index)
+        output.index_offset = wire_index - index
+        output.attached = True
         self._attached_since = index
+        self._fanout.add_output(
+            self.slot,
+            output.peer,
+            ssrc=output.ssrc,
+            payload_type=output.payload_type,
+            index_offset=output.index_offset,
+        )
 
     def _detach(self, output: Output) -> None:
         self._waiting.discard(output.peer)
+        self._waiting_for_keyframe.discard(output.peer)
         if output.attached:
+            sent = self.totals(output)
+            output.packets_before, output.octets_before = sent.packets, sent.octets
             output.attached = False
             output.next_wire_index = self.highest_index + output.index_offset + 1
             self._fanout.remove_output(self.slot, output.peer)
@@ -289,3 +326,16 @@ class Track:
         for output in self.outputs.values():
             if output.attached and output.first_index <= index:
                 self._fanout.resend(self.slot, output.peer, self.cache, [index])
+
+
+def _first_numbers(output: Output, index: int) -> tuple[int, int]:
+    """Where a run of packets that begins at `index` begins on the wire, and the least index that may be sent in it."""
+    if output.next_wire_index < 0:
+        if not output.keeps_numbers:
+            return index & FIRST_NUMBERS, index
+        # Nothing was ever sent on this output, so that a child may ask for what came before, down to number 0.
+        return index & 0xFFFF, index & ~0xFFFF
+    kept = index + output.index_offset
+    if output.keeps_numbers and kept - output.next_wire_index < MAX_LINK_GAP:
+        return kept, index
+    return output.next_wire_index, index

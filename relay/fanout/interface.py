@@ -55,9 +55,7 @@ class FanOut(Protocol):
         """Forget a peer and all its outputs; its key is wiped."""
         ...
 
-    def add_output(
-        self, track: TrackSlot, peer: PeerSlot, *, ssrc: int, payload_type: int, index_offset: int
-    ) -> None:
+    def add_output(self, track: TrackSlot, peer: PeerSlot, *, ssrc: int, payload_type: int, index_offset: int) -> None:
         """Send `track` to `peer` from the next burst on.
 
         `index_offset` is added to the track's packet index to give the 48-bit SRTP index at this output; the sequence

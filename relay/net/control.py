@@ -33,6 +33,7 @@ CONTROL_PATH = "/api/v1/relays/control"
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 5.0
 ANSWER_TIMEOUT_S = 10.0
+LEAST_HEARTBEAT_S = 0.05  # whatever the coordinator asks for
 
 log = structlog.get_logger(__name__)
 
@@ -96,20 +97,26 @@ class ControlLink:
         self._encoder = msgspec.json.Encoder()
         self._decoder = msgspec.json.Decoder(CoordinatorMessage)
         self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._leaving = asyncio.Event()
         self.connected = False
 
     async def run(self) -> None:
-        """Keep the connection until cancelled."""
+        """Keep the connection until cancelled, or until goodbye was said."""
         retry_s = FIRST_RETRY_S
-        while True:
+        while not self._leaving.is_set():
             try:
                 await self._serve_once()
                 retry_s = FIRST_RETRY_S
             except (aiohttp.ClientError, OSError, TimeoutError, ControlError) as error:
-                log.warning("control connection lost", url=self._url, reason=str(error) or type(error).__name__)
+                if not self._leaving.is_set():
+                    log.warning("control connection lost", url=self._url, reason=str(error) or type(error).__name__)
+            except Exception:  # a bug of ours in one message must not cut the relay off from its coordinator for ever
+                log.exception("control connection failed", url=self._url)
             finally:
                 was_connected, self.connected = self.connected, False
                 self._socket = None
+            if self._leaving.is_set():
+                return
             if was_connected:
                 retry_s = FIRST_RETRY_S
             await asyncio.sleep(retry_s * self._rng.uniform(0.5, 1.5))
@@ -117,6 +124,7 @@ class ControlLink:
 
     async def say_goodbye(self, reason: str) -> None:
         """Tell the coordinator, if it can be told, that this relay shuts down in order; waits for nothing else."""
+        self._leaving.set()
         if self._socket is None or self._socket.closed:
             return
         with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
@@ -166,7 +174,7 @@ class ControlLink:
         while True:
             await self._send_presence(socket)
             await self._send(socket, self._controlled.heartbeat_message())
-            await asyncio.sleep(every_s)
+            await asyncio.sleep(max(every_s, LEAST_HEARTBEAT_S))
 
     async def _send_presence(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         while (batch := self._outbox.next_batch()) is not None:

@@ -21,7 +21,7 @@ from relay.messages import RelayRole
 from relay.net.door import SDP_TYPE, authorise, read_sdp
 from relay.net.negotiation import Negotiated, UnacceptableOfferError, negotiate_play, negotiate_publish
 from relay.net.problems import problem
-from relay.net.session import Session, SessionKind
+from relay.net.session import HANG_UP, Session, SessionKind
 from relay.net.sessions import Sessions
 from relay.net.udp import UdpSocket
 from relay.wire.sdp import Candidate, SessionDescription, host_candidate, parse_session, serialize_session
@@ -82,19 +82,23 @@ class Endpoints:
         self._clock = clock
         self._wall_clock = wall_clock
         self._closed_conferences: set[str] = set()
+        self._is_draining = False
 
     def routes(self) -> list[web.RouteDef]:
         """All routes."""
         feed = f"/{{conference:{ID}}}/{{feed:{ID}}}"
         routes: list[web.RouteDef] = []
-        for protocol, create in (("whip", self._create_publisher), ("whep", self._create_subscriber)):
+        for protocol, create, delete in (
+            ("whip", self._create_publisher, self._delete_publisher),
+            ("whep", self._create_subscriber, self._delete_subscriber),
+        ):
             endpoint = f"{feed}/{protocol}"
             resource = f"{endpoint}/{{session_id:{ID}}}"
             routes += [
                 web.post(endpoint, create),
                 web.options(endpoint, self._options),
                 web.options(resource, self._options),
-                web.delete(resource, self._delete),
+                web.delete(resource, delete),
             ]
         resource = f"{feed}/whep/{{session_id:{ID}}}"
         routes += [
@@ -109,6 +113,10 @@ class Endpoints:
         """The conference ended: its sessions end, and its tokens open nothing any more."""
         self._closed_conferences.add(conference)
         self._sessions.close_conference(conference)
+
+    def drain(self) -> None:
+        """Take no new sessions from now on: the relay shuts down."""
+        self._is_draining = True
 
     async def _options(self, _request: web.Request) -> web.Response:
         return web.Response(status=204, headers={"Accept-Post": SDP_TYPE})
@@ -137,12 +145,15 @@ class Endpoints:
         key = _feed_key(request)
         if key[0] in self._closed_conferences:
             return problem(410, "conference_ended", f"the conference {key[0]} has ended")
+        if self._is_draining:
+            return problem(503, "shutting_down", "this relay shuts down", {"Retry-After": str(RETRY_AFTER_S)})
         if len(self._sessions) >= self._max_sessions:
             return problem(503, "full", "this relay is full", {"Retry-After": str(RETRY_AFTER_S)})
         try:
             negotiated = negotiate(offer)
         except UnacceptableOfferError as error:
             return problem(422, error.code, str(error))
+        answer = negotiated.answer(offer, self._fingerprint, self._candidates())
         peer = Peer.accept(
             local=negotiated.local,
             remote=negotiated.remote,
@@ -165,7 +176,6 @@ class Endpoints:
             wants=negotiated.wants,
         )
         self._sessions.add(session)
-        answer = negotiated.answer(offer, self._fingerprint, self._candidates())
         location = f"{request.path}/{session.session_id}"
         response = web.Response(
             status=201,
@@ -179,13 +189,16 @@ class Endpoints:
             response.headers.add("Link", f'<{location}/state>; rel="{STATE_REL}"')
         return response
 
-    async def _delete(self, request: web.Request) -> web.Response:
-        session = self._find(request)
-        self._sessions.close(session, "deleted")
+    async def _delete_publisher(self, request: web.Request) -> web.Response:
+        self._sessions.close(self._find(request, "publisher", "publish"), "deleted")
+        return web.Response(status=200)
+
+    async def _delete_subscriber(self, request: web.Request) -> web.Response:
+        self._sessions.close(self._find(request, "subscriber", "play"), "deleted")
         return web.Response(status=200)
 
     async def _put_state(self, request: web.Request) -> web.Response:
-        session = self._find(request)
+        session = self._find(request, "subscriber", "play")
         try:
             change = msgspec.json.decode(await request.read(), type=StateChange)
         except msgspec.DecodeError as error:
@@ -196,7 +209,7 @@ class Endpoints:
         return web.Response(status=204)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        session = self._find(request)
+        session = self._find(request, "subscriber", "play")
         if session.listeners >= MAX_EVENT_LISTENERS:
             return problem(429, "too_many_listeners", "this session's events are read already")
         queue = session.listen()
@@ -209,9 +222,9 @@ class Endpoints:
                         event = await asyncio.wait_for(queue.get(), PING_S)
                     except TimeoutError:
                         continue
-                    await stream.send("{}", event=event)
-                    if event == "ended":
+                    if event == HANG_UP:
                         break
+                    await stream.send("{}", event=event)
                 return stream
         finally:
             session.unlisten(queue)
@@ -222,20 +235,22 @@ class Endpoints:
             request, self._public_keys(), self._wall_clock(), action=action, conference=conference, feed=feed
         )
 
-    def _find(self, request: web.Request) -> Session:
-        """The session of a resource URL, if the token is its owner's."""
-        kind, action = ("publisher", "publish") if "/whip/" in request.path else ("subscriber", "play")
-        claims = self._authorise(request, "publish" if action == "publish" else "play")
+    def _find(self, request: web.Request, kind: SessionKind, action: Action) -> Session:
+        """The session of a resource URL, if the token is its owner's.
+
+        Raises:
+            AccessError: see `authorise`.
+            web.HTTPNotFound: there is none; another's session is not told from one that does not exist.
+        """
+        claims = self._authorise(request, action)
         session = self._sessions.get(request.match_info["session_id"])
-        # Another's session is not told from one that does not exist.
-        if (
-            session is None
-            or session.kind != kind
-            or session.key != _feed_key(request)
-            or session.subject != claims.sub
+        if session is not None and (session.kind, session.key, session.subject) == (
+            kind,
+            _feed_key(request),
+            claims.sub,
         ):
-            raise web.HTTPNotFound(text="there is no such session")
-        return session
+            return session
+        raise web.HTTPNotFound(text="there is no such session")
 
     def _candidates(self) -> list[Candidate]:
         port = self._socket.port

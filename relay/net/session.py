@@ -12,6 +12,7 @@ from relay.net.udp import Address, UdpSocket
 
 SessionKind = Literal["publisher", "subscriber", "upstream"]
 EVENTS_WAITING = 16  # a page that reads no events is not worth more memory
+HANG_UP = ""  # the name of no event: the session is gone, and so are its events
 
 
 class Session:
@@ -20,7 +21,7 @@ class Session:
     Attributes:
         session_id: unguessable; names the WHIP or WHEP resource.
         local_ufrag: our ICE user name fragment, by which its first datagrams find it.
-        addresses: remote addresses from which datagrams are taken to be its own.
+        addresses: remote addresses from which datagrams are taken to be its own, the latest last.
         subject: opaque id of the holder of the token.
         is_link: true for a relay-to-relay link, which is not presence.
         active: false for a standby, which is sent nothing.
@@ -52,7 +53,7 @@ class Session:
         self.peer = peer
         self.socket = socket
         self.local_ufrag = local_ufrag
-        self.addresses: set[Address] = set()
+        self.addresses: dict[Address, None] = {}
         self.key = key
         self.subject = subject
         self.is_link = is_link
@@ -67,7 +68,7 @@ class Session:
         self._listeners: set[asyncio.Queue[str]] = set()
 
     def listen(self) -> asyncio.Queue[str]:
-        """A queue of the names of this session's events (`assignment`, `ended`), for its server-sent events."""
+        """A queue of the names of this session's events (`assignment`, `ended`), `HANG_UP` behind the last."""
         queue: asyncio.Queue[str] = asyncio.Queue(EVENTS_WAITING)
         self._listeners.add(queue)
         return queue
@@ -86,3 +87,10 @@ class Session:
         for queue in self._listeners:
             if not queue.full():
                 queue.put_nowait(event)
+
+    def hang_up(self) -> None:
+        """The session is gone: let every listener end, also one that did not read."""
+        for queue in self._listeners:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(HANG_UP)

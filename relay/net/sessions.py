@@ -6,10 +6,10 @@ Only addresses that ICE validated are heard; what is malformed or unknown is cou
 from __future__ import annotations
 
 import heapq
-import random
 import secrets
 from collections import Counter
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 
 from relay.core.peer import AddressChanged, Closed, Connected
 from relay.core.presence_outbox import PresenceOutbox
@@ -26,7 +26,14 @@ from relay.wire.stun import BindingRequest, parse_message
 # Receivers of media report at least every few seconds. One that says nothing for so long is not present, although its
 # session lives on until consent expires (RFC 7675: 30 s).
 SILENT_S = 8.0
+
+# Deadlines of peers are seconds long; asking each peer for its own after every read would cost the square of a join
+# storm. Those that connect are looked at often (retransmissions, checks), the others seldom.
+CONNECTING_TICK_S = 0.05
 SLOW_TICK_S = 0.5
+
+MAX_ADDRESSES = 8  # remembered for one session, as many as ICE remembers
+HELD_S = 2.0  # so long an address stays with the session that was heard there: a forged check must not take it away
 
 
 class SessionTotals:
@@ -51,7 +58,6 @@ class Sessions:
         *,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
-        rng: random.Random,
     ) -> None:
         """Make an empty table.
 
@@ -61,14 +67,12 @@ class Sessions:
             outbox: takes presence deltas.
             clock: monotonic seconds.
             wall_clock: seconds since the epoch, for presence.
-            rng: jitter; never a source of secrets.
         """
         self._router = router
         self._fanout = fanout
         self._outbox = outbox
         self._clock = clock
         self._wall_clock = wall_clock
-        self._rng = rng
         self._by_id: dict[str, Session] = {}
         self._by_slot: dict[PeerSlot, Session] = {}
         self._by_ufrag: dict[str, Session] = {}
@@ -76,6 +80,7 @@ class Sessions:
         self._connecting: set[Session] = set()
         self._free_slots: list[int] = []
         self._next_slot = 0
+        self._next_connecting_tick_s = 0.0
         self._next_slow_tick_s = 0.0
         self.totals = SessionTotals()
         self.on_timers_changed: Callable[[], None] = lambda: None
@@ -98,9 +103,9 @@ class Sessions:
         """How many sessions of this kind are open."""
         return sum(session.kind == kind for session in self._by_id.values())
 
-    def of_subject(self, subject: str) -> list[Session]:
-        """Sessions whose token was issued to this subject."""
-        return [session for session in self._by_id.values() if session.subject == subject]
+    def of_subjects(self, subjects: AbstractSet[str]) -> list[Session]:
+        """Sessions whose token was issued to one of these subjects."""
+        return [session for session in self._by_id.values() if session.subject in subjects]
 
     def new_slot(self) -> PeerSlot:
         """The smallest free slot."""
@@ -116,11 +121,6 @@ class Sessions:
 
     def add(self, session: Session) -> None:
         """Take a session whose peer has just been made."""
-        if session.kind == "publisher":
-            # A publisher that comes back replaces the one that it was; two would speak over each other.
-            for other in self.all():
-                if other.kind == "publisher" and other.key == session.key:
-                    self.close(other, "replaced")
         session.heard_at_s = self._clock()
         self._by_id[session.session_id] = session
         self._by_slot[session.slot] = session
@@ -139,6 +139,8 @@ class Sessions:
         if session.connected and session.kind == "subscriber":
             self._router.set_active(session.slot, active=active, now=self._clock())
             self._update_presence(session)
+            self.send_rtcp()
+            self.on_timers_changed()
 
     def close(self, session: Session, reason: str) -> None:
         """Close a session from our side."""
@@ -164,8 +166,9 @@ class Sessions:
             try:
                 if kind is Kind.RTP and session is not None:
                     if session.connected:
+                        packet = session.peer.unprotect_rtp(datagram)
                         session.media_at_s = now
-                        self._router.handle_rtp(session.slot, session.peer.unprotect_rtp(datagram), now)
+                        self._router.handle_rtp(session.slot, packet, now)
                 elif kind is Kind.RTCP and session is not None:
                     if session.connected:
                         packets = parse_compound(session.peer.unprotect_rtcp(datagram))
@@ -182,32 +185,32 @@ class Sessions:
             except WireError as error:
                 self.totals.malformed[error.protocol] += 1
         self.send_rtcp()
+        self.on_timers_changed()
 
     def handle_timers(self) -> float:
         """Do what is due. Returns the time of the next call, on the monotonic clock."""
         now = self._clock()
-        for session in list(self._connecting):
-            session.peer.handle_timer(now)
-            self._drain(session)
+        if now >= self._next_connecting_tick_s:
+            self._next_connecting_tick_s = now + CONNECTING_TICK_S
+            for session in list(self._connecting):
+                session.peer.handle_timer(now)
+                self._drain(session)
         if now >= self._next_slow_tick_s:
             self._next_slow_tick_s = now + SLOW_TICK_S
             for session in self.all():
                 session.peer.handle_timer(now)
                 self._drain(session)
                 self._update_presence(session)
+                if session.kind == "upstream" and session.peer.rtt_s is not None:
+                    self._router.set_rtt(session.slot, session.peer.rtt_s)
         self._router.handle_timer(now)
         self.send_rtcp()
         return self.next_deadline()
 
     def next_deadline(self) -> float:
         """When `handle_timers` is due, on the monotonic clock."""
-        now = self._clock()
         deadline = min(self._router.next_deadline(), self._next_slow_tick_s)
-        for session in self._connecting:
-            peer_deadline = session.peer.next_deadline(now)
-            if peer_deadline is not None:
-                deadline = min(deadline, peer_deadline)
-        return deadline
+        return min(deadline, self._next_connecting_tick_s) if self._connecting else deadline
 
     def send_rtcp(self) -> None:
         """Send what the router has to say."""
@@ -231,11 +234,29 @@ class Sessions:
         if session.peer.last_consent == now:  # it was authentic
             self.totals.stun_requests["answered"] += 1
             session.heard_at_s = now
-            self._by_address[socket, address] = session
-            session.addresses.add(address)
+            self._hear_from(session, address)
         else:
             self.totals.stun_requests["refused"] += 1
         self._drain(session)
+
+    def _hear_from(self, session: Session, address: Address) -> None:
+        """Take datagrams of this address to be the session's; it forgets the oldest of too many."""
+        holder = self._by_address.get((session.socket, address))
+        if holder is not None and holder is not session and holder.connected:
+            last_s = max(holder.heard_at_s, holder.media_at_s)
+            if session.heard_at_s - last_s < HELD_S:
+                return
+        self._by_address[session.socket, address] = session
+        session.addresses.pop(address, None)
+        session.addresses[address] = None
+        if len(session.addresses) > MAX_ADDRESSES:
+            oldest = next(known for known in session.addresses if known != session.peer.address)
+            self._forget_address(session, oldest)
+            del session.addresses[oldest]
+
+    def _forget_address(self, session: Session, address: Address) -> None:
+        if self._by_address.get((session.socket, address)) is session:
+            del self._by_address[session.socket, address]
 
     def _drain(self, session: Session, closing_reason: str = "") -> None:
         for data, address in session.peer.datagrams_to_send():
@@ -258,12 +279,27 @@ class Sessions:
         address = session.peer.address
         if session.kind == "subscriber" and address is not None:
             self._fanout.add_peer(session.slot, address, session.peer.local_keys)
-            self._router.add_subscriber(session.slot, session.key, session.wants, active=session.active, now=now)
+            self._router.add_subscriber(
+                session.slot,
+                session.key,
+                session.wants,
+                active=session.active,
+                now=now,
+                keeps_numbers=session.is_link,
+            )
         else:
             is_publisher = session.kind == "publisher"
+            if is_publisher:
+                self._replace_publisher(session)
             self._router.add_source(session.slot, session.key, session.streams, is_publisher=is_publisher)
         self._update_presence(session)
         self.send_rtcp()
+
+    def _replace_publisher(self, session: Session) -> None:
+        """A publisher that came back replaces the one that it was, once it is there: two would speak at once."""
+        for other in self.all():
+            if other.kind == "publisher" and other.key == session.key and other.connected and other is not session:
+                self.close(other, "replaced")
 
     def _handle_closed(self, session: Session, reason: str) -> None:
         if self._by_id.pop(session.session_id, None) is None:
@@ -277,12 +313,11 @@ class Sessions:
         self._by_ufrag.pop(session.local_ufrag, None)
         self._by_slot.pop(session.slot, None)
         for address in session.addresses:
-            if self._by_address.get((session.socket, address)) is session:
-                del self._by_address[session.socket, address]
+            self._forget_address(session, address)
         self._router.remove_peer(session.slot)
         self._fanout.remove_peer(session.slot)
         heapq.heappush(self._free_slots, session.slot)
-        session.tell("ended")
+        session.hang_up()
         self.on_closed(session, reason)
 
     def _update_presence(self, session: Session) -> None:

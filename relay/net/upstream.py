@@ -2,7 +2,8 @@
 
 A link is a WHEP subscription like a hall's, over a UDP socket of its own, so that two feeds from one parent do not
 share a 5-tuple. When the active link is silent for `SILENCE_S` the standby is activated at once; whichever delivers
-first is the active one from then on. While both are silent the source is silent, and nobody moves.
+first is the active one from then on. While both are silent the source is silent, and nobody moves. A new place in the
+tree is taken make-before-break: the old parent delivers until the new first one does.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Coroutine
 
 import aiohttp
 import structlog
+from yarl import URL
 
 from relay.core.dtls import DtlsContext
 from relay.core.ice import IceCredentials
@@ -25,16 +27,18 @@ from relay.messages import Parent, Pull
 from relay.net.door import SDP_TYPE
 from relay.net.negotiation import new_credentials
 from relay.net.session import Session
-from relay.net.sessions import Sessions
+from relay.net.sessions import MAX_ADDRESSES, Sessions
 from relay.net.udp import UdpSocket
 from relay.wire.sdp import SessionDescription, build_play_offer, parse_session, serialize_session
 
 SILENCE_S = 0.3  # audio alone sends 50 packets a second; 15 missing in a row is no jitter
 TICK_S = 0.05
 REQUEST_TIMEOUT_S = 3.0
+LEAVE_TIMEOUT_S = 1.0  # for telling parents that we go; their DTLS was told already
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 3.0
 MAX_ANSWER_BYTES = 65_536
+FIRST_PARENT_HEADSTART_S = 1.0  # at the start, the second parent is not taken while the first still connects
 
 log = structlog.get_logger(__name__)
 
@@ -48,8 +52,9 @@ class UpstreamError(RelayError):
 class Link:
     """One subscription at one parent; it is closed once and then forgotten."""
 
-    def __init__(self, parent: Parent) -> None:
+    def __init__(self, parent: Parent, opened_at_s: float) -> None:
         self.parent = parent
+        self.opened_at_s = opened_at_s
         self.session: Session | None = None
         self.resource = ""
         self.connected_at_s = 0.0
@@ -66,6 +71,10 @@ class Link:
         """Seconds since media last arrived, or since the link came up."""
         media_at_s = self.session.media_at_s if self.session is not None else float("-inf")
         return now - max(media_at_s, self.connected_at_s)
+
+    def delivers(self, now: float) -> bool:
+        """True while media arrives."""
+        return self.session is not None and now - self.session.media_at_s < SILENCE_S
 
 
 class Upstream:
@@ -106,9 +115,11 @@ class Upstream:
         self._rng = rng
         self._token = ""
         self._parents: list[Parent] = []
-        self._links: dict[str, Link] = {}
-        self._retry_at_s: dict[str, float] = {}
-        self._retry_s: dict[str, float] = {}
+        # By parent and not by its id: a relay that came back at another address is another parent.
+        self._links: dict[Parent, Link] = {}
+        self._retry_at_s: dict[Parent, float] = {}
+        self._retry_s: dict[Parent, float] = {}
+        self._moves_to_first = False
         self._active: Link | None = None
         self._requests: set[asyncio.Task[None]] = set()
 
@@ -119,8 +130,12 @@ class Upstream:
 
     def follow(self, parents: list[Parent], pull: Pull) -> None:
         """Take a new place in the tree, best parent first, and a fresh token."""
+        first_changed = self._parents[:1] != parents[:1]
+        self._moves_to_first = bool(self._parents) and (first_changed or self._moves_to_first)
         self._parents = parents[:2]
         self._token = pull.token
+        self._retry_at_s = {parent: at_s for parent, at_s in self._retry_at_s.items() if parent in self._parents}
+        self._retry_s = {parent: retry_s for parent, retry_s in self._retry_s.items() if parent in self._parents}
 
     async def run(self) -> None:
         """Keep the links until cancelled; then close them."""
@@ -131,56 +146,62 @@ class Upstream:
         finally:
             for link in list(self._links.values()):
                 self._drop(link)
+            if self._requests:
+                await asyncio.wait(self._requests, timeout=LEAVE_TIMEOUT_S)
 
     # --- decisions -----------------------------------------------------------------------------------------------
 
     def _tick(self, now: float) -> None:
         for link in list(self._links.values()):
-            lost = link.session is not None and link.connected_at_s > 0 and not link.connected
+            lost = link.session is not None and self._sessions.get(link.session.session_id) is None
             if link.failed or lost:
                 self._drop(link)
-                self._delay(link.parent.relay_id, now)
+                self._delay(link.parent, now)
+            elif link.parent not in self._parents and link is not self._active:
+                self._drop(link)
             elif link.connected and link.connected_at_s == 0:
                 link.connected_at_s = now
-                self._retry_s.pop(link.parent.relay_id, None)
+                self._retry_s.pop(link.parent, None)
         for parent in self._parents:
-            if parent.relay_id not in self._links and now >= self._retry_at_s.get(parent.relay_id, 0.0):
-                self._open(parent)
+            if parent not in self._links and now >= self._retry_at_s.get(parent, 0.0):
+                self._open(parent, now)
         self._choose(now)
 
     def _choose(self, now: float) -> None:
         """Say which links are to deliver, and which of them is the one that does."""
-        wanted = [self._links[parent.relay_id] for parent in self._parents if parent.relay_id in self._links]
+        wanted = [self._links[parent] for parent in self._parents if parent in self._links]
         up = [link for link in wanted if link.connected]
         active = self._active
         if active is None:
-            if up:
+            if up and (up[0] is wanted[0] or now - wanted[0].opened_at_s > FIRST_PARENT_HEADSTART_S):
                 self._take(up[0])
             return
-        if active not in wanted:
-            # The tree changed: the old parent delivers until a new one does.
-            for link in up:
-                self._activate(link)
-                if link.silent_for_s(now) < SILENCE_S and link.session is not None and link.session.media_at_s > 0:
-                    self._take(link)
-                    self._drop(active)
-                    return
-            return
+        # Whom to wake up: a new first parent, or anybody when the active one left the tree or is silent.
         others = [link for link in up if link is not active]
-        if active.silent_for_s(now) < SILENCE_S:
-            for link in others:
-                self._stand_by(link)
-            return
+        if active in wanted and active.silent_for_s(now) < SILENCE_S:
+            self._moves_to_first = self._moves_to_first and active.parent != self._parents[0]
+            candidates = [link for link in others if self._moves_to_first and link.parent == self._parents[0]]
+        else:
+            candidates = others
         for link in others:
-            self._activate(link)
-            if link.silent_for_s(now) < SILENCE_S and link.session is not None and link.session.media_at_s > 0:
-                log.warning("feed moved to another parent", feed="/".join(self.key), parent=link.parent.relay_id)
-                self.failovers += 1
-                self._take(link)
-                # Opened anew as a standby: a session that was sent media cannot be a fresh standby of the same numbers.
-                self._drop(active)
-                self._delay(active.parent.relay_id, now)
+            if link in candidates:
+                self._activate(link)
+            else:
+                self._stand_by(link)
+        for link in candidates:
+            if link.active and link.delivers(now):
+                self._move(active, link, now)
                 return
+
+    def _move(self, old: Link, new: Link, now: float) -> None:
+        silent = old.silent_for_s(now) >= SILENCE_S
+        log.warning("feed moved to another parent", feed="/".join(self.key), parent=new.parent.relay_id, lost=silent)
+        self.failovers += silent
+        self._take(new)
+        # Opened anew as a standby: a session that was sent media cannot be a fresh standby of the same numbers.
+        self._drop(old)
+        if silent:
+            self._delay(old.parent, now)
 
     def _take(self, link: Link) -> None:
         self._active = link
@@ -189,7 +210,7 @@ class Upstream:
     def _activate(self, link: Link) -> None:
         if not link.active:
             link.active = True
-            self._put_state(link, "active")
+            self._spawn(self._put_active(link))
 
     def _stand_by(self, link: Link) -> None:
         if link.active:
@@ -197,8 +218,8 @@ class Upstream:
             self._drop(link)
 
     def _drop(self, link: Link) -> None:
-        if self._links.get(link.parent.relay_id) is link:
-            del self._links[link.parent.relay_id]
+        if self._links.get(link.parent) is link:
+            del self._links[link.parent]
         if self._active is link:
             self._active = None
         if link.task is not None:
@@ -207,17 +228,17 @@ class Upstream:
             self._sessions.close(link.session, "upstream_dropped")
             link.session.socket.close()
         if link.resource:
-            self._spawn(self._request("DELETE", link.resource))
+            self._spawn(self._delete(link))
 
-    def _delay(self, relay_id: str, now: float) -> None:
-        retry_s = self._retry_s.get(relay_id, FIRST_RETRY_S)
-        self._retry_at_s[relay_id] = now + retry_s * self._rng.uniform(0.5, 1.5)
-        self._retry_s[relay_id] = min(retry_s * 2, LAST_RETRY_S)
+    def _delay(self, parent: Parent, now: float) -> None:
+        retry_s = self._retry_s.get(parent, FIRST_RETRY_S)
+        self._retry_at_s[parent] = now + retry_s * self._rng.uniform(0.5, 1.5)
+        self._retry_s[parent] = min(retry_s * 2, LAST_RETRY_S)
 
     # --- requests ------------------------------------------------------------------------------------------------
 
-    def _open(self, parent: Parent) -> None:
-        link = self._links[parent.relay_id] = Link(parent)
+    def _open(self, parent: Parent, now: float) -> None:
+        link = self._links[parent] = Link(parent, now)
         is_first = self._active is None and parent is self._parents[0]
         link.active = is_first
         link.task = asyncio.create_task(self._subscribe(link, standby=not is_first))
@@ -226,9 +247,10 @@ class Upstream:
         try:
             await self._subscribe_or_raise(link, standby=standby)
         except (aiohttp.ClientError, OSError, TimeoutError, RelayError) as error:
-            link.failed = True
             reason = str(error) or type(error).__name__
             log.info("parent not reached", feed="/".join(self.key), parent=link.parent.relay_id, reason=reason)
+        finally:
+            link.failed = link.session is None
 
     async def _subscribe_or_raise(self, link: Link, *, standby: bool) -> None:
         local = new_credentials()
@@ -244,8 +266,14 @@ class Upstream:
         ) as response:
             if response.status != 201:
                 raise UpstreamError(f"{link.parent.relay_id} answered {response.status}")
-            body = await response.content.read(MAX_ANSWER_BYTES)
-            link.resource = str(response.url.origin()) + response.headers.get("Location", "")
+            # Kept first, so that whatever is wrong with the answer, the session is deleted.
+            resource = response.url.join(URL(response.headers.get("Location", "")))
+            link.resource = str(resource) if resource.origin() == response.url.origin() else ""
+            body = bytearray()
+            async for chunk in response.content.iter_chunked(4096):
+                body += chunk
+                if len(body) > MAX_ANSWER_BYTES:
+                    raise UpstreamError(f"{link.parent.relay_id} answered more than {MAX_ANSWER_BYTES} octets")
         answer = parse_session(body.decode(errors="replace"))
         socket = UdpSocket(self._bind_host, 0, self._sessions.handle_datagrams)
         try:
@@ -292,19 +320,25 @@ class Upstream:
             is_link=True,
             streams=streams,
         )
-        session.addresses.update(candidates)
+        session.addresses.update(dict.fromkeys(candidates[:MAX_ADDRESSES]))
         return session
 
-    def _put_state(self, link: Link, state: str) -> None:
-        if link.resource:
-            self._spawn(self._request("PUT", f"{link.resource}/state", {"state": state}))
+    async def _put_active(self, link: Link) -> None:
+        status = await self._request("PUT", f"{link.resource}/state", {"state": "active"}) if link.resource else 0
+        # A link that cannot be activated is no standby. Closed and opened anew it may become one.
+        link.failed = link.failed or status != 204
 
-    async def _request(self, method: str, url: str, body: dict[str, str] | None = None) -> None:
+    async def _delete(self, link: Link) -> None:
+        await self._request("DELETE", link.resource)
+
+    async def _request(self, method: str, url: str, body: dict[str, str] | None = None) -> int:
+        """The status of the answer, 0 without one."""
         headers = {"Authorization": f"Bearer {self._token}"}
         timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
         with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
-            async with self._client.request(method, url, json=body, headers=headers, timeout=timeout):
-                pass
+            async with self._client.request(method, url, json=body, headers=headers, timeout=timeout) as response:
+                return response.status
+        return 0
 
     def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(coroutine)
