@@ -47,8 +47,8 @@ class RefusingGroup(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
-        except (typer.Exit, typer.Abort):
-            raise
+        except (typer.Exit, typer.Abort, BrokenPipeError):
+            raise  # a reader such as `head` that has read enough is no failure to speak of; Typer ends quietly
         except Exception as error:
             sentence = explain(error)
             if sentence is None:

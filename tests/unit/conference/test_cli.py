@@ -33,9 +33,9 @@ def test_help_names_every_command() -> None:
     [
         ["demo"], ["up"], ["coordinator"], ["relay"], ["hall"], ["publish"], ["virtual"], ["live"], ["attendance"],
         ["report"], ["token"], ["units", "import"], ["units", "list"], ["halls", "import"], ["halls", "list"],
-        ["halls", "export"], ["halls", "link"], ["conference", "create"], ["conference", "open"], ["conference", "rehearse"],
-        ["conference", "launch"], ["conference", "end"], ["conference", "publish"], ["conference", "status"],
-        ["config", "check"],
+        ["halls", "export"], ["halls", "link"], ["conference", "create"], ["conference", "open"],
+        ["conference", "rehearse"], ["conference", "launch"], ["conference", "end"],
+        ["conference", "publish"], ["conference", "status"], ["config", "check"],
     ],
     ids=" ".join,
 )  # fmt: skip
