@@ -65,6 +65,8 @@ class CoordinatorConfig(Section):
         state_dir: folder of the journal and of the signing key.
         lease_s: a relay that sent nothing for so long is lost.
         heartbeat_s: how often relays send a heartbeat.
+        return_grace_s: after its start the coordinator waits so long for the relays of its journal before it counts
+            them as lost and moves their halls; longer than a relay ever pauses between two attempts (7.5 s).
         snapshot_every: events between two snapshots, so that a start folds at most about so many.
         tokens: lifetimes of tokens.
         placement: cost of a hall and limits of relays.
@@ -76,6 +78,7 @@ class CoordinatorConfig(Section):
     state_dir: Path = Path("state")
     lease_s: float = Field(default=3.0, ge=0.2, le=60)
     heartbeat_s: float = Field(default=1.0, ge=0.05, le=20)
+    return_grace_s: float = Field(default=10.0, ge=0.2, le=300)
     snapshot_every: int = Field(default=20_000, ge=100, le=10_000_000)
     tokens: TokenLifetimes = TokenLifetimes()
     placement: PlacementConfig = PlacementConfig()

@@ -49,10 +49,14 @@ class LeaseTable:
             lease.ends_s = now_s + self.lease_s
             lease.last_seen_ms = seen_ms
 
-    def grant_grace(self, relay_id: str, epoch: int, *, now_s: float, seen_ms: int) -> None:
-        """Give a relay that the journal calls live, and that has no lease here, one whole lease to come back."""
+    def grant_grace(self, relay_id: str, epoch: int, *, now_s: float, seen_ms: int, grace_s: float = 0.0) -> None:
+        """Give a relay that the journal calls live, and that has no lease here, time to come back.
+
+        That is one whole lease, or `grace_s` where that is longer; once it is heard, its lease is like any other.
+        """
         if relay_id not in self._leases:
             self.renew(relay_id, epoch, now_s=now_s, seen_ms=seen_ms)
+            self._leases[relay_id].ends_s = now_s + max(self.lease_s, grace_s)
 
     def forget(self, relay_id: str, epoch: int) -> None:
         """The relay was lost or said goodbye; a newer registration keeps its lease."""

@@ -63,3 +63,13 @@ def test_grace_is_given_once() -> None:
     table.grant_grace("a", 1, now_s=2, seen_ms=2000)
     assert watch(table, 3.0, 0) == ["a"]
     assert table.last_seen_ms("a") == 0
+
+
+def test_grace_may_be_longer_than_a_lease() -> None:
+    """After a start relays have the grace to come back; one that was heard has a lease like any other again."""
+    table = LeaseTable(3.0)
+    for relay_id in ("a", "b"):
+        table.grant_grace(relay_id, 1, now_s=0, seen_ms=0, grace_s=10)
+    table.renew("b", 2, now_s=0, seen_ms=0)
+    assert watch(table, 9.75, 0) == ["b"]
+    assert watch(table, 10.0, 9.75) == ["b", "a"]
