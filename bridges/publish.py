@@ -34,6 +34,8 @@ _BACKOFF_MAX_S = 8.0
 _DEVICE_FORMATS = ("v4l2", "alsa", "pulse", "x11grab", "lavfi")
 # 4xx that time heals: the conference is not open yet, the feed still has its last publisher, too many requests.
 _PASSING = frozenset({408, 409, 425, 429})
+# A relay that has just started learns its signing keys when it registers, and refuses every token until then.
+_KEYLESS_S = 10.0
 
 
 class PublishSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,7 +131,8 @@ class _Publisher:
                     break
                 attempts, tried_since = 0, clock()
             except ResourceError as error:
-                if 400 <= error.status < 500 and error.status not in _PASSING:
+                keyless = error.status == 401 and clock() - tried_since < _KEYLESS_S
+                if 400 <= error.status < 500 and error.status not in _PASSING and not keyless:
                     raise PublishError("refused", str(error)) from error
                 if self._patience_s is not None and clock() - tried_since > self._patience_s:
                     raise PublishError("unreachable", str(error)) from error

@@ -43,8 +43,12 @@ async def country(directory: Path, signer: Signer) -> AsyncIterator[dict[str, Re
             await publishing
 
 
-async def test_a_hall_survives_a_killed_relay(tmp_path: Path) -> None:
-    """Programme, origin, two edges, hall: kill -9 of the hall's edge costs less than a second and a half of picture."""
+@pytest.mark.parametrize("fate", ["killed", "frozen"])
+async def test_a_hall_survives_its_relay(tmp_path: Path, fate: str) -> None:
+    """Programme, origin, two edges, hall: the loss of the hall's edge costs less than a second and a half of picture.
+
+    A killed relay breaks its connections off; a frozen one says nothing at all.
+    """
     signer = Signer()
     async with country(tmp_path, signer) as relays:
         access = {
@@ -64,7 +68,10 @@ async def test_a_hall_survives_a_killed_relay(tmp_path: Path) -> None:
         try:
             await until(lambda: agent.summary().timecodes > 60, say=agent.summary)
             before = agent.summary()
-            relays["a"].kill()
+            if fate == "killed":
+                relays["a"].kill()
+            else:
+                relays["a"].freeze()
             report = await asyncio.wait_for(coordinator.moves.get(), 10)
             pictures = agent.summary().frames_decoded
             await until(lambda: agent.summary().frames_decoded > pictures + 30, say=agent.summary)

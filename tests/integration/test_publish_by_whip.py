@@ -30,10 +30,10 @@ async def test_the_test_programme_arrives_with_readable_timecodes(relay: TestRel
     ages_ms = [time.time_ns() // 1_000_000 - seen[-1].at_ms]
     stop.set()
     summary = await task
-    assert ages_ms[0] < 1000
+    assert ages_ms[0] < 3000
     numbers = [timecode.frame_number for timecode in seen]
     assert numbers == sorted(numbers)
-    assert numbers[-1] - numbers[0] < 70
+    assert numbers[-1] - numbers[0] < 180  # a loaded machine skips frames, and does not play them late
     assert relay.sounds > 50
     assert relay.deleted == 1
     assert summary.connections == 1
@@ -62,6 +62,21 @@ async def test_a_publisher_comes_back_after_the_relay_died(relay: TestRelay) -> 
     assert after.frame_number > before.frame_number
     assert summary.connections == 2
     assert states[-1] == "ended"
+
+
+async def test_a_relay_without_keys_is_waited_for(relay: TestRelay) -> None:
+    """A relay that has just started refuses every token for a moment; the publisher comes through afterwards."""
+    relay.refuse_with = 401
+    stop = asyncio.Event()
+    states: list[PublishState] = []
+    task = asyncio.create_task(
+        publish(Programme(fps=15), f"{relay.base_url}/c/program/whip", "t", stop=stop, on_state=states.append)
+    )
+    await until(lambda: "lost" in states)
+    relay.refuse_with = 0
+    await until(lambda: "live" in states)
+    stop.set()
+    assert (await task).connections == 1
 
 
 async def test_a_refused_publisher_gives_up(relay: TestRelay) -> None:
