@@ -1,0 +1,262 @@
+"""Parts for pure scenarios of a relay: a fan-out that records, a source of RTP, a receiver that repairs its losses."""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections.abc import Callable, Sequence
+
+from relay.core.nack_register import NackRegister
+from relay.core.packet_cache import PacketCache
+from relay.core.router import Router, Stream, Want
+from relay.core.srtp import SrtpKeys
+from relay.core.timeline import nearest
+from relay.fanout.interface import Address, FanOutTotals, OutputTotals, PeerSlot, TrackSlot
+from relay.wire.rtcp import GenericNack, PictureLossIndication, RtcpPacket
+from relay.wire.rtp import RtpHeader, parse_rtp_header
+from relay.wire.sdp import Codec
+
+FEED = ("hn2026", "program")
+VP8 = Codec(96, "VP8", 90_000)
+H264 = Codec(102, "H264", 90_000, 1, {"packetization-mode": "1", "profile-level-id": "42e01f"})
+OPUS = Codec(111, "opus", 48_000, 2)
+RECEIVER_CODECS = (VP8, H264)
+OnSent = Callable[[bytes], None]
+
+
+class _Output:
+    def __init__(self, ssrc: int, payload_type: int, index_offset: int) -> None:
+        self.ssrc = ssrc
+        self.payload_type = payload_type
+        self.index_offset = index_offset
+        self.packets = 0
+        self.octets = 0
+
+
+class RecordingFanOut:
+    """A fan-out without sockets and encryption.
+
+    It holds every packet that it ever sent against the rule that one SRTP index is never used for two contents.
+
+    Attributes:
+        sent: per peer, what went out, in order: (SRTP index, RTP packet in the clear).
+        by_index: (peer, ssrc, SRTP index) to the bytes that were encrypted under it.
+        bursts: per track, how many indexes each burst had.
+    """
+
+    def __init__(self) -> None:
+        self.sent: dict[PeerSlot, list[tuple[int, bytes]]] = {}
+        self.by_index: dict[tuple[PeerSlot, int, int], bytes] = {}
+        self.bursts: dict[TrackSlot, list[int]] = {}
+        self.on_sent: dict[PeerSlot, OnSent] = {}
+        self._outputs: dict[tuple[TrackSlot, PeerSlot], _Output] = {}
+
+    def add_peer(self, peer: PeerSlot, address: Address, keys: SrtpKeys) -> None:
+        """Nothing to know of a peer here."""
+
+    def set_address(self, peer: PeerSlot, address: Address) -> None:
+        """Nothing to know of a peer here."""
+
+    def remove_peer(self, peer: PeerSlot) -> None:
+        """Forget its outputs."""
+        for track, known in list(self._outputs):
+            if known == peer:
+                del self._outputs[track, known]
+
+    def add_output(self, track: TrackSlot, peer: PeerSlot, *, ssrc: int, payload_type: int, index_offset: int) -> None:
+        """See `FanOut`."""
+        self._outputs[track, peer] = _Output(ssrc, payload_type, index_offset)
+
+    def remove_output(self, track: TrackSlot, peer: PeerSlot) -> None:
+        """See `FanOut`."""
+        self._outputs.pop((track, peer), None)
+
+    def send_burst(self, track: TrackSlot, cache: PacketCache, indexes: Sequence[int]) -> None:
+        """See `FanOut`."""
+        cache.equalise(indexes)
+        self.bursts.setdefault(track, []).append(len(indexes))
+        for known, peer in list(self._outputs):
+            if known == track:
+                self._send(track, peer, cache, indexes)
+
+    def resend(self, track: TrackSlot, peer: PeerSlot, cache: PacketCache, indexes: Sequence[int]) -> int:
+        """See `FanOut`."""
+        cache.equalise(indexes)
+        return self._send(track, peer, cache, indexes) if (track, peer) in self._outputs else 0
+
+    def output_totals(self, track: TrackSlot, peer: PeerSlot) -> OutputTotals:
+        """See `FanOut`."""
+        output = self._outputs.get((track, peer))
+        return OutputTotals() if output is None else OutputTotals(packets=output.packets, octets=output.octets)
+
+    def totals(self) -> FanOutTotals:
+        """See `FanOut`."""
+        return FanOutTotals(packets_sent=sum(map(len, self.sent.values())))
+
+    def close(self) -> None:
+        """See `FanOut`."""
+        self._outputs.clear()
+
+    def _send(self, track: TrackSlot, peer: PeerSlot, cache: PacketCache, indexes: Sequence[int]) -> int:
+        output = self._outputs[track, peer]
+        count = 0
+        for index in indexes:
+            packet = cache.get(index)
+            if packet is None:
+                continue
+            wire_index = index + output.index_offset
+            assert 0 <= wire_index < 1 << 48
+            plain = bytearray(packet)
+            plain[1] = (plain[1] & 0x80) | output.payload_type
+            struct.pack_into("!H", plain, 2, wire_index & 0xFFFF)
+            struct.pack_into("!I", plain, 8, output.ssrc)
+            data = bytes(plain)
+            first = self.by_index.setdefault((peer, output.ssrc, wire_index), data)
+            assert first == data, f"SRTP index {wire_index} of peer {peer} was used for two contents"
+            self.sent.setdefault(peer, []).append((wire_index, data))
+            output.packets += 1
+            output.octets += len(data) - 12
+            count += 1
+            if peer in self.on_sent:
+                self.on_sent[peer](data)
+        return count
+
+
+class RtpSource:
+    """An encoder that numbers its packets as RFC 3550 says."""
+
+    def __init__(self, ssrc: int, codec: Codec = VP8, *, sequence_number: int = 0, timestamp: int = 0) -> None:
+        self.ssrc = ssrc
+        self.codec = codec
+        self.sequence_number = sequence_number
+        self.timestamp = timestamp
+        self.history: dict[int, bytes] = {}
+        self.counter = 0
+
+    def frame(self, *, keyframe: bool = False, packets: int = 4) -> list[bytes]:
+        """A frame of video, 1/30 s after the one before; the payload of each packet is like no other's."""
+        made = []
+        for position in range(packets):
+            descriptor = self._descriptor(position == 0, keyframe=keyframe)
+            marker = position == packets - 1
+            made.append(self._packet(descriptor + struct.pack("!I", self.counter) * 20, marker=marker))
+        self.timestamp = (self.timestamp + 3_000) % (1 << 32)
+        return made
+
+    def audio(self) -> bytes:
+        """A packet of Opus, 20 ms after the one before."""
+        packet = self._packet(struct.pack("!I", self.counter) * 10, marker=False)
+        self.timestamp = (self.timestamp + 960) % (1 << 32)
+        return packet
+
+    def answer(self, packets: Sequence[RtcpPacket]) -> list[bytes]:
+        """What NACKs ask for, from the history."""
+        return [
+            self.history[number]
+            for packet in packets
+            if isinstance(packet, GenericNack) and packet.media_ssrc == self.ssrc
+            for number in packet.lost
+            if number in self.history
+        ]
+
+    def _descriptor(self, is_first: bool, *, keyframe: bool) -> bytes:  # noqa: FBT001 (private to this class)
+        if self.codec.name == "VP8":
+            return (b"\x10" if is_first else b"\x00") + (b"\x00" if keyframe else b"\x01")
+        return b"\x65" if keyframe else b"\x41"  # a slice of an IDR picture, or of another one
+
+    def _packet(self, payload: bytes, *, marker: bool) -> bytes:
+        second = self.codec.payload_type | (0x80 if marker else 0)
+        number = self.sequence_number
+        packet = struct.pack("!BBHII", 0x80, second, number, self.timestamp, self.ssrc) + payload
+        self.history[number] = packet
+        self.history.pop((number - 4_096) % 65_536, None)
+        self.sequence_number = (number + 1) % 65_536
+        self.counter += 1
+        return packet
+
+
+class Receiver:
+    """A receiver of one video stream that registers what it misses.
+
+    Attributes:
+        packets: by index, counted from the first number as SRTP counts it.
+    """
+
+    def __init__(self, ssrc: int) -> None:
+        self.ssrc = ssrc
+        self.packets: dict[int, bytes] = {}
+        self.headers: dict[int, RtpHeader] = {}
+        self.nacks = NackRegister()
+        self.first: int | None = None
+        self._highest = 0
+
+    def handle(self, packet: bytes, now: float) -> None:
+        """Take a packet."""
+        header = parse_rtp_header(packet)
+        if header.ssrc != self.ssrc:
+            return
+        if self.first is None:
+            self.first = self._highest = header.sequence_number
+        index = nearest(header.sequence_number, self._highest, 65_536)
+        self._highest = max(self._highest, index)
+        self.nacks.handle_packet(index, now)
+        assert self.packets.setdefault(index, packet) == packet, "a resend is byte-identical"
+        self.headers[index] = header
+
+    def poll(self, now: float) -> list[RtcpPacket]:
+        """The NACK that is due."""
+        missing = self.nacks.poll(now)
+        return [GenericNack(sender_ssrc=9, media_ssrc=self.ssrc, lost=tuple(missing))] if missing else []
+
+    def payloads(self) -> list[bytes]:
+        """Payloads without padding, in order of index."""
+        return [
+            packet[header.header_length : len(packet) - header.padding_length]
+            for packet, header in ((self.packets[index], self.headers[index]) for index in sorted(self.packets))
+        ]
+
+
+def payloads_of(packets: Sequence[bytes]) -> list[bytes]:
+    """Payloads of packets with plain headers."""
+    return [packet[12:] for packet in packets]
+
+
+def new_router() -> tuple[Router, RecordingFanOut]:
+    """A router over a fan-out that records."""
+    fan_out = RecordingFanOut()
+    return Router(fan_out, publisher_bitrate_bps=2_500_000), fan_out
+
+
+def add_publisher(router: Router, peer: int, source: RtpSource, *, is_publisher: bool = True) -> None:
+    """Let a source of video publish."""
+    streams = [Stream(kind="video", codecs=(source.codec,), ssrcs=(source.ssrc,))]
+    router.add_source(PeerSlot(peer), FEED, streams, is_publisher=is_publisher)
+
+
+def add_receiver(
+    router: Router, peer: int, ssrc: int, now: float, *, active: bool = True, keeps_numbers: bool = False
+) -> None:
+    """Let a peer receive video."""
+    wants = [Want(kind="video", codecs=RECEIVER_CODECS, ssrc=ssrc)]
+    router.add_subscriber(PeerSlot(peer), FEED, wants, active=active, now=now, keeps_numbers=keeps_numbers)
+
+
+def send(router: Router, peer: int, packets: Sequence[bytes], now: float) -> None:
+    """Packets of a source arrive."""
+    for packet in packets:
+        router.handle_rtp(PeerSlot(peer), packet, now)
+
+
+def rtcp_for(router: Router, peer: int) -> list[RtcpPacket]:
+    """Take all waiting RTCP and give what is for one peer."""
+    return [packet for slot, compound in router.rtcp_to_send() if slot == peer for packet in compound]
+
+
+def plis_in(packets: Sequence[RtcpPacket]) -> int:
+    """How many keyframes are asked for."""
+    return sum(isinstance(packet, PictureLossIndication) for packet in packets)
+
+
+def survive(packets: Sequence[bytes], rng: random.Random, loss: float) -> list[bytes]:
+    """What a lossy way leaves of packets."""
+    return [packet for packet in packets if rng.random() >= loss]
