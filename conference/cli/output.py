@@ -74,7 +74,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
 
     table = Table(title=title, title_justify="left")
     for column in columns:
-        table.add_column(column)
+        table.add_column(column, overflow="fold")  # never cut: half a telephone number calls nobody
     for row in rows:
         # Text, so that a `[` in a hall's name is no markup.
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
