@@ -36,6 +36,7 @@ class VirtualConfig(Section):
         relays: the virtual relays.
         capacity: of each of them, as they tell the coordinator.
         links_file: JSON object of hall id to link, as `POST /api/v1/halls/links` answers; none means no halls.
+        wait_for_signal: halls come only after SIGUSR1, so that the relays can be up before.
         arrival_s: halls come along an S-shaped curve over so many seconds.
         headcount_share: share of halls that send a headcount.
         seats_file: JSON object of hall id to delegates summoned, for plausible headcounts.
@@ -47,6 +48,7 @@ class VirtualConfig(Section):
     relays: Annotated[tuple[VirtualRelayEntry, ...], Field(max_length=1000)] = ()
     capacity: CapacityLimits = CapacityLimits(bits_per_s=100_000_000_000, packets_per_s=20_000_000)
     links_file: Path | None = None
+    wait_for_signal: bool = False
     arrival_s: Annotated[float, Field(ge=0, le=86_400)] = 60.0
     headcount_share: Annotated[float, Field(ge=0, le=1)] = 0.9
     seats_file: Path | None = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
 from pathlib import Path
 from typing import TypeVar
 
@@ -48,6 +49,11 @@ async def run_virtual(config: VirtualConfig, stop: asyncio.Event) -> VirtualSumm
         VirtualCountryError: a file is not what it should be, or the relays could not register.
         ConfigError: a token cannot be read.
     """
+    begin = asyncio.Event()
+    if config.wait_for_signal:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, begin.set)
+    else:
+        begin.set()
     links = _read_object(config.links_file, str) if config.links_file is not None else {}
     seats = _read_object(config.seats_file, int) if config.seats_file is not None else {}
     timeout = aiohttp.ClientTimeout(total=None, connect=REQUEST_TIMEOUT_S, sock_read=REQUEST_TIMEOUT_S)
@@ -76,6 +82,7 @@ async def run_virtual(config: VirtualConfig, stop: asyncio.Event) -> VirtualSumm
                 seed=config.seed,
             )
             await _wait_registered(relays, stop)
+            await _first_of(begin, stop)
             return await halls.run(stop)
         finally:
             await relays.close()
@@ -94,6 +101,16 @@ async def _wait_registered(relays: VirtualRelays, stop: asyncio.Event) -> None:
                 f"only {relays.connected} of {len(relays)} virtual relays registered within {REGISTER_TIMEOUT_S:.0f} s"
             )
         await asyncio.sleep(0.05)
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waits:
+            task.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
 
 
 def _read_object(path: Path, kind: type[T]) -> dict[str, T]:

@@ -154,11 +154,11 @@ def add_hall_figures(figures: DemoFigures, halls: Sequence[HallFigures], served:
 _LINES = (
     ("điểm cầu đăng ký", "halls registered", "halls_registered", ""),
     ("— thật", "real", "halls_real", ""),
-    ("— ảo (virtual)", "virtual, without media", "halls_virtual", ""),
+    ("— ảo", "virtual, without media", "halls_virtual", ""),
     ("có mặt cùng lúc nhiều nhất", "most present at once", "halls_present_peak", ""),
     ("trạm chuyển tiếp thật", "real relays", "relays", ""),
     ("độ sâu của cây trạm thật", "depth of the real tree", "tree_depth", ""),
-    ("trạm ảo (virtual)", "virtual relays", "relays_virtual", ""),
+    ("trạm ảo", "virtual relays", "relays_virtual", ""),
     (
         "khung hình giải mã, ít nhất ở một điểm cầu thật",
         "frames decoded, least of real halls",
@@ -184,12 +184,9 @@ def describe(figures: DemoFigures) -> str:
     lines = [f"Kết quả đo được trong {figures.seconds:.0f} giây (measured in {figures.seconds:.0f} s)"]
     for vietnamese, english, name, unit in _LINES:
         value = getattr(figures, name)
-        shown = (
-            "–"
-            if value in (None, "")
-            else f"{value:,} {unit}".rstrip()
-            if isinstance(value, int)
-            else f"{value} {unit}"
-        )
+        if value in (None, ""):
+            shown = "–"
+        else:
+            shown = f"{value:,} {unit}".rstrip() if isinstance(value, int) else f"{value} {unit}".rstrip()
         lines.append(f"  {f'{vietnamese} ({english})':<88} {shown}")
     return "\n".join(lines)

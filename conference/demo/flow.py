@@ -157,9 +157,9 @@ class Demo:
         self._virtual = virtual_halls(units, self._options.virtual, self._options.seed) if self._options.virtual else []
         self._virtual_spots = virtual_relays(units) if self._virtual else []
         await self._prepare(units, spots)
-        links = await self._open()
+        await self._open()
         started = time.monotonic()
-        await self._live(links, started)
+        await self._live(started)
         self._figures.seconds = round(time.monotonic() - started, 1)
         await self._measure_api()
         await self._end()
@@ -184,8 +184,12 @@ class Demo:
         live = [r for r in await self._api.relays() if r.get("status") == "live" and not r.get("virtual")]
         return len(live) >= len(self._stage.relays)
 
-    async def _open(self) -> dict[str, str]:
-        """Open the conference, publish, join the real halls and wait until each is present; returns all links."""
+    async def _virtual_relays_registered(self) -> bool:
+        live = [r for r in await self._api.relays() if r.get("connected") and r.get("virtual")]
+        return len(live) >= len(self._virtual_spots)
+
+    async def _open(self) -> None:
+        """Open the conference, publish, join the real halls and wait until each is present and each relay there."""
         await self._api.change_phase(CONFERENCE, "open")
         links: dict[str, str] = {}
         hall_ids = [hall.hall_id for hall in [*self._real, *self._virtual]]
@@ -199,7 +203,12 @@ class Demo:
             await self._wait("all real halls to receive the picture", self._real_halls_present)
         except DemoFailedError as error:
             raise DemoFailedError(f"{error}{await self._missing()}") from error
-        return links
+        if self._virtual:
+            self._view.step(f"Khởi động {len(self._virtual_spots)} trạm ảo", "starting virtual relays")
+            await self._stage.start_virtual(
+                self._virtual_spots, self._virtual, links, arrival_s=self._options.arrival_s, seed=self._options.seed
+            )
+            await self._wait("all virtual relays to register", self._virtual_relays_registered)
 
     async def _missing(self) -> str:
         """Which real halls have no picture, where they were sent, and their last words."""
@@ -210,21 +219,19 @@ class Demo:
             for hall in halls
             if str(hall["hall_id"]) in self._stage.halls and hall.get("status") != "present"
         ]
-        publisher = self._stage.supervisor.programs[PUBLISHER]
-        return "\n" + "\n".join([*lines, f"  {PUBLISHER}{_because(publisher)}"])
+        others = [self._stage.coordinator, self._stage.supervisor.programs[PUBLISHER], *self._stage.relays.values()]
+        return "\n" + "\n".join([*lines, *(f"  {program.name}{_because(program)}" for program in others)])
 
     async def _real_halls_present(self) -> bool:
         present = await self._api.halls(conference=CONFERENCE, status="present")
         return len([hall for hall in present if not hall.get("virtual")]) >= len(self._real)
 
-    async def _live(self, links: dict[str, str], started: float) -> None:
+    async def _live(self, started: float) -> None:
         """The live time: virtual halls arrive, one relay is killed, its halls return."""
         await self._api.change_phase(CONFERENCE, "live")
         self._view.step("Khai mạc", "live")
         if self._virtual:
-            await self._stage.start_virtual(
-                self._virtual_spots, self._virtual, links, arrival_s=self._options.arrival_s, seed=self._options.seed
-            )
+            self._stage.let_virtual_halls_come()
         if not self._quiet:
             page = f"{self._stage.coordinator_url}/live#token={self._stage.operator_token}"
             typer.echo(f"Bảng trực tiếp (live page): {page}")

@@ -6,6 +6,7 @@ Every program is started through the command line with a file, as an operator wo
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,7 +105,7 @@ class Stage:
         arrival_s: float,
         seed: int,
     ) -> Program:
-        """Start the virtual (ảo) relays and halls: one process for all of them."""
+        """Start the virtual (ảo) relays, one process for all; the halls wait in it for `let_virtual_halls_come`."""
         links_file, seats_file = self.folder / "virtual-links.json", self.folder / "virtual-seats.json"
         entries: list[dict[str, str]] = []
         for spot in spots:
@@ -120,10 +121,15 @@ class Stage:
             "relays": entries,
             "links_file": str(links_file),
             "seats_file": str(seats_file),
+            "wait_for_signal": True,
             "arrival_s": arrival_s,
             "seed": seed,
         }
         return await self._start("virtual", VIRTUAL, document)
+
+    def let_virtual_halls_come(self) -> None:
+        """Begin the arrival of the virtual halls; their relays must be registered."""
+        self.supervisor.programs[VIRTUAL].signal(signal.SIGUSR1)
 
     def _relay_token(self, spot: RelaySpot) -> Path:
         keys = KeyRing.load_or_create(self.folder / "coordinator" / KEY_FILE)
