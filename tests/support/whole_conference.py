@@ -173,13 +173,16 @@ class WholeConference:
         await self.until(settled, "all halls to play where they are placed")
         await asyncio.gather(*(hall.more_pictures(15) for hall in self.halls.values()))
 
-    async def until_standbys(self, relay_id: str, count: int) -> None:
-        """Wait until a relay says that it has so many sessions, playing ones and standbys."""
+    async def until_sessions(self, relay_id: str) -> None:
+        """Wait until a relay has just the sessions that it is charged with: halls, standbys and child relays."""
 
         async def so() -> bool:
-            return int((await self.relay(relay_id))["sessions"]) == count
+            relays = await self.api.relays()
+            relay = next(relay for relay in relays if relay["relay_id"] == relay_id)
+            children = [other for other in relays if relay_id in other["parents"]]
+            return bool(relay["sessions"] == relay["halls_primary"] + relay["halls_backup"] + len(children))
 
-        await self.until(so, f"{count} sessions at {relay_id}")
+        await self.until(so, f"{relay_id} to have the sessions that it is charged with")
 
     async def until(self, question: Callable[[], Awaitable[Any]], what: str) -> None:
         """Wait until the API says that something is so."""
