@@ -232,9 +232,9 @@ class Demo:
         self._view.step("Khai mạc", "live")
         if self._virtual:
             self._stage.let_virtual_halls_come()
-        if not self._quiet:
+        if not self._quiet or self._options.seconds == 0:
             page = f"{self._stage.coordinator_url}/live#token={self._stage.operator_token}"
-            typer.echo(f"Bảng trực tiếp (live page): {page}")
+            typer.echo(f"Bảng trực tiếp (live page): {page}", err=self._quiet)
         await self._watch(started + self._options.kill_at_s)
         await self._read_tree()
         await self._kill()
