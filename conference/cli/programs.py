@@ -63,7 +63,9 @@ def _begin(program: str, *, level: str = "info") -> None:
 
 def up(
     state_dir: Annotated[Path, typer.Option(help="Journal, keys, tokens and logs; made if missing.")] = Path("var"),
-    host: Annotated[str, typer.Option(help="Address to listen on; loopback unless given.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="This machine's address, as halls reach it; loopback unless given.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65_535, help="Port of the coordinator.")] = 8080,
     relay_port: Annotated[int, typer.Option(min=1, max=65_535, help="Port of the relay (TCP and UDP).")] = 8100,
 ) -> None:
@@ -74,6 +76,10 @@ def up(
 
     Example: diemcau up
     """
+    if host in {"0.0.0.0", "::", "*"}:  # noqa: S104 - it is refused
+        raise typer.BadParameter("must be this machine's own address, as halls reach it", param_hint="--host")
+    if port == relay_port:
+        raise typer.BadParameter("must differ from --port", param_hint="--relay-port")
     from conference.up import UpOptions, run_up  # noqa: PLC0415 - `--help` should not pay for it
 
     run_up(UpOptions(state_dir=state_dir, host=host, port=port, relay_port=relay_port))

@@ -70,6 +70,8 @@ def test_version_is_json_on_demand() -> None:
     [
         ["demo", "--relays", "0"],
         ["demo", "--virtual", "many"],
+        ["up", "--host", "0.0.0.0"],
+        ["up", "--relay-port", "8080"],
         ["report", "c", "--format", "pdf"],
         ["halls", "list", "--status", "asleep"],
         ["hall"],
