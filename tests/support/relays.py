@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import aiohttp
@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from relay.access import ALGORITHM, AUDIENCE, ISSUER
 from relay.messages import (
     CoordinatorMessage,
+    Goodbye,
     Heartbeat,
     Parent,
     PresenceAck,
@@ -95,9 +96,15 @@ class RelayProcess:
 
 
 def write_config(
-    directory: Path, signer: Signer, relay_id: str, role: str, http_port: int, coordinator_url: str
+    directory: Path,
+    signer: Signer,
+    relay_id: str,
+    role: str,
+    http_port: int,
+    coordinator_url: str,
+    settings: Mapping[str, object],
 ) -> Path:
-    """Write a relay's configuration and the files that it names."""
+    """Write a relay's configuration and the files that it names; `settings` go on top."""
     directory.mkdir(parents=True, exist_ok=True)
     key_file = directory / "key.pem"
     key_file.write_text(signer.public_key)
@@ -113,6 +120,7 @@ def write_config(
         token_file = directory / "token"
         token_file.write_text("a control server of a test asks for none")
         config["coordinator"] = {"url": coordinator_url, "token_file": str(token_file)}
+    config.update(settings)
     config_file = directory / f"{relay_id}.yaml"
     config_file.write_text(yaml.safe_dump(config))
     return config_file
@@ -126,10 +134,11 @@ async def relay_process(
     relay_id: str,
     role: str,
     coordinator_url: str = "",
+    settings: Mapping[str, object] | None = None,
 ) -> AsyncIterator[RelayProcess]:
     """Start a relay on free loopback ports, wait until it serves, and end it afterwards."""
     http_port = free_port()
-    config_file = write_config(directory, signer, relay_id, role, http_port, coordinator_url)
+    config_file = write_config(directory, signer, relay_id, role, http_port, coordinator_url, settings or {})
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "conference.cli.main", "relay", "--config", str(config_file), env=os.environ.copy()
     )
@@ -182,8 +191,25 @@ class ControlServer:
         self.registered: dict[str, Register] = {}
         self.heartbeats: dict[str, Heartbeat] = {}
         self.deltas: list[PresenceDelta] = []
+        self.batches: list[int] = []
+        self.goodbyes: list[str] = []
+        self.acknowledges = True
         self.parents: list[Parent] = []
         self.url = ""
+        self._heard = asyncio.Event()
+
+    async def message(self) -> None:
+        """Return when any relay has said anything."""
+        self._heard.clear()
+        await self._heard.wait()
+
+    async def heard_from(self, relay_id: str, *, within_s: float = 10) -> Heartbeat:
+        """The next heartbeat of a relay."""
+        self.heartbeats.pop(relay_id, None)
+        async with asyncio.timeout(within_s):
+            while relay_id not in self.heartbeats:
+                await self.message()
+        return self.heartbeats[relay_id]
 
     def application(self) -> web.Application:
         """The application with the one WebSocket route."""
@@ -219,18 +245,25 @@ class ControlServer:
                 self.heartbeats[relay_id] = message
             elif isinstance(message, PresenceBatch):
                 self.deltas += message.deltas
-                await self.send(relay_id, PresenceAck(sequence=message.sequence))
+                self.batches.append(message.sequence)
+                if self.acknowledges:
+                    await self.send(relay_id, PresenceAck(sequence=message.sequence))
+            elif isinstance(message, Goodbye):
+                self.goodbyes.append(relay_id)
+            self._heard.set()
         return socket
 
 
 @contextlib.asynccontextmanager
-async def control_server(signer: Signer) -> AsyncIterator[ControlServer]:
-    """Serve a `ControlServer` on loopback."""
-    server = ControlServer(signer)
+async def control_server(
+    signer: Signer, *, port: int = 0, server: ControlServer | None = None
+) -> AsyncIterator[ControlServer]:
+    """Serve a `ControlServer` on loopback; one that was served before goes on with what it knows."""
+    server = server or ControlServer(signer)
     runner = web.AppRunner(server.application(), shutdown_timeout=0.1)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
         server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         yield server
     finally:

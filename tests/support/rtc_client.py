@@ -1,0 +1,272 @@
+"""A small WHIP publisher and WHEP player over real UDP, made of the relay's own peer: it sees every packet."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import random
+import socket
+import time
+from collections.abc import AsyncIterator, Sequence
+
+import aiohttp
+import msgspec
+from support.pure_relay import OPUS, VP8, RtpSource
+from yarl import URL
+
+from relay.core.dtls import Certificate, DtlsContext
+from relay.core.ice import IceCredentials
+from relay.core.peer import Closed, Peer, PeerEvent, PeerState
+from relay.core.srtp import RtpProtector, protect_rtp
+from relay.errors import WireError
+from relay.net.negotiation import new_credentials
+from relay.wire.demux import Kind, classify
+from relay.wire.rtcp import PictureLossIndication, RtcpPacket, Unknown, parse_compound, serialize_compound
+from relay.wire.rtp import RtpHeader, parse_rtp_header
+from relay.wire.sdp import SessionDescription, build_play_offer, parse_session, serialize_session
+
+VIDEO_SSRC, AUDIO_SSRC = 0x1111_1111, 0x2222_2222
+CODECS = {"audio": (OPUS,), "video": (VP8,)}
+CONNECT_TIMEOUT_S = 10.0
+
+
+class RtcClient:
+    """One session at a relay.
+
+    Attributes:
+        resource: URL of the WHIP or WHEP resource.
+        answer: the relay's.
+        packets: what came, in order: (arrival in monotonic seconds, header, packet).
+        rtcp: RTCP that came, in order.
+        events: of the peer.
+    """
+
+    def __init__(self, http: aiohttp.ClientSession, token: str) -> None:
+        self._http = http
+        self._token = token
+        self._credentials = new_credentials()
+        self._certificate = Certificate.generate(time.time())
+        self._context = DtlsContext(self._certificate)
+        self._peer: Peer | None = None
+        self._protector: RtpProtector | None = None
+        self._index: dict[int, int] = {}
+        self._timer: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.setblocking(False)  # noqa: FBT003 (the standard library takes it so)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        self.socket.bind(("127.0.0.1", 0))
+        self.answers_checks = True
+        self.resource = ""
+        self.answer: SessionDescription | None = None
+        self.relay_address = ("", 0)
+        self.packets: list[tuple[float, RtpHeader, bytes]] = []
+        self.rtcp: list[RtcpPacket | Unknown] = []
+        self.events: list[PeerEvent] = []
+
+    def offer(self, *, publishes: bool) -> str:
+        """An offer of VP8 and Opus."""
+        made = build_play_offer(
+            ice_ufrag=self._credentials.ufrag,
+            ice_pwd=self._credentials.pwd,
+            fingerprint=("sha-256", self._certificate.fingerprint),
+            codecs=CODECS,
+        )
+        if publishes:
+            ssrcs = {"audio": AUDIO_SSRC, "video": VIDEO_SSRC}
+            media = tuple(
+                msgspec.structs.replace(each, direction="sendonly", ssrcs={ssrcs[each.kind]: "sender"})
+                for each in made.media
+            )
+            made = msgspec.structs.replace(made, media=media)
+        return serialize_session(made)
+
+    async def connect(self, url: str, *, publishes: bool) -> None:
+        """Post the offer, and return when ICE and DTLS are up."""
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/sdp"}
+        body = self.offer(publishes=publishes).encode()
+        async with self._http.post(url, data=body, headers=headers) as response:
+            text = await response.text()
+            assert response.status == 201, text
+            self.resource = str(response.url.join(URL(response.headers["Location"])))
+        self.answer = parse_session(text)
+        first = self.answer.media[0]
+        assert first.fingerprint is not None
+        self.relay_address = (first.candidates[0].address, first.candidates[0].port)
+        self._peer = Peer.connect(
+            local=self._credentials,
+            remote=IceCredentials(first.ice_ufrag, first.ice_pwd),
+            remote_candidates=[self.relay_address],
+            remote_fingerprint=first.fingerprint,
+            context=self._context,
+            rng=random.SystemRandom(),
+            now=time.monotonic(),
+        )
+        asyncio.get_running_loop().add_reader(self.socket.fileno(), self._readable)
+        self._timer = asyncio.create_task(self._keep_time(self._peer))
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            while self._peer.state is not PeerState.CONNECTED:
+                await self.change()
+        self._protector = RtpProtector(self._peer.local_keys)
+
+    @property
+    def closed(self) -> Closed | None:
+        """Why the session ended, None while it lives."""
+        return next((event for event in self.events if isinstance(event, Closed)), None)
+
+    def ssrc(self, kind: str) -> int:
+        """SSRC under which the relay sends."""
+        assert self.answer is not None
+        return next(media.media_ssrcs[0] for media in self.answer.media if media.kind == kind)
+
+    def of_kind(self, kind: str) -> list[tuple[float, RtpHeader, bytes]]:
+        """Packets of one kind."""
+        ssrc = self.ssrc(kind)
+        return [packet for packet in self.packets if packet[1].ssrc == ssrc]
+
+    async def change(self) -> None:
+        """Return when anything came."""
+        self._changed.clear()
+        await self._changed.wait()
+
+    async def received(self, count: int, *, within_s: float = 10.0) -> None:
+        """Return when so many packets have come in all."""
+        async with asyncio.timeout(within_s):
+            while len(self.packets) < count:
+                await self.change()
+
+    def send_rtp(self, packets: Sequence[bytes]) -> None:
+        """Protect and send packets."""
+        assert self._protector is not None
+        for packet in packets:
+            header = parse_rtp_header(packet)
+            before = self._index.get(header.ssrc, header.sequence_number)
+            index = before + ((header.sequence_number - before + 0x8000) & 0xFFFF) - 0x8000
+            self._index[header.ssrc] = max(before, index)
+            self._send(protect_rtp(self._protector, packet, header.header_length, index))
+
+    def send_rtp_unparsed(self, packet: bytes) -> None:
+        """Protect and send what need not parse, under the next index of video."""
+        assert self._protector is not None
+        self._index[VIDEO_SSRC] += 1
+        numbered = packet[:2] + (self._index[VIDEO_SSRC] & 0xFFFF).to_bytes(2, "big") + packet[4:]
+        self._send(protect_rtp(self._protector, numbered, 12, self._index[VIDEO_SSRC]))
+
+    def send_rtcp(self, packets: Sequence[RtcpPacket]) -> None:
+        """Protect and send a compound packet."""
+        assert self._peer is not None
+        self._send(self._peer.protect_rtcp(serialize_compound(packets)))
+
+    async def request(self, method: str, suffix: str = "", body: dict[str, str] | None = None) -> int:
+        """A request to the resource; gives the status."""
+        headers = {"Authorization": f"Bearer {self._token}"}
+        async with self._http.request(method, self.resource + suffix, json=body, headers=headers) as response:
+            return response.status
+
+    async def close(self) -> None:
+        """Stop without a word."""
+        asyncio.get_running_loop().remove_reader(self.socket.fileno())
+        if self._timer is not None:
+            self._timer.cancel()
+            await asyncio.gather(self._timer, return_exceptions=True)
+        self.socket.close()
+
+    def _send(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):
+            self.socket.sendto(data, self.relay_address)
+
+    def _readable(self) -> None:
+        peer = self._peer
+        while peer is not None:
+            try:
+                data, address = self.socket.recvfrom(2048)
+            except OSError:
+                break
+            now = time.monotonic()
+            with contextlib.suppress(WireError):
+                kind = classify(data)
+                if kind is Kind.RTP:
+                    packet = peer.unprotect_rtp(data)
+                    self.packets.append((now, parse_rtp_header(packet), packet))
+                elif kind is Kind.RTCP:
+                    self.rtcp += parse_compound(peer.unprotect_rtcp(data))
+                else:
+                    peer.handle_datagram(data, address, now)
+            self._drain(peer)
+        self._changed.set()
+
+    def _drain(self, peer: Peer) -> None:
+        for data, address in peer.datagrams_to_send():
+            if self.answers_checks or classify(data) is not Kind.STUN:
+                with contextlib.suppress(OSError):
+                    self.socket.sendto(data, address)
+        while (event := peer.next_event()) is not None:
+            self.events.append(event)
+            self._changed.set()
+
+    async def _keep_time(self, peer: Peer) -> None:
+        while (deadline := peer.next_deadline(time.monotonic())) is not None:
+            await asyncio.sleep(max(0.0, deadline - time.monotonic()))
+            peer.handle_timer(time.monotonic())
+            self._drain(peer)
+
+
+class Programme:
+    """Thirty frames and fifty packets of sound a second, the same to every publisher given."""
+
+    def __init__(self, publishers: Sequence[RtcClient]) -> None:
+        self.publishers = list(publishers)
+        self.video = RtpSource(VIDEO_SSRC, sequence_number=random.randrange(65_536))
+        self.audio = RtpSource(AUDIO_SSRC, OPUS, sequence_number=random.randrange(65_536))
+        self.is_silent = False
+
+    async def run(self) -> None:
+        """Send until cancelled; a keyframe every two seconds and whenever one is asked for."""
+        begin, frames, sounds, asked = time.monotonic(), 0, 0, 0
+        while True:
+            elapsed = time.monotonic() - begin
+            wanted = sum(isinstance(packet, PictureLossIndication) for each in self.publishers for packet in each.rtcp)
+            while frames < elapsed * 30:
+                keyframe = frames % 60 == 0 or wanted > asked
+                asked = max(asked, wanted)
+                self._send(self.video.frame(keyframe=keyframe))
+                frames += 1
+            while sounds < elapsed * 50:
+                self._send([self.audio.audio()])
+                sounds += 1
+            await asyncio.sleep(0.005)
+
+    def _send(self, packets: Sequence[bytes]) -> None:
+        if not self.is_silent:
+            for publisher in self.publishers:
+                publisher.send_rtp(packets)
+
+
+@contextlib.asynccontextmanager
+async def rtc_client(url: str, token: str, *, publishes: bool) -> AsyncIterator[RtcClient]:
+    """A connected client, closed afterwards."""
+    async with aiohttp.ClientSession() as http:
+        client = RtcClient(http, token)
+        try:
+            await client.connect(url, publishes=publishes)
+            yield client
+        finally:
+            await client.close()
+
+
+@contextlib.asynccontextmanager
+async def programme(*publishers: RtcClient) -> AsyncIterator[Programme]:
+    """A programme that runs."""
+    made = Programme(publishers)
+    task = asyncio.create_task(made.run())
+    try:
+        yield made
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def longest_gap_s(arrivals: Sequence[float]) -> float:
+    """The longest time without a packet."""
+    return max((later - earlier for earlier, later in itertools.pairwise(arrivals)), default=0.0)
