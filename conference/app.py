@@ -26,6 +26,7 @@ from conference.journal.contract import Entry
 from conference.journal.sqlite import SqliteJournal
 from conference.live import LiveBoard
 from conference.policy import MediaCost, Policy
+from configs.tls import is_loopback
 from monitoring.health import Health
 from monitoring.log_config import get_logger
 from monitoring.metrics import CoordinatorMetrics, Registry
@@ -132,12 +133,16 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
 
 
 async def _listen(runner: web.AppRunner, config: CoordinatorConfig) -> str:
+    context = config.tls.server_context() if config.tls is not None else None
+    if context is None and not is_loopback(config.host):
+        get_logger("conference.app").warning("plain HTTP beyond loopback: put a TLS proxy in front", host=config.host)
     try:
-        await web.TCPSite(runner, config.host, config.port, backlog=4096).start()
+        await web.TCPSite(runner, config.host, config.port, backlog=4096, ssl_context=context).start()
     except OSError as error:
         raise ListenError(f"cannot listen on {config.host}:{config.port}: {error.strerror or error}") from error
     host = f"[{config.host}]" if ":" in config.host else config.host
-    return f"http://{host}:{runner.addresses[0][1]}"
+    scheme = "http" if context is None else "https"
+    return f"{scheme}://{host}:{runner.addresses[0][1]}"
 
 
 def _policy(config: CoordinatorConfig) -> Policy:

@@ -12,6 +12,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from configs.loading import Section
+from configs.tls import TlsFiles
 
 JOURNAL_FILE = "journal.sqlite"
 KEY_FILE = "signing-key.pem"
@@ -62,6 +63,7 @@ class CoordinatorConfig(Section):
         host: address to listen on.
         port: TCP port; 0 takes any free one.
         public_url: where halls and operators reach it, without a slash at the end; "" means the address it listens on.
+        tls: certificate and key to serve HTTPS with; without, plain HTTP for loopback or behind a proxy.
         state_dir: folder of the journal and of the signing key.
         lease_s: a relay that sent nothing for so long is lost.
         heartbeat_s: how often relays send a heartbeat.
@@ -75,6 +77,7 @@ class CoordinatorConfig(Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65_535)
     public_url: str = Field(default="", pattern=r"^(https?://[^\s/]+(/[^\s]*[^\s/])?)?$")
+    tls: TlsFiles | None = None
     state_dir: Path = Path("state")
     lease_s: float = Field(default=3.0, ge=0.2, le=60)
     heartbeat_s: float = Field(default=1.0, ge=0.05, le=20)
