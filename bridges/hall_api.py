@@ -69,7 +69,7 @@ def parse_link(link: str) -> HallLink:
     try:
         payload = base64.urlsafe_b64decode(pieces[1] + "=" * (-len(pieces[1]) % 4))
         claims = msgspec.json.decode(payload, type=_Claims)
-    except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
+    except (binascii.Error, ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise LinkError(f"mã truy cập sai / the token does not parse: {error}") from error
     if not claims.hall or not claims.conference:
         raise LinkError("mã truy cập không phải của điểm cầu / the token is not a hall's")
@@ -118,7 +118,7 @@ class HallApi:
     def _assignment(self, body: bytes) -> Assignment:
         try:
             return msgspec.json.decode(body, type=Assignment)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise HallApiError("malformed", f"the coordinator's answer is no assignment: {error}") from error
 
     async def _call(self, method: str, name: str, message: msgspec.Struct | None = None) -> bytes:
@@ -140,7 +140,7 @@ class HallApi:
             raise HallApiError("unreachable", detail) from error
         try:
             problem = msgspec.json.decode(body, type=_Problem)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, ValueError, RecursionError):
             problem = _Problem()
         raise HallApiError(
             problem.code or f"http_{response.status}",

@@ -151,6 +151,8 @@ class KeyRing:
         Raises:
             AccessDeniedError: 401: malformed, signed by another key, for another audience, or expired.
         """
+        if not token.isascii():  # a header's bytes arrive as surrogates, which no text of JSON can hold
+            raise AccessDeniedError("token is not valid: it is not ASCII")
         if len(token) > MAX_TOKEN_BYTES:
             raise AccessDeniedError(f"token is longer than {MAX_TOKEN_BYTES} bytes")
         try:

@@ -61,7 +61,7 @@ def parse_problem(status: int, body: bytes) -> ApiError:
     """
     try:
         problem = msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         problem = {}
     detail = str(problem.get("detail") or problem.get("title") or f"the server answered {status}")
     errors = problem.get("errors")
@@ -156,7 +156,7 @@ class ApiClient:
             return {}
         try:
             return msgspec.json.decode(payload, type=Document)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise ApiUnreachableError(f"{self._server} does not speak this API: {error}") from error
 
     async def is_ready(self) -> bool:

@@ -47,6 +47,7 @@ MAX_HEADCOUNT = 100_000  # the largest stadium; the average hall seats 60 to 95
 MAX_NOTE_CHARACTERS = 1_000
 MAX_INTERRUPTION_MS = 86_400_000.0  # a day
 MAX_SESSION_ID_CHARACTERS = 128
+MAX_AT_MS = 253_402_300_799_999  # the end of the year 9999: a snapshot holds 64-bit integers, and people read dates
 MAX_URL_CHARACTERS = 2_048
 MAX_CAPACITY_PER_S = 10**15  # beyond any line, within a 64-bit integer
 
@@ -117,7 +118,7 @@ def _move(state: State, command: ReportMove) -> list[Event]:
         raise RejectedError("relay_kind", f"{hall.hall_id} cannot play from {relay.relay_id}: one of them is virtual")
     if not (math.isfinite(report.interruption_ms) and 0 <= report.interruption_ms <= MAX_INTERRUPTION_MS):
         raise RejectedError("bad_interruption", "interruption_ms is between 0 and a day", status=422)
-    if report.epoch > seat.epoch:
+    if not 1 <= report.epoch <= seat.epoch:
         raise RejectedError("unknown_epoch", f"epoch {report.epoch} was never assigned to {hall.hall_id}")
     if seat.last_move == (report.epoch, report.from_relay, report.to_relay):
         return []
@@ -197,6 +198,7 @@ def _credible(state: State, deltas: list[PresenceDelta], *, virtual: bool) -> li
         and (hall := state.halls.get(delta.subject)) is not None
         and hall.virtual == virtual
         and len(delta.session_id) <= MAX_SESSION_ID_CHARACTERS
+        and 0 <= delta.at_ms <= MAX_AT_MS
     ]
 
 

@@ -56,6 +56,8 @@ def verify_relay_token(token: str, public_keys: Sequence[str], now: float) -> Re
     Raises:
         AccessError: the token is malformed, signed by another key, for another audience, or expired.
     """
+    if not token.isascii():  # a header's bytes arrive as surrogates, which no text of JSON can hold
+        raise AccessError("token is not valid: it is not ASCII")
     if len(token) > MAX_TOKEN_BYTES:
         raise AccessError("token is longer than 4096 bytes")
     if not token.isascii():

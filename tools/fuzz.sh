@@ -13,5 +13,5 @@ for target in tests/fuzz/fuzz_*.py; do
     [ -d "$corpus" ] || corpus=""
     echo "== $name"
     # shellcheck disable=SC2086 # an absent corpus is no argument
-    .venv/bin/python "$target" -max_total_time="$seconds" -rss_limit_mb=1024 -artifact_prefix="$found/" "$found" $corpus
+    PYTHONPATH=. .venv/bin/python "$target" -max_total_time="$seconds" -rss_limit_mb=1024 -artifact_prefix="$found/" "$found" $corpus
 done

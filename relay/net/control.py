@@ -188,7 +188,7 @@ class ControlLink:
             raise ControlError(f"connection ended ({frame.type.name.lower()})")
         try:
             message: CoordinatorMessage = self._decoder.decode(frame.data)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:  # ValueError: text that is not UTF-8
             self._on_malformed()
             raise ControlError(f"malformed message: {error}") from error
         return message

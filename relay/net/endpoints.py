@@ -201,7 +201,7 @@ class Endpoints:
         session = self._find(request, "subscriber", "play")
         try:
             change = msgspec.json.decode(await request.read(), type=StateChange)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:  # ValueError: text that is not UTF-8
             return problem(400, "malformed", f"the body is not a state: {error}")
         if change.state not in {"active", "standby"}:
             return problem(422, "unknown_state", "state is `active` or `standby`")

@@ -207,3 +207,12 @@ def test_without_a_relay_the_hall_is_asked_to_come_again() -> None:
     with pytest.raises(RejectedError) as caught:
         country.join("h1")
     assert (caught.value.code, caught.value.status) == ("no_relay", 503)
+
+
+@pytest.mark.parametrize("epoch", [0, -1, -(10**30), 2])
+def test_a_move_names_an_epoch_that_was_assigned(country: Country, epoch: int) -> None:
+    """Epochs begin at 1; one that the hall never had, whatever its size, is refused."""
+    country.join("h1")
+    with pytest.raises(RejectedError) as caught:
+        country.do(move(moved(epoch, "e1", "e2")))
+    assert caught.value.code == "unknown_epoch"

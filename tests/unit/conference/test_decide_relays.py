@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from support.country import Country, register_message
 
@@ -151,7 +152,7 @@ def test_registrations_that_are_refused(register: Register, code: str) -> None:
 
 
 def test_presence_of_strangers_is_ignored() -> None:
-    """Unknown halls and conferences, and real halls at virtual relays, are nobody's presence."""
+    """Unknown halls and conferences, real halls at virtual relays, and times that no clock shows, are no presence."""
     country = Country()
     country.open_conference("h1", "v1")
     country.register("e1", "ve")
@@ -161,6 +162,8 @@ def test_presence_of_strangers_is_ignored() -> None:
         ("e1", session("v1")),
         ("ve", session("h1")),
         ("e1", session(session_id="x" * 129)),
+        ("e1", msgspec.structs.replace(session(), at_ms=-1)),
+        ("e1", msgspec.structs.replace(session(), at_ms=10**40)),
     ]:
         assert country.do(ObservePresence(relay_id=relay_id, deltas=[delta])) == []
     assert len(country.do(ObservePresence(relay_id="ve", deltas=[session("v1")]))) == 1
