@@ -1,5 +1,6 @@
 import asyncio
 import hashlib
+import resource
 import signal
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from support.whole_conference import CONFERENCE, FEED, WholeConference, fold, re
 
 from bridges.messages import Assignment
 from conference.access import ApiClaims
+from conference.api_client import ApiError
 from conference.attendance_sources import attendance_of
 from conference.events import HallAssigned, HallMoved, PresenceObserved, RelayLost, RelayRegistered
 from conference.live import view_conference, view_relays
@@ -24,7 +26,8 @@ from relay.wire.sdp import build_play_offer, serialize_session
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
-OUTAGE_PICTURES = 90
+# Five seconds: by then relays pause longer between two attempts than a lease lasts.
+OUTAGE_PICTURES = 150
 # Pictures come 30 a second. The wire is judged by the halls themselves, which move after 300 ms of silence; this bound
 # on decoded pictures leaves room for a machine that decodes several halls on two cores beside other tests.
 LONGEST_PICTURE_GAP_S = 1.5
@@ -148,6 +151,45 @@ async def test_media_and_attendance_survive_a_killed_coordinator(tmp_path: Path)
         assert snapshot is not None
         assert sum(snapshot.positions.values()) == len(records)
         assert hashlib.sha256(snapshot.state).hexdigest() == fingerprint(fold(records))
+
+
+async def test_a_full_disk_stops_no_picture_and_loses_no_presence(tmp_path: Path) -> None:
+    """Without room for the journal: refusals with a reason, pictures go on; what relays saw is written afterwards."""
+    async with whole_conference(tmp_path, halls=3) as whole:
+        leaving, *staying = whole.halls.values()
+        seats = await whole.placements()
+        pid = whole.stage.coordinator.pid
+        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        # A limit on the size of files stands for the disk: it fails the same system calls, and needs no rights.
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (4096, hard))
+        try:
+            with pytest.raises(ApiError) as refused:
+                await whole.api.create_conference("hn-2027", "Không còn chỗ", [FEED])
+            assert (refused.value.status, refused.value.code) == (503, "journal_unavailable")
+            left_after_ms = int(time.time() * 1000)
+            await leaving.leave()  # its goodbye cannot be written; that its media ended the relay knows by itself
+            await asyncio.gather(*(hall.more_pictures(30) for hall in staying))
+            assert not await whole.api.is_ready()
+        finally:
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
+        await wait_ready(whole.stage.coordinator_url, "coordinator")
+
+        async def closed() -> bool:
+            return not (await whole.fold()).presence[CONFERENCE][leaving.hall_id].is_open
+
+        await whole.until(closed, "the end of the hall's media to be written")
+        await asyncio.gather(*(hall.more_pictures(15) for hall in staying))
+        await assert_api_tells_the_fold(whole)
+        assert await whole.placements() == seats
+        assert [hall.summary.moves for hall in staying] == [[], []]
+        records = await whole.records()
+        presence = fold(records).presence[CONFERENCE]
+        (interval,) = presence[leaving.hall_id].intervals(0)
+        assert left_after_ms - 2_000 < interval.end_ms < left_after_ms + 10_000
+        assert not [record for record in records if isinstance(record.event, RelayLost)]
+        for hall in staying:
+            assert presence[hall.hall_id].is_open
+            assert presence[hall.hall_id].gaps() == []
 
 
 def an_offer() -> bytes:
