@@ -1,0 +1,289 @@
+"""The compiled fan-out kernel: one call sends one burst to many outputs, without the interpreter's lock.
+
+Hot path: header rewrite, SRTP by libcrypto, one `sendmsg` with UDP generic segmentation offload per run and output. It
+equals `relay.fanout.reference` byte for byte and count for count. Functions of C are declared by name, so that Numba
+can keep the compiled code on disk; `relay.fanout.libcrypto` loads the library before the first call.
+
+Protection: RFC 3711 section 4 (AES in counter mode, HMAC-SHA-1 cut to 80 bits) and RFC 7714 section 8 (AEAD). A run
+whose encryption fails in any step is not sent.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from numba import njit, types
+
+from relay.fanout.layout import (
+    AEAD,
+    BURSTS_DROPPED,
+    BYTES_SENT,
+    COUNTER_MODE,
+    PACKETS_DROPPED,
+    PACKETS_SENT,
+    SEND_ERRORS,
+    SENDS,
+    Burst,
+    Ints,
+    Outputs,
+    Peers,
+    Scratch,
+)
+
+# Numba's own annotations take these for types; called with the library loaded, they are functions.
+_External = Any
+_INT_POINTER: Any = types.CPointer(types.int32)  # type: ignore[no-untyped-call]  # Numba leaves it so
+_P, _I = types.intp, types.int32
+_encrypt_init: _External = types.ExternalFunction("EVP_EncryptInit_ex", _I(_P, _P, _P, _P, _P))
+_encrypt_update: _External = types.ExternalFunction("EVP_EncryptUpdate", _I(_P, _P, _P, _P, _I))
+_encrypt_final: _External = types.ExternalFunction("EVP_EncryptFinal_ex", _I(_P, _P, _P))
+_cipher_ctrl: _External = types.ExternalFunction("EVP_CIPHER_CTX_ctrl", _I(_P, _I, _I, _P))
+_sha1_update: _External = types.ExternalFunction("SHA1_Update", _I(_P, _P, _P))
+_sha1_final: _External = types.ExternalFunction("SHA1_Final", _I(_P, _P))
+_sendmsg: _External = types.ExternalFunction("sendmsg", _P(_I, _P, _I))
+_errno_location: _External = types.ExternalFunction("__errno_location", _INT_POINTER())
+_memcpy: _External = types.ExternalFunction("memcpy", _P(_P, _P, _P))
+
+_MAX_INDEX = 1 << 48  # RFC 3711 section 9.2: after so many packets a key is used up
+_GET_TAG = 0x10  # EVP_CTRL_AEAD_GET_TAG of openssl/evp.h
+_AEAD_TAG_BYTES = 16
+_SHA1_TAG_BYTES = 10
+_SHA1_BYTES = 20
+_SHA_CTX_BYTES = 96
+_CONTROL_LENGTH = 18  # CMSG_LEN(2): a header of 16 octets and a segment size of 2
+_CONTROL_SPACE = 24
+_UDP_SEGMENT = 17 | 103 << 32  # level SOL_UDP, type UDP_SEGMENT of linux/udp.h
+_DONT_WAIT = int(socket.MSG_DONTWAIT)
+_EAGAIN, _ENOBUFS = errno.EAGAIN, errno.ENOBUFS  # EWOULDBLOCK is EAGAIN on Linux
+_EINVAL, _EIO, _EMSGSIZE, _EOPNOTSUPP = errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.EOPNOTSUPP
+
+SENT, WOULD_BLOCK, FAILED = 0, 1, 2
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def compiled(function: Function) -> Function:
+    """Compile at the first call, without the interpreter's lock; kept on disk where some folder can be written."""
+    try:
+        made: Any = njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # no folder for the cache: a few seconds at each start instead
+        made = njit(nogil=True)(function)
+    return cast("Function", made)  # it takes the same arguments
+
+
+@compiled
+def write_header(
+    output: int, position: int, index: int, begin: int, outputs: Outputs, burst: Burst, to: Scratch
+) -> int:
+    """Write the header of a packet as this output sends it at octet `begin`; returns its length."""
+    length: int = burst.header_lengths[position]
+    datagrams, packet = to.datagrams, burst.packets[position]
+    ssrc = outputs.ssrcs[output]
+    for octet in range(length):
+        datagrams[begin + octet] = packet[octet]
+    datagrams[begin + 1] = (packet[1] & 0x80) | outputs.payload_types[output]
+    datagrams[begin + 2] = (index >> 8) & 0xFF
+    datagrams[begin + 3] = index & 0xFF
+    datagrams[begin + 8] = (ssrc >> 24) & 0xFF
+    datagrams[begin + 9] = (ssrc >> 16) & 0xFF
+    datagrams[begin + 10] = (ssrc >> 8) & 0xFF
+    datagrams[begin + 11] = ssrc & 0xFF
+    return length
+
+
+@compiled
+def _protect_aead(
+    peer: int, position: int, index: int, begin: int, header: int, peers: Peers, burst: Burst, to: Scratch
+) -> bool:
+    """Encrypt behind a written header; False when OpenSSL refuses."""
+    nonce, salt = to.nonce, peers.salts[peer]
+    # RFC 7714 section 8.1: two zero octets, SSRC, roll-over counter, sequence number; XOR the salt.
+    nonce[0] = salt[0]
+    nonce[1] = salt[1]
+    for octet in range(4):
+        nonce[2 + octet] = to.datagrams[begin + 8 + octet] ^ salt[2 + octet]
+    for octet in range(6):
+        nonce[6 + octet] = ((index >> (40 - 8 * octet)) & 0xFF) ^ salt[6 + octet]
+    length = burst.lengths[position]
+    cipher = peers.ciphers[peer]
+    written = to.written.ctypes.data
+    at = to.datagrams.ctypes.data + begin
+    plain = burst.packets.ctypes.data + position * burst.packets.strides[0]
+    done: int = _encrypt_init(cipher, 0, 0, 0, nonce.ctypes.data)
+    done &= _encrypt_update(cipher, 0, written, at, header)
+    if length > header:
+        done &= _encrypt_update(cipher, at + header, written, plain + header, length - header)
+    done &= _encrypt_final(cipher, at + length, written)
+    done &= _cipher_ctrl(cipher, _GET_TAG, _AEAD_TAG_BYTES, at + length)
+    return done == 1
+
+
+@compiled
+def _protect_counter_mode(
+    peer: int, position: int, index: int, begin: int, header: int, peers: Peers, burst: Burst, to: Scratch
+) -> bool:
+    """Encrypt behind a written header and authenticate; False when OpenSSL refuses."""
+    counter, salt, datagrams = to.nonce, peers.salts[peer], to.datagrams
+    # RFC 3711 section 4.1.1: salt * 2^16 XOR SSRC * 2^64 XOR index * 2^16.
+    for octet in range(4):
+        counter[octet] = salt[octet]
+        counter[4 + octet] = datagrams[begin + 8 + octet] ^ salt[4 + octet]
+    for octet in range(6):
+        counter[8 + octet] = ((index >> (40 - 8 * octet)) & 0xFF) ^ salt[8 + octet]
+    counter[14] = 0
+    counter[15] = 0
+    length = burst.lengths[position]
+    cipher = peers.ciphers[peer]
+    at = datagrams.ctypes.data + begin
+    plain = burst.packets.ctypes.data + position * burst.packets.strides[0]
+    done: int = _encrypt_init(cipher, 0, 0, 0, counter.ctypes.data)
+    if length > header:
+        done &= _encrypt_update(cipher, at + header, to.written.ctypes.data, plain + header, length - header)
+    # Section 4.2: the packet and the roll-over counter are authenticated; the tag then takes the counter's place.
+    for octet in range(4):
+        datagrams[begin + length + octet] = (index >> (40 - 8 * octet)) & 0xFF
+    state, digest = to.hmac_state.ctypes.data, to.digest.ctypes.data
+    states = peers.hmac_states.ctypes.data + peer * peers.hmac_states.strides[0]
+    _memcpy(state, states, _SHA_CTX_BYTES)
+    done &= _sha1_update(state, at, length + 4)
+    done &= _sha1_final(digest, state)
+    _memcpy(state, states + _SHA_CTX_BYTES, _SHA_CTX_BYTES)
+    done &= _sha1_update(state, digest, _SHA1_BYTES)
+    done &= _sha1_final(digest, state)
+    for octet in range(_SHA1_TAG_BYTES):
+        datagrams[begin + length + octet] = to.digest[octet]
+    return done == 1
+
+
+@compiled
+def _send_at(fd: int, begin: int, length: int, scratch: Scratch) -> int:
+    """One `sendmsg` as `scratch.message` says; returns 0 or the error number."""
+    scratch.vector[0] = scratch.datagrams.ctypes.data + begin
+    scratch.vector[1] = length
+    if _sendmsg(fd, scratch.message.ctypes.data, _DONT_WAIT) >= 0:
+        return 0
+    error: int = _errno_location()[0]
+    return error
+
+
+@compiled
+def send_run(
+    fd: int, count: int, length: int, segment: int, address: int, address_length: int, scratch: Scratch, counters: Ints
+) -> int:
+    """Send `count` datagrams, `length` octets in all, each of `segment` save the last, which may be shorter.
+
+    Returns:
+        `SENT`, `WOULD_BLOCK` or `FAILED`.
+    """
+    message = scratch.message
+    message[0] = address
+    message[1] = address_length
+    if count > 1:
+        scratch.control[0] = _CONTROL_LENGTH
+        scratch.control[1] = _UDP_SEGMENT
+        scratch.control[2] = segment
+        message[4] = scratch.control.ctypes.data
+        message[5] = _CONTROL_SPACE
+        error = _send_at(fd, 0, length, scratch)
+        if error == 0:
+            counters[SENDS] += 1
+            return SENT
+        if error not in (_EINVAL, _EIO, _EMSGSIZE, _EOPNOTSUPP):
+            return WOULD_BLOCK if error in (_EAGAIN, _ENOBUFS) else FAILED
+    message[4] = 0
+    message[5] = 0
+    begin = 0
+    while begin < length:
+        error = _send_at(fd, begin, min(segment, length - begin), scratch)
+        if error != 0:
+            return WOULD_BLOCK if error in (_EAGAIN, _ENOBUFS) else FAILED
+        counters[SENDS] += 1
+        begin += segment
+    return SENT
+
+
+@compiled
+def _protect_run(
+    output: int, run: int, outputs: Outputs, peers: Peers, burst: Burst, scratch: Scratch, counters: Ints
+) -> tuple[int, int, int, int]:
+    """Protect a run into `scratch.datagrams`.
+
+    Returns:
+        Datagrams (-1 when one could not be protected), their octets, octets of the first, payload octets.
+    """
+    peer = outputs.peers[output]
+    protection = peers.protections[peer]
+    count = 0
+    end = 0
+    segment = 0
+    octets = 0
+    intact = True
+    for position in range(burst.runs[run, 0], burst.runs[run, 1]):
+        index = burst.indexes[position] + outputs.index_offsets[output]
+        if index < 0 or index >= _MAX_INDEX:
+            counters[PACKETS_DROPPED] += 1  # older than this output's first packet: it has no index here
+            continue
+        header = write_header(output, position, index, end, outputs, burst, scratch)
+        length = burst.lengths[position]
+        if protection == AEAD:
+            intact &= _protect_aead(peer, position, index, end, header, peers, burst, scratch)
+            length += _AEAD_TAG_BYTES
+        elif protection == COUNTER_MODE:
+            intact &= _protect_counter_mode(peer, position, index, end, header, peers, burst, scratch)
+            length += _SHA1_TAG_BYTES
+        else:
+            intact = False
+        if count == 0:
+            segment = length
+        end += length
+        count += 1
+        octets += burst.octets[position]
+    return (count if intact else -1), end, segment, octets
+
+
+@compiled
+def fan_out(
+    fd: int,
+    address_length: int,
+    rows: Ints,
+    outputs: Outputs,
+    peers: Peers,
+    burst: Burst,
+    scratch: Scratch,
+    counters: Ints,
+) -> None:
+    """Protect a burst for each output in `rows` and send it; nothing waits.
+
+    Args:
+        fd: a UDP socket.
+        address_length: octets of a socket address of its family.
+        rows: rows of `outputs`.
+        outputs: the shard's outputs; their counters grow.
+        peers: the shard's peers.
+        burst: what to send.
+        scratch: memory of this thread.
+        counters: the shard's counters.
+    """
+    for output in rows:
+        address = peers.addresses.ctypes.data + outputs.peers[output] * peers.addresses.strides[0]
+        waiting = burst.lengths.shape[0]
+        for run in range(burst.runs.shape[0]):
+            count, length, segment, octets = _protect_run(output, run, outputs, peers, burst, scratch, counters)
+            result = FAILED
+            if count > 0:
+                result = send_run(fd, count, length, segment, address, address_length, scratch, counters)
+            if result == WOULD_BLOCK:
+                counters[PACKETS_DROPPED] += waiting
+                counters[BURSTS_DROPPED] += 1
+                break
+            if result == SENT:
+                counters[PACKETS_SENT] += count
+                counters[BYTES_SENT] += length
+                outputs.packets[output] += count
+                outputs.octets[output] += octets
+            elif count != 0:
+                counters[SEND_ERRORS] += 1
+            waiting -= burst.runs[run, 1] - burst.runs[run, 0]

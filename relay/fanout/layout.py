@@ -1,0 +1,240 @@
+"""Arrays that the compiled kernel works on: who is sent to, and what is sent.
+
+Each table is a struct of arrays with one row per peer or output; only the thread of the shard that owns a table changes
+it. A `Burst` is a copy of its packets, taken once per burst, never written again, and read by all shards.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import struct
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from relay.core.packet_cache import MAX_PACKET_BYTES, MAX_RUN_BYTES, TAG_BYTES, PacketCache
+from relay.fanout.interface import Address
+
+Ints = npt.NDArray[np.int64]
+Octets = npt.NDArray[np.uint8]
+
+SALT_BYTES = 16  # 14 for counter mode, 12 for AEAD
+HMAC_STATE_BYTES = 192  # two SHA_CTX of openssl/sha.h: after the inner and after the outer padded key
+ADDRESS_BYTES = 28  # struct sockaddr_in6, the longer one
+INET_BYTES = 16  # struct sockaddr_in
+
+# How a peer's packets are protected; 0 is no protection, and nothing is sent to such a peer.
+AEAD = 1
+COUNTER_MODE = 2
+
+# Positions in the counters of a shard, in the order of `relay.fanout.interface.FanOutTotals`.
+PACKETS_SENT, BYTES_SENT, SENDS, PACKETS_DROPPED, BURSTS_DROPPED, SEND_ERRORS = range(6)
+COUNTERS = 6
+
+_FIRST_ROWS = 64
+_PADDING_BIT = 0x20
+_FAMILY = struct.Struct("=H")
+_PORT_AND_FLOW = struct.Struct("!HI")
+_SCOPE = struct.Struct("=I")
+
+
+class Peers(NamedTuple):
+    """Where peers are and how to encrypt for them; a row without a peer is zero.
+
+    Attributes:
+        ciphers: addresses of EVP_CIPHER_CTX, each with its key set; it knows the profile's cipher.
+        protections: `AEAD` or `COUNTER_MODE`.
+        salts: shape [rows, 16], session salts.
+        hmac_states: shape [rows, 192], for counter mode.
+        addresses: shape [rows, 28], socket addresses as the kernel takes them.
+    """
+
+    ciphers: Ints
+    protections: Ints
+    salts: Octets
+    hmac_states: Octets
+    addresses: Octets
+
+
+class Outputs(NamedTuple):
+    """One track to one peer; a row without an output is zero.
+
+    Attributes:
+        peers: row of the peer.
+        ssrcs: SSRC on the wire.
+        payload_types: payload type on the wire.
+        index_offsets: added to a packet's index, gives the 48-bit SRTP index.
+        packets: packets sent so far.
+        octets: payload octets sent so far, without padding (RFC 3550 section 6.4.1).
+    """
+
+    peers: Ints
+    ssrcs: Ints
+    payload_types: Ints
+    index_offsets: Ints
+    packets: Ints
+    octets: Ints
+
+
+class Burst(NamedTuple):
+    """Packets as they go to every output, without what differs between outputs.
+
+    Attributes:
+        packets: shape [n, 1536].
+        lengths: octets, padding included.
+        header_lengths: octets before the payload.
+        octets: payload octets without padding.
+        indexes: the track's packet indexes.
+        runs: shape [r, 2], positions `start` and `end` (exclusive) of what one send carries.
+    """
+
+    packets: Octets
+    lengths: Ints
+    header_lengths: Ints
+    octets: Ints
+    indexes: Ints
+    runs: Ints
+
+
+class Scratch(NamedTuple):
+    """Memory of one thread's kernel calls.
+
+    Attributes:
+        datagrams: the protected packets of one run, end to end.
+        nonce: initialisation vector or first counter block.
+        digest: SHA-1 digest.
+        hmac_state: one SHA_CTX.
+        written: where EVP tells how many octets it wrote; int32.
+        message: struct msghdr of a 64-bit little-endian Linux.
+        vector: struct iovec.
+        control: a control message with UDP_SEGMENT.
+    """
+
+    datagrams: Octets
+    nonce: Octets
+    digest: Octets
+    hmac_state: Octets
+    written: npt.NDArray[np.int32]
+    message: Ints
+    vector: Ints
+    control: Ints
+
+
+def new_peers(rows: int = _FIRST_ROWS) -> Peers:
+    """An empty table."""
+    return Peers(
+        ciphers=np.zeros(rows, dtype=np.int64),
+        protections=np.zeros(rows, dtype=np.int64),
+        salts=np.zeros((rows, SALT_BYTES), dtype=np.uint8),
+        hmac_states=np.zeros((rows, HMAC_STATE_BYTES), dtype=np.uint8),
+        addresses=np.zeros((rows, ADDRESS_BYTES), dtype=np.uint8),
+    )
+
+
+def new_outputs(rows: int = _FIRST_ROWS) -> Outputs:
+    """An empty table."""
+    return Outputs(*(np.zeros(rows, dtype=np.int64) for _ in Outputs._fields))
+
+
+def new_scratch() -> Scratch:
+    """Memory for one thread; `message` points into it."""
+    scratch = Scratch(
+        datagrams=np.zeros(MAX_RUN_BYTES + MAX_PACKET_BYTES + TAG_BYTES, dtype=np.uint8),
+        nonce=np.zeros(16, dtype=np.uint8),
+        digest=np.zeros(20, dtype=np.uint8),
+        hmac_state=np.zeros(HMAC_STATE_BYTES // 2, dtype=np.uint8),
+        written=np.zeros(2, dtype=np.int32),
+        message=np.zeros(7, dtype=np.int64),
+        vector=np.zeros(2, dtype=np.int64),
+        control=np.zeros(3, dtype=np.int64),
+    )
+    scratch.vector[0] = scratch.datagrams.ctypes.data
+    scratch.message[2] = scratch.vector.ctypes.data
+    scratch.message[3] = 1
+    return scratch
+
+
+def peers_with(peers: Peers, row: int) -> Peers:
+    """The table itself, or a larger copy when it does not reach `row`; keys do not stay behind in the old one."""
+    if row < peers.ciphers.shape[0]:
+        return peers
+    larger = new_peers(2 * row)
+    _copy_rows(peers, larger)
+    for array in peers:
+        array[:] = 0
+    return larger
+
+
+def outputs_with(outputs: Outputs, row: int) -> Outputs:
+    """The table itself, or a larger copy when it does not reach `row`; the old one can still be read."""
+    if row < outputs.peers.shape[0]:
+        return outputs
+    larger = new_outputs(2 * row)
+    _copy_rows(outputs, larger)
+    return larger
+
+
+def _copy_rows(table: Sequence[Any], larger: Sequence[Any]) -> None:
+    for old, new in zip(table, larger, strict=True):
+        new[: old.shape[0]] = old
+
+
+def copy_burst(cache: PacketCache, indexes: Sequence[int]) -> Burst:
+    """Cut a burst into runs, seal it, and copy those of its packets that the cache holds."""
+    held: list[int] = []
+    runs: list[tuple[int, int]] = []
+    for run in cache.equalise(indexes):
+        runs.append((len(held), len(held) + run.end - run.start))
+        held += indexes[run.start : run.end]
+    at = np.array(held, dtype=np.int64)
+    rows = at % cache.capacity
+    packets = cache.packets[rows]
+    lengths = cache.lengths[rows].astype(np.int64)
+    header_lengths = cache.header_lengths[rows].astype(np.int64)
+    last_octets = packets[np.arange(len(held)), lengths - 1].astype(np.int64)
+    padded = (packets[:, 0] & _PADDING_BIT) != 0
+    return Burst(
+        packets=packets,
+        lengths=lengths,
+        header_lengths=header_lengths,
+        octets=lengths - header_lengths - np.where(padded, last_octets, 0),
+        indexes=at,
+        runs=np.array(runs, dtype=np.int64).reshape(-1, 2),
+    )
+
+
+def socket_address(address: Address, family: int) -> bytes:
+    """The address as the system call takes it on a socket of this family, 28 octets.
+
+    An IPv6 socket reaches IPv4 by mapped addresses (RFC 4291 section 2.5.5.2). An IPv6 address on an IPv4 socket stays
+    what it is: each send to it fails and is counted.
+
+    Raises:
+        ValueError: the address is not numeric.
+    """
+    host = ipaddress.ip_address(address[0])
+    if family == socket.AF_INET and isinstance(host, ipaddress.IPv4Address):
+        packed = _FAMILY.pack(socket.AF_INET) + _PORT_AND_FLOW.pack(address[1], int(host))
+        return packed.ljust(ADDRESS_BYTES, b"\0")
+    scope = 0
+    if isinstance(host, ipaddress.IPv6Address):
+        octets = host.packed
+        scope = _scope_number(host.scope_id)
+    else:
+        octets = ipaddress.ip_address(f"::ffff:{host}").packed
+    return _FAMILY.pack(socket.AF_INET6) + _PORT_AND_FLOW.pack(address[1], 0) + octets + _SCOPE.pack(scope)
+
+
+def _scope_number(scope: str | None) -> int:
+    """The interface of a link-local address; 0, which no send accepts there, when it has gone."""
+    if scope is None:
+        return 0
+    if scope.isdecimal():
+        return int(scope) & 0xFFFF_FFFF
+    try:
+        return socket.if_nametoindex(scope)
+    except OSError:
+        return 0

@@ -1,0 +1,169 @@
+"""One shard of a fan-out: some of the peers with all their outputs, in tables that one thread alone changes.
+
+Every method runs on the shard's thread, save `output_totals`, `count` and `rows`, which the event loop may ask at any
+time: they read counters that only grow, and lag behind by what still waits.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+
+import numpy as np
+
+from relay.fanout.interface import OutputTotals, TrackSlot
+from relay.fanout.kernel import fan_out
+from relay.fanout.layout import (
+    ADDRESS_BYTES,
+    COUNTERS,
+    INET_BYTES,
+    Burst,
+    Ints,
+    new_outputs,
+    new_peers,
+    new_scratch,
+    outputs_with,
+    peers_with,
+)
+from relay.fanout.libcrypto import LibCrypto
+
+
+class Rows:
+    """Numbers of table rows: taken by the event loop, given back by the shard's thread once a row is wiped."""
+
+    def __init__(self) -> None:
+        self._free: deque[int] = deque()
+        self._next = 0
+
+    def take(self) -> int:
+        """A row that is zero."""
+        try:
+            return self._free.popleft()
+        except IndexError:
+            self._next += 1
+            return self._next - 1
+
+    def give_back(self, row: int) -> None:
+        """The row is zero again."""
+        self._free.append(row)
+
+
+class Shard:
+    """Tables and kernel calls of one shard.
+
+    Attributes:
+        peer_rows: rows of the table of peers.
+        output_rows: rows of the table of outputs.
+    """
+
+    def __init__(self, sock: socket.socket, libcrypto: LibCrypto) -> None:
+        self.peer_rows = Rows()
+        self.output_rows = Rows()
+        self._fd = sock.fileno()
+        self._address_length = INET_BYTES if sock.family == socket.AF_INET else ADDRESS_BYTES
+        self._libcrypto = libcrypto
+        self._peers = new_peers()
+        self._outputs = new_outputs()
+        self._scratch = new_scratch()
+        self._counters = np.zeros(COUNTERS, dtype=np.int64)
+        self._tracks: dict[TrackSlot, dict[int, None]] = {}  # rows of outputs, in the order of their addition
+        self._rows_of_track: dict[TrackSlot, Ints] = {}  # the same as arrays, made when a burst asks
+
+    # --- the shard's thread ------------------------------------------------------------------------------------------
+
+    def set_peer(self, row: int, cipher: int, protection: int, salt: bytes, hmac_states: bytes, address: bytes) -> None:
+        """Write a peer; what stood there is wiped. `cipher` becomes the shard's to free."""
+        self._peers = peers_with(self._peers, row)
+        self._wipe_peer(row)
+        peers = self._peers
+        peers.ciphers[row] = cipher
+        peers.protections[row] = protection
+        peers.salts[row, : len(salt)] = np.frombuffer(salt, dtype=np.uint8)
+        peers.hmac_states[row] = np.frombuffer(hmac_states, dtype=np.uint8)
+        peers.addresses[row] = np.frombuffer(address, dtype=np.uint8)
+
+    def set_address(self, row: int, address: bytes) -> None:
+        """The peer is elsewhere now."""
+        self._peers.addresses[row] = np.frombuffer(address, dtype=np.uint8)
+
+    def remove_peer(self, row: int) -> None:
+        """Wipe a peer without outputs."""
+        self._wipe_peer(row)
+        self.peer_rows.give_back(row)
+
+    def add_output(
+        self, track: TrackSlot, row: int, peer_row: int, ssrc: int, payload_type: int, index_offset: int
+    ) -> None:
+        """Write an output into a row that is zero."""
+        self._outputs = outputs_with(self._outputs, row)
+        outputs = self._outputs
+        outputs.peers[row] = peer_row
+        outputs.ssrcs[row] = ssrc
+        outputs.payload_types[row] = payload_type
+        outputs.index_offsets[row] = index_offset
+        self._tracks.setdefault(track, {})[row] = None
+        self._rows_of_track.pop(track, None)
+
+    def remove_output(self, track: TrackSlot, row: int) -> None:
+        """Wipe an output."""
+        rows = self._tracks[track]
+        del rows[row]
+        if not rows:
+            del self._tracks[track]
+        self._rows_of_track.pop(track, None)
+        for array in self._outputs:
+            array[row] = 0
+        self.output_rows.give_back(row)
+
+    def send_to_track(self, track: TrackSlot, burst: Burst) -> None:
+        """Send a burst to every output of a track."""
+        rows = self._rows_of_track.get(track)
+        if rows is None:
+            rows = np.fromiter(self._tracks.get(track, ()), dtype=np.int64)
+            self._rows_of_track[track] = rows
+        self.send(rows, burst)
+
+    def send_to_output(self, row: int, burst: Burst) -> None:
+        """Send a burst to one output."""
+        self.send(np.array([row], dtype=np.int64), burst)
+
+    def send(self, rows: Ints, burst: Burst) -> None:
+        """Send a burst to these outputs. With no rows, this only loads or compiles the kernel."""
+        fan_out(
+            self._fd,
+            self._address_length,
+            rows,
+            self._outputs,
+            self._peers,
+            burst,
+            self._scratch,
+            self._counters,
+        )
+
+    def wipe(self) -> None:
+        """Forget everything save the counters."""
+        for row in np.flatnonzero(self._peers.ciphers):
+            self._wipe_peer(int(row))
+        self._outputs = new_outputs()
+        self._tracks.clear()
+        self._rows_of_track.clear()
+        for array in (self._scratch.datagrams, self._scratch.hmac_state, self._scratch.nonce):
+            array[:] = 0
+
+    def _wipe_peer(self, row: int) -> None:
+        self._libcrypto.free_cipher(int(self._peers.ciphers[row]))
+        for array in self._peers:
+            array[row] = 0
+
+    # --- the event loop ----------------------------------------------------------------------------------------------
+
+    def output_totals(self, row: int) -> OutputTotals:
+        """Counters of an output."""
+        outputs = self._outputs
+        if row >= outputs.packets.shape[0]:
+            return OutputTotals()  # the thread has not come to it yet
+        return OutputTotals(packets=int(outputs.packets[row]), octets=int(outputs.octets[row]))
+
+    def count(self, counter: int) -> int:
+        """One of the counters that `relay.fanout.layout` numbers."""
+        return int(self._counters[counter])

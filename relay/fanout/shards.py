@@ -1,0 +1,357 @@
+"""The fast fan-out: peers in shards, each with its own thread, which runs the compiled kernel.
+
+Whoever receives packets never waits for whoever sends them. A call on the event loop only puts a command into the queue
+of a shard; the shard's thread takes commands in order and alone touches its tables, so there is no lock around the
+kernel, and each output sees additions, bursts, resends and removals in the order of the calls.
+
+A burst is cut into runs, sealed and copied on the event loop, once for all shards (12 KB for a frame of 8 packets, some
+microseconds), because the ring comes round while a shard still sends: a copy that nobody writes again needs no
+reckoning of who still reads what. A resend is copied in the same way, at the time of the call, and so carries the bytes
+of the first sending.
+
+A shard that is behind drops its oldest burst, for all outputs of the burst in that shard, and counts it: old video
+helps nobody. Resends have a bound of their own, and a new one gives way; requests to repair must not push out what is
+new. Changes of peers and outputs are never dropped.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+
+from relay.core.packet_cache import PacketCache
+from relay.core.srtp import SrtpKeys, derive_session_keys
+from relay.fanout import layout
+from relay.fanout.interface import Address, FanOutTotals, OutputTotals, PeerSlot, TrackSlot
+from relay.fanout.libcrypto import LibCrypto
+from relay.fanout.shard import Shard
+
+MAX_WAITING_BURSTS = 64  # under a second of one feed's frames and audio; older than that is of no use
+MAX_WAITING_RESENDS = 4096  # packets; 6 MB, and ten subscribers at the most that each may ask in a second
+_STOP_S = 5.0  # one kernel call takes milliseconds
+
+Command = Callable[[], None]
+
+
+class _Burst:
+    """A burst that waits for a shard; `outputs` are those it was meant for."""
+
+    __slots__ = ("command", "outputs", "packets")
+
+    def __init__(self, command: Command, packets: int, outputs: int) -> None:
+        self.command = command
+        self.packets = packets
+        self.outputs = outputs
+
+
+class _Resend:
+    __slots__ = ("command", "packets")
+
+    def __init__(self, command: Command, packets: int) -> None:
+        self.command = command
+        self.packets = packets
+
+
+class ShardQueue:
+    """Commands for one shard, executed in order by a thread of its own, or at once where there are no threads.
+
+    Attributes:
+        packets_dropped: packets times outputs that the thread did not come to.
+        bursts_dropped: the same in bursts.
+    """
+
+    def __init__(self, *, name: str, threaded: bool) -> None:
+        self.packets_dropped = 0
+        self.bursts_dropped = 0
+        self._waiting: deque[Command | _Burst | _Resend] = deque()
+        self._bursts = 0
+        self._resends = 0
+        self._busy = False
+        self._closed = False
+        self._failure: BaseException | None = None
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True) if threaded else None
+        if self._thread is not None:
+            self._thread.start()
+
+    def change(self, command: Command) -> None:
+        """Execute a command that must not be lost.
+
+        Raises:
+            RuntimeError: the thread died of a bug of ours.
+        """
+        if self._thread is None:
+            command()
+        else:
+            with self._changed:
+                self._put(command)
+
+    def burst(self, command: Command, *, packets: int, outputs: int) -> None:
+        """Execute a command that sends a burst; the oldest burst gives way when too many wait.
+
+        Raises:
+            RuntimeError: the thread died of a bug of ours.
+        """
+        if self._thread is None:
+            command()
+            return
+        with self._changed:
+            if self._bursts >= MAX_WAITING_BURSTS:
+                self._drop_oldest_burst()
+            self._bursts += 1
+            self._put(_Burst(command, packets, outputs))
+
+    def resend(self, command: Command, *, packets: int) -> None:
+        """Execute a command that sends packets again; it is dropped when too many wait.
+
+        Raises:
+            RuntimeError: the thread died of a bug of ours.
+        """
+        if self._thread is None:
+            command()
+            return
+        with self._changed:
+            if self._resends + packets > MAX_WAITING_RESENDS:
+                self.packets_dropped += packets
+                self.bursts_dropped += 1
+                return
+            self._resends += packets
+            self._put(_Resend(command, packets))
+
+    def wait_idle(self, timeout_s: float) -> bool:
+        """Wait until nothing waits and nothing runs; for tests and measurements. False when that took too long."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._waiting and not self._busy, timeout_s)
+
+    def close(self) -> None:
+        """Drop what waits to be sent, execute the changes that wait, and end the thread."""
+        if self._thread is not None:
+            with self._changed:
+                self._closed = True
+                self._changed.notify_all()
+            self._thread.join(_STOP_S)
+            if self._thread.is_alive():
+                raise RuntimeError("a fan-out thread does not end")
+            self._thread = None
+        for item in self._waiting:
+            if isinstance(item, _Burst):
+                self._count_dropped(item)
+            elif not isinstance(item, _Resend):
+                item()
+        self._waiting.clear()
+
+    def _put(self, item: Command | _Burst | _Resend) -> None:
+        if self._failure is not None:
+            raise RuntimeError("a fan-out thread died") from self._failure
+        self._waiting.append(item)
+        self._changed.notify()
+
+    def _drop_oldest_burst(self) -> None:
+        for position, item in enumerate(self._waiting):
+            if isinstance(item, _Burst):
+                del self._waiting[position]
+                self._bursts -= 1
+                self._count_dropped(item)
+                return
+
+    def _count_dropped(self, burst: _Burst) -> None:
+        self.packets_dropped += burst.packets * burst.outputs
+        self.bursts_dropped += burst.outputs
+
+    def _run(self) -> None:
+        while (command := self._next()) is not None:
+            try:
+                command()
+            except BaseException as error:  # noqa: BLE001 (a bug of ours: it is raised on the event loop's next call)
+                with self._changed:
+                    self._failure = error
+                    self._busy = False
+                    self._changed.notify_all()
+                return
+
+    def _next(self) -> Command | None:
+        with self._changed:
+            self._busy = False
+            if not self._waiting:
+                self._changed.notify_all()
+            while not self._waiting and not self._closed:
+                self._changed.wait()
+            if self._closed:
+                return None
+            item = self._waiting.popleft()
+            self._busy = True
+            if isinstance(item, _Burst):
+                self._bursts -= 1
+                return item.command
+            if isinstance(item, _Resend):
+                self._resends -= item.packets
+                return item.command
+            return item
+
+
+class _Peer:
+    __slots__ = ("outputs", "row", "shard")
+
+    def __init__(self, shard: int, row: int) -> None:
+        self.shard = shard
+        self.row = row
+        self.outputs: dict[TrackSlot, int] = {}
+
+
+class KernelFanOut:
+    """Implements `relay.fanout.interface.FanOut` with the compiled kernel, on a UDP socket that stays the caller's.
+
+    Counters of outputs and of the whole lag behind by what still waits in the queues.
+    """
+
+    def __init__(self, sock: socket.socket, *, threads: int = 1) -> None:
+        """Load libcrypto, compile the kernel or read it from disk, and start the threads.
+
+        Args:
+            sock: a bound UDP socket, IPv4 or IPv6; it outlives the fan-out.
+            threads: shards, each with a thread; 0 for one shard that sends within the call.
+
+        Raises:
+            KernelUnavailableError: libcrypto cannot be used here.
+        """
+        self._family = sock.family
+        self._libcrypto = LibCrypto()
+        self._shards = [Shard(sock, self._libcrypto) for _ in range(max(threads, 1))]
+        nothing, nobody = layout.copy_burst(PacketCache(1), []), np.zeros(0, dtype=np.int64)
+        self._shards[0].send(nobody, nothing)
+        self._queues = [
+            ShardQueue(name=f"fan-out-{number}", threaded=threads > 0) for number in range(len(self._shards))
+        ]
+        self._peers_of_shard = [0] * len(self._shards)
+        self._peers: dict[PeerSlot, _Peer] = {}
+        self._outputs_of_track: dict[TrackSlot, Counter[int]] = {}  # how many of a track's outputs a shard has
+
+    def add_peer(self, peer: PeerSlot, address: Address, keys: SrtpKeys) -> None:
+        """Know a peer: where it is and with which key to encrypt for it.
+
+        Raises:
+            ValueError: the address is not numeric (our own bug).
+        """
+        where = layout.socket_address(address, self._family)
+        known = self._peers.get(peer)
+        if known is None:
+            shard = self._peers_of_shard.index(min(self._peers_of_shard))
+            self._peers_of_shard[shard] += 1
+            known = self._peers[peer] = _Peer(shard, self._shards[shard].peer_rows.take())
+        session = derive_session_keys(keys)
+        change = partial(
+            self._shards[known.shard].set_peer,
+            known.row,
+            self._libcrypto.new_cipher(session, keys.profile),
+            layout.COUNTER_MODE if session.auth_key else layout.AEAD,
+            session.salt,
+            self._libcrypto.hmac_states(session.auth_key),
+            where,
+        )
+        self._queues[known.shard].change(change)
+
+    def set_address(self, peer: PeerSlot, address: Address) -> None:
+        """ICE validated another address for the peer; an unknown peer is ignored."""
+        known = self._peers.get(peer)
+        if known is not None:
+            where = layout.socket_address(address, self._family)
+            self._queues[known.shard].change(partial(self._shards[known.shard].set_address, known.row, where))
+
+    def remove_peer(self, peer: PeerSlot) -> None:
+        """Forget a peer and all its outputs; its key is wiped when what was to be sent before has been sent."""
+        known = self._peers.get(peer)
+        if known is None:
+            return
+        for track in list(known.outputs):
+            self.remove_output(track, peer)
+        del self._peers[peer]
+        self._peers_of_shard[known.shard] -= 1
+        self._queues[known.shard].change(partial(self._shards[known.shard].remove_peer, known.row))
+
+    def add_output(self, track: TrackSlot, peer: PeerSlot, *, ssrc: int, payload_type: int, index_offset: int) -> None:
+        """Send `track` to `peer` from the next burst on; an output that exists begins anew.
+
+        Raises:
+            KeyError: the peer is unknown (our own bug).
+        """
+        known = self._peers[peer]
+        self.remove_output(track, peer)
+        shard = self._shards[known.shard]
+        row = known.outputs[track] = shard.output_rows.take()
+        self._outputs_of_track.setdefault(track, Counter())[known.shard] += 1
+        self._queues[known.shard].change(
+            partial(shard.add_output, track, row, known.row, ssrc, payload_type, index_offset)
+        )
+
+    def remove_output(self, track: TrackSlot, peer: PeerSlot) -> None:
+        """Stop sending `track` to `peer` after what waits; unknown outputs are ignored."""
+        known = self._peers.get(peer)
+        row = known.outputs.pop(track, None) if known is not None else None
+        if known is None or row is None:
+            return
+        outputs = self._outputs_of_track[track]
+        outputs[known.shard] -= 1
+        if not outputs.total():
+            del self._outputs_of_track[track]
+        self._queues[known.shard].change(partial(self._shards[known.shard].remove_output, track, row))
+
+    def send_burst(self, track: TrackSlot, cache: PacketCache, indexes: Sequence[int]) -> None:
+        """Send these packets of the cache, in order, to every output of the track; returns before they are sent."""
+        outputs = self._outputs_of_track.get(track)
+        if outputs is None:
+            cache.equalise(indexes)  # a burst is sealed when it was due, whoever was there
+            return
+        burst = layout.copy_burst(cache, indexes)
+        packets = burst.lengths.shape[0]
+        for shard, count in outputs.items():
+            if count:
+                command = partial(self._shards[shard].send_to_track, track, burst)
+                self._queues[shard].burst(command, packets=packets, outputs=count)
+
+    def resend(self, track: TrackSlot, peer: PeerSlot, cache: PacketCache, indexes: Sequence[int]) -> int:
+        """Send packets again to one output, byte for byte as the first time. Returns how many the cache still had."""
+        known = self._peers.get(peer)
+        row = known.outputs.get(track) if known is not None else None
+        if known is None or row is None:
+            return 0
+        burst = layout.copy_burst(cache, indexes)
+        packets: int = burst.lengths.shape[0]
+        command = partial(self._shards[known.shard].send_to_output, row, burst)
+        self._queues[known.shard].resend(command, packets=packets)
+        return packets
+
+    def output_totals(self, track: TrackSlot, peer: PeerSlot) -> OutputTotals:
+        """Counters of one output; zero for an unknown one."""
+        known = self._peers.get(peer)
+        row = known.outputs.get(track) if known is not None else None
+        return OutputTotals() if known is None or row is None else self._shards[known.shard].output_totals(row)
+
+    def totals(self) -> FanOutTotals:
+        """Counters of all outputs."""
+        sums = [sum(shard.count(counter) for shard in self._shards) for counter in range(layout.COUNTERS)]
+        return FanOutTotals(
+            packets_sent=sums[layout.PACKETS_SENT],
+            bytes_sent=sums[layout.BYTES_SENT],
+            sends=sums[layout.SENDS],
+            packets_dropped=sums[layout.PACKETS_DROPPED] + sum(queue.packets_dropped for queue in self._queues),
+            bursts_dropped=sums[layout.BURSTS_DROPPED] + sum(queue.bursts_dropped for queue in self._queues),
+            send_errors=sums[layout.SEND_ERRORS],
+        )
+
+    def wait_idle(self, timeout_s: float = 10.0) -> bool:
+        """Wait until all that was asked for is done; for tests and measurements. False when that took too long."""
+        return all(queue.wait_idle(timeout_s) for queue in self._queues)
+
+    def close(self) -> None:
+        """End the threads and wipe all keys; what waits is dropped. The socket belongs to the caller."""
+        for queue in self._queues:
+            queue.close()
+        for shard in self._shards:
+            shard.wipe()
+        self._peers.clear()
+        self._outputs_of_track.clear()
