@@ -73,6 +73,28 @@ async def test_a_killed_relay_interrupts_its_own_halls_only_and_briefly(tmp_path
         assert [len(whole.halls[hall_id].summary.moves) for hall_id in served] == [1] * len(served)
 
 
+async def test_halls_leave_a_dead_relay_without_a_coordinator(tmp_path: Path) -> None:
+    """With the coordinator gone a killed relay's halls move just as fast; it learns of that when it is back."""
+    async with whole_conference(tmp_path, halls=2) as whole:
+        served, others = await split(whole, "tram-1")
+        await whole.end(whole.stage.coordinator, signal.SIGKILL)
+        await whole.end(whole.stage.relays["tram-1"], signal.SIGKILL)
+        await moved(whole, served)
+        for move in first_moves(whole, served):
+            assert (move.from_relay, move.to_relay, move.reason) == ("tram-1", "tram-2", "silence")
+            assert 0 < move.interruption_ms < INTERRUPTION_MS
+        await asyncio.gather(*(hall.more_pictures(30) for hall in whole.halls.values()))
+
+        await whole.restart_coordinator()
+        await whole.until_relay("tram-1", status="lost", halls=0)
+        await whole.until_settled(with_backup=False)
+        assert set((await whole.placements()).values()) == {("tram-2", "")}
+        assert [whole.halls[hall_id].summary.moves for hall_id in others] == [[]] * len(others)
+        assert [len(whole.halls[hall_id].summary.moves) for hall_id in served] == [1] * len(served)
+        seats = fold(await whole.records()).conferences[CONFERENCE].seats
+        assert {hall_id: seats[hall_id].moves for hall_id in served} == dict.fromkeys(served, 1)
+
+
 async def test_a_hung_relay_is_left_by_media_silence(tmp_path: Path) -> None:
     """A stopped process keeps its sockets open and says nothing: its halls do not wait for any lease to end."""
     async with whole_conference(tmp_path, halls=2) as whole:
