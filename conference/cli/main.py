@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from conference.cli import conferences, configuration, demo, halls, programs, reports, tokens, units
+from conference.cli import conferences, configuration, demo, halls, programs, reports, swarm, tokens, units
 from conference.cli.refusal import RefusingGroup
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app.command("relay")(programs.relay)
 app.command("hall")(programs.hall)
 app.command("publish")(programs.publish)
 app.command("virtual")(programs.virtual)
+app.command("swarm")(swarm.swarm)
 app.add_typer(units.app, name="units")
 app.add_typer(halls.app, name="halls")
 app.add_typer(conferences.app, name="conference")
