@@ -1,7 +1,7 @@
 # Each target sets up all that it needs; a second run finds it done. Needs make and Python 3.11 or newer.
 #   make demo                     a conference on this machine, with halls, a crash and a report
 #   make demo ARGS="--seconds 0"  the same until Ctrl-C
-#   make test                     every test, with a real browser and a real Redis
+#   make test                     every test, with a real browser
 #   make check                    format, lint, types, import rules, quick tests
 #   make fuzz SECONDS=60          every parser, so many seconds each
 #   make lock                     pin the requirements again (ARGS=--upgrade for newer versions)

@@ -42,9 +42,15 @@ class ChangePhase(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RegisterRelay(msgspec.Struct, frozen=True, kw_only=True):
-    """Give a relay a lease, a place in the tree and an epoch."""
+    """Give a relay a lease, a place in the tree and an epoch.
+
+    Attributes:
+        register: what the relay said.
+        last_seen_ms: when its earlier registration was last heard, as far as the caller knows; 0 where it does not.
+    """
 
     register: Register
+    last_seen_ms: int = 0
 
 
 class LoseRelay(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +60,12 @@ class LoseRelay(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     goodbye: bool
     last_seen_ms: int
+
+
+class NoteRelays(msgspec.Struct, frozen=True, kw_only=True):
+    """Note which relays were heard within their lease."""
+
+    relay_ids: list[str]
 
 
 class JoinHall(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +126,7 @@ Command = (
     | ChangePhase
     | RegisterRelay
     | LoseRelay
+    | NoteRelays
     | JoinHall
     | ReportMove
     | LeaveHall

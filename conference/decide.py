@@ -22,6 +22,7 @@ from conference.commands import (
     JoinHall,
     LeaveHall,
     LoseRelay,
+    NoteRelays,
     ObservePresence,
     RegisterRelay,
     ReportHeadcount,
@@ -37,6 +38,7 @@ from conference.events import (
     PublishingAuthorised,
     RelayLost,
     RelayRegistered,
+    RelaysSeen,
 )
 from conference.registering import check_id
 from conference.roster import ConferenceState, HallSeat, RelayState
@@ -82,6 +84,8 @@ def decide(state: State, command: Command, now_ms: int) -> list[Event]:  # noqa:
             events = _register(state, command, now_ms)
         case LoseRelay():
             events = _lose(state, command)
+        case NoteRelays():
+            events = _note(state, command)
         case AuthorisePublisher():
             events = _authorise(state, command)
         case ImportUnits():
@@ -202,6 +206,12 @@ def _credible(state: State, deltas: list[PresenceDelta], *, virtual: bool) -> li
     ]
 
 
+def _note(state: State, command: NoteRelays) -> list[Event]:
+    """Only while presence is counted: a coordinator at rest writes nothing."""
+    seen = [relay_id for relay_id in command.relay_ids if state.is_live(relay_id)]
+    return [RelaysSeen(relay_ids=seen)] if seen and any(c.joinable for c in state.conferences.values()) else []
+
+
 def _register(state: State, command: RegisterRelay, now_ms: int) -> list[Event]:
     register = command.register
     check_id(register.relay_id, "relay_id")
@@ -222,9 +232,10 @@ def _register(state: State, command: RegisterRelay, now_ms: int) -> list[Event]:
     events: list[Event] = []
     draft = assignment.Draft(state, virtual=register.virtual)
     if known is not None and known.live and known.instance_id != register.instance_id:
-        # The process was started anew and its sessions are gone. When they ended exactly is not known here.
+        # The process was started anew and its sessions are gone: since it was last heard, as far as anybody knows.
+        last_seen_ms = min(now_ms, max(known.last_seen_ms, command.last_seen_ms))
         events.append(
-            RelayLost(relay_id=known.relay_id, epoch=known.epoch, reason="lease_expired", last_seen_ms=now_ms)
+            RelayLost(relay_id=known.relay_id, epoch=known.epoch, reason="lease_expired", last_seen_ms=last_seen_ms)
         )
         draft.lose(known.relay_id)
         events += draft.settle_all(sorted(state.ledger.seats_on.get(known.relay_id, ())), "relay_lost")

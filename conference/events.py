@@ -71,6 +71,16 @@ class RelayLost(msgspec.Struct, frozen=True, kw_only=True, tag="relay_lost"):
     last_seen_ms: int
 
 
+class RelaysSeen(msgspec.Struct, frozen=True, kw_only=True, tag="relays_seen"):
+    """These relays were heard within their lease at the record's time.
+
+    Written now and then while a conference goes on, so that after an outage of everything presence ends near the moment
+    when it truly ended, and not when the coordinator came back.
+    """
+
+    relay_ids: list[str]
+
+
 class HallAssigned(msgspec.Struct, frozen=True, kw_only=True, tag="hall_assigned"):
     """A hall was given its relays; each is charged one seat. `backup` is "" where none had room."""
 
@@ -139,6 +149,7 @@ ControlEvent = (
     | PhaseChanged
     | RelayRegistered
     | RelayLost
+    | RelaysSeen
     | HallAssigned
     | HallMoved
     | HallLeft

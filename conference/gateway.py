@@ -20,7 +20,7 @@ import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from conference.access import ApiClaims, KeyRing
-from conference.commands import LoseRelay, ObservePresence, RegisterRelay
+from conference.commands import LoseRelay, NoteRelays, ObservePresence, RegisterRelay
 from conference.config import CoordinatorConfig
 from conference.control_connection import ControlConnection
 from conference.coordinator import Coordinator
@@ -49,6 +49,8 @@ from relay.messages import (
 REGISTER_TIMEOUT_S = 10.0  # who opens a socket and says nothing holds it no longer than this
 JOURNAL_RETRY_S = 0.5
 LEASE_CHECKS_PER_LEASE = 8
+# How wrong the end of presence may be after an outage of relays and coordinator together.
+NOTE_EVERY_S = 30.0
 # Reasons that come from the coordinator and not from the hall's own request: only these need to be told to the hall.
 TOLD_REASONS = frozenset({"relay_lost", "assignment", "backup_wanted"})
 
@@ -106,6 +108,7 @@ class Gateway:
             asyncio.create_task(self._repeat(self._check_leases), name="gateway-leases"),
             asyncio.create_task(self._repeat(self._push_topologies), name="gateway-topologies"),
             asyncio.create_task(self._repeat(self._settle_halls), name="gateway-settle"),
+            asyncio.create_task(self._repeat(self._note_relays), name="gateway-note"),
         ]
 
     async def stop(self) -> None:
@@ -117,10 +120,12 @@ class Gateway:
 
     def _grant_grace(self, grace_s: float = 0.0) -> None:
         """Give the journal's relays a lease, and `grace_s` at least, to be heard within."""
-        now_s, now_ms = time.monotonic(), self._coordinator.now_ms()
+        now_s = time.monotonic()
         for relay in self._coordinator.state.relays.values():
             if relay.live:
-                self._leases.grant_grace(relay.relay_id, relay.epoch, now_s=now_s, seen_ms=now_ms, grace_s=grace_s)
+                self._leases.grant_grace(
+                    relay.relay_id, relay.epoch, now_s=now_s, seen_ms=relay.last_seen_ms, grace_s=grace_s
+                )
         self._topology_wanted.set()
 
     async def serve(self, request: web.Request, claims: ApiClaims) -> web.WebSocketResponse:
@@ -183,7 +188,9 @@ class Gateway:
             await self._refuse(socket, "wrong_relay", f"the token is for relay {claims.sub}")
             return None
         try:
-            events = await self._coordinator.execute(RegisterRelay(register=register), claims.actor)
+            last_seen_ms = self._leases.last_seen_ms(register.relay_id) or 0
+            command = RegisterRelay(register=register, last_seen_ms=last_seen_ms)
+            events = await self._coordinator.execute(command, claims.actor)
         except RejectedError as error:
             await self._refuse(socket, error.code, error.detail)
             return None
@@ -334,6 +341,13 @@ class Gateway:
         self._settle_wanted.clear()
         await self._coordinator.settle_halls()
 
+    async def _note_relays(self) -> None:
+        """Have the journal know who is heard, for the day on which everything goes at once."""
+        await asyncio.sleep(NOTE_EVERY_S)
+        heard = sorted(self._connections)
+        if heard:
+            await self._coordinator.execute(NoteRelays(relay_ids=heard), "coordinator")
+
     def _handle_entries(self, entries: Sequence[Entry]) -> None:
         """Durable events: tell the relays what follows from them."""
         told: dict[str, dict[str, None]] = {}
@@ -361,6 +375,7 @@ class Gateway:
                 connection.send(CloseConference(conference=event.conference_id))
 
     def _handle_lost(self, event: RelayLost) -> None:
+        self._log.warning("relay lost", relay_id=event.relay_id, epoch=event.epoch, reason=event.reason)
         self._topology_wanted.set()
         self._leases.forget(event.relay_id, event.epoch)
         self._avoid.discard(event.relay_id)

@@ -6,6 +6,7 @@ instead of complaining about every key.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -59,7 +60,7 @@ def load_any(path: Path) -> Section | CoordinatorFile:
     if model is None:
         given = "" if program is None else repr(program)[:60]
         raise ConfigError(str(path), [Mistake("program", given, f"must be one of: {', '.join(MODELS)}")])
-    return load(path, model)
+    return load(path, model, environ=os.environ)
 
 
 def load_program(path: Path, model: type[ModelT]) -> ModelT:
@@ -72,4 +73,4 @@ def load_program(path: Path, model: type[ModelT]) -> ModelT:
     program = load(path, _Named).program
     if program not in (None, wanted):
         raise ConfigError(str(path), [Mistake("program", repr(program)[:60], f"must be {wanted!r} for this command")])
-    return load(path, model)
+    return load(path, model, environ=os.environ)

@@ -33,6 +33,7 @@ from conference.events import (
     PublishingAuthorised,
     RelayLost,
     RelayRegistered,
+    RelaysSeen,
     UnitsImported,
 )
 from conference.ledger import SeatLedger
@@ -122,6 +123,8 @@ def apply(state: State, event: Event, at_ms: int) -> None:  # noqa: C901, PLR091
     match event:
         case PresenceObserved():
             _apply_presence(state, event)
+        case RelaysSeen():
+            _apply_seen(state, event.relay_ids, at_ms)
         case HallAssigned():
             _apply_assignment(state, event, at_ms)
         case HallMoved():
@@ -164,6 +167,13 @@ def apply(state: State, event: Event, at_ms: int) -> None:  # noqa: C901, PLR091
                     _refresh(state, conference_id, hall.hall_id)
         case _:
             assert_never(event)
+
+
+def _apply_seen(state: State, relay_ids: Iterable[str], at_ms: int) -> None:
+    for relay_id in relay_ids:
+        relay = state.relays.get(relay_id)
+        if relay is not None and relay.live:
+            relay.last_seen_ms = max(relay.last_seen_ms, at_ms)
 
 
 def _apply_presence(state: State, event: PresenceObserved) -> None:

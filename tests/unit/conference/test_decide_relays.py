@@ -7,7 +7,7 @@ import pytest
 from support.country import Country, register_message
 
 from conference.assignment import settle
-from conference.commands import AuthorisePublisher, ChangePhase, LoseRelay, ObservePresence, RegisterRelay
+from conference.commands import AuthorisePublisher, ChangePhase, LoseRelay, NoteRelays, ObservePresence, RegisterRelay
 from conference.errors import RejectedError
 from conference.events import HallAssigned, PresenceObserved, PublishingAuthorised, RelayLost, RelayRegistered
 from conference.policy import MediaCost, Policy
@@ -59,6 +59,49 @@ def test_a_new_instance_of_a_live_relay_closes_the_old_one() -> None:
     assert [type(event) for event in events] == [RelayLost, HallAssigned, RelayRegistered, HallAssigned]
     assert country.relays_of("h1") == ("e2", "e1")
     assert hall_status(country.state, "hn", "h1") == "lost"
+
+
+def test_presence_ends_when_a_restarted_relay_was_last_heard() -> None:
+    """After an outage of everything, presence ends at the last moment known, not when the relay came back."""
+    country = Country()
+    country.open_conference("h1")
+    country.register("e1")
+    country.join("h1")
+    country.do(ObservePresence(relay_id="e1", deltas=[session()]))
+    country.do(NoteRelays(relay_ids=["e1", "unknown"]))
+    noted_ms = country.now_ms
+    country.now_ms += 1_200_000  # a power cut of twenty minutes
+    events = country.do(RegisterRelay(register=register_message("e1", "01", instance_id="i2")))
+    assert isinstance(events[0], RelayLost)
+    assert events[0].last_seen_ms == noted_ms
+    assert country.state.presence["hn"]["h1"].last_seen_ms == noted_ms
+
+
+def test_a_lease_knows_better_than_the_journal_when_a_relay_was_heard() -> None:
+    """What the caller heard last counts where it is later, and never the future."""
+    country = Country()
+    country.open_conference("h1")
+    country.register("e1")
+    country.now_ms += 100_000
+    heard_ms = country.now_ms - 500
+    register = register_message("e1", "01", instance_id="i2")
+    (lost, *_) = country.do(RegisterRelay(register=register, last_seen_ms=heard_ms))
+    assert isinstance(lost, RelayLost)
+    assert lost.last_seen_ms == heard_ms
+    register = register_message("e1", "01", instance_id="i3")
+    (lost, *_) = country.do(RegisterRelay(register=register, last_seen_ms=country.now_ms + 10_000_000))
+    assert isinstance(lost, RelayLost)
+    assert lost.last_seen_ms == country.now_ms
+
+
+def test_a_coordinator_at_rest_notes_nothing() -> None:
+    """Without a conference that counts presence no relay is noted."""
+    country = Country()
+    country.open_conference("h1")
+    country.register("e1")
+    assert country.do(NoteRelays(relay_ids=["e1"])) != []
+    country.do(ChangePhase(conference_id="hn", phase="ended"))
+    assert country.do(NoteRelays(relay_ids=["e1"])) == []
 
 
 def test_the_loss_of_a_relay_moves_its_halls_to_their_backups() -> None:
