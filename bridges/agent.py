@@ -18,12 +18,12 @@ import aiohttp
 import msgspec
 
 from bridges.errors import BridgesError, HallApiError, ResourceError
-from bridges.follower import (
+from bridges.follower import Follower
+from bridges.follower_outputs import (
     Activate,
     Close,
     Connect,
     FetchAssignment,
-    Follower,
     Join,
     Output,
     Probe,

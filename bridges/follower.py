@@ -20,102 +20,26 @@ Every move ends in one `Report`. While a silence lasts, `Probe` asks both relays
 from __future__ import annotations
 
 import random
-from collections import deque
 from dataclasses import dataclass
-from typing import NewType
 
-import msgspec
-
+from bridges.backoff import backoff_s
+from bridges.follower_outputs import (
+    Activate,
+    Close,
+    Connect,
+    FetchAssignment,
+    Join,
+    Output,
+    Probe,
+    Report,
+    SessionId,
+    Standby,
+)
 from bridges.messages import Assignment, MovedReport, MoveReason, RelayAccess
+from bridges.session_watch import FIRST_PACKET_S, Flapping, WatchedSession
 
-SessionId = NewType("SessionId", int)
-
-SILENCE_S = 0.3  # audio alone sends 50 packets a second: 15 of them are missing by then
-FIRST_PACKET_S = 2.0  # a session that has never delivered may be waiting for a source that has not started
-CONFIRM_S = 0.1  # five audio packets; a cached group of pictures comes in one burst and then stops
-CONNECT_PATIENCE_S = 1.5  # a relay that has not answered by then is doubted; its backup is tried meanwhile
 PROBE_EVERY_S = 2.0
 REPORT_DEADLINE_S = 2.0  # a move is reported by then also when no frame was decoded (the next keyframe may be far)
-BACKOFF_FIRST_S = 0.5
-BACKOFF_MAX_S = 8.0
-FLAP_WINDOW_S = 10.0
-FLAP_LIMIT = 3  # a primary that fell silent so often while its backup delivered is left although it came back
-
-
-class Connect(msgspec.Struct, frozen=True, kw_only=True):
-    """Open a WHEP session at this relay, as a standby or playing at once."""
-
-    session: SessionId
-    access: RelayAccess
-    standby: bool
-
-
-class Activate(msgspec.Struct, frozen=True, kw_only=True):
-    """Ask the relay to send on this session."""
-
-    session: SessionId
-
-
-class Standby(msgspec.Struct, frozen=True, kw_only=True):
-    """Ask the relay to stop sending on this session and to keep it."""
-
-    session: SessionId
-
-
-class Probe(msgspec.Struct, frozen=True, kw_only=True):
-    """Ask the relay for the state that the session has anyway: an error means that the session is gone."""
-
-    session: SessionId
-
-
-class Close(msgspec.Struct, frozen=True, kw_only=True):
-    """Delete this session and forget it."""
-
-    session: SessionId
-
-
-class FetchAssignment(msgspec.Struct, frozen=True, kw_only=True):
-    """Get the assignment from the coordinator."""
-
-
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """Tell the coordinator of a move."""
-
-    report: MovedReport
-
-
-class Join(msgspec.Struct, frozen=True, kw_only=True):
-    """Join (again): the hall has no relay."""
-
-
-Output = Connect | Activate | Standby | Probe | Close | FetchAssignment | Report | Join
-
-
-@dataclass(slots=True)
-class _Session:
-    session: SessionId
-    access: RelayAccess
-    active: bool
-    opened_at: float
-    active_since: float
-    connected_at: float | None = None
-    last_packet_at: float | None = None  # since active_since; an earlier packet says nothing about now
-    first_packet_at: float | None = None
-    first_frame_at: float | None = None
-
-    def silent(self, now: float) -> bool:
-        """No packet for too long, on a session that should deliver."""
-        if self.connected_at is None:
-            return False
-        if self.last_packet_at is None:
-            return now - max(self.connected_at, self.active_since) > FIRST_PACKET_S
-        return now - self.last_packet_at > SILENCE_S
-
-    def delivered_for(self) -> float:
-        """Seconds from the first to the last packet since the activation."""
-        if self.first_packet_at is None or self.last_packet_at is None:
-            return 0.0
-        return self.last_packet_at - self.first_packet_at
 
 
 @dataclass(slots=True)
@@ -148,14 +72,14 @@ class Follower:
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
         self._outputs: list[Output] = []
-        self._sessions: dict[SessionId, _Session] = {}
+        self._sessions: dict[SessionId, WatchedSession] = {}
         self._next_session = 1
         self._current: SessionId | None = None
-        self._lost: _Session | None = None  # the current session that failed while no other one was up
+        self._lost: WatchedSession | None = None  # the current session that failed while no other one was up
         self._target: _Target | None = None
         self._unreported: _Unreported | None = None
         self._report: MovedReport | None = None
-        self._returns: deque[float] = deque()
+        self._flapping = Flapping()
         self._probed_at = 0.0
         self._joining = False
         self._join_at: float | None = None
@@ -226,7 +150,7 @@ class Follower:
     def handle_report_failed(self, now: float, *, retry_after_s: float = 0.0) -> None:
         """A report did not arrive; it is repeated, and the other relay of the old assignment is the standby so long."""
         if self._report is not None:
-            self._report_at = now + max(self._backoff(self._report_attempts), retry_after_s)
+            self._report_at = now + max(backoff_s(self._report_attempts, self._rng), retry_after_s)
             self._report_attempts += 1
         if self.assignment is not None:
             self._follow(self.assignment, now, move=False)
@@ -284,13 +208,9 @@ class Follower:
         found = self._sessions.get(session)
         if found is None or not found.active or last_packet_at < found.active_since:
             return
-        if found.last_packet_at is None or last_packet_at > found.last_packet_at:
-            found.last_packet_at = last_packet_at
-            if found.first_packet_at is None:
-                found.first_packet_at = last_packet_at
-            if session == self._current:
-                self._join_attempts = 0
-                self._join_at = None
+        if found.note_packets(last_packet_at) and session == self._current:
+            self._join_attempts = 0
+            self._join_at = None
         self._evaluate(now)
 
     def handle_frame(self, session: SessionId, now: float) -> None:
@@ -334,8 +254,8 @@ class Follower:
         else:
             self._finish_silence(current, self._target, now)
 
-    def _doubt(self, current: _Session, now: float) -> None:
-        late = current.connected_at is None and now - current.opened_at > CONNECT_PATIENCE_S
+    def _doubt(self, current: WatchedSession, now: float) -> None:
+        late = current.late(now)
         if not late and not current.silent(now):
             return
         other = self._standby_of(current)
@@ -348,41 +268,30 @@ class Follower:
         self._probed_at = now
         self._target = _Target(session=other.session, reason="refused" if late else "silence", since=now)
 
-    def _finish_silence(self, current: _Session, target: _Target, now: float) -> None:
+    def _finish_silence(self, current: WatchedSession, target: _Target, now: float) -> None:
         other = self._sessions[target.session]
         came_back = current.last_packet_at is not None and current.last_packet_at > target.since
-        if came_back and not self._flapping(other, now):
+        if came_back and not self._flapping.handle_return(other, now):
             self._target = None
             self._deactivate(other)
-        elif other.delivered_for() >= CONFIRM_S:
+        elif other.delivers():
             self._move(current, other, target.reason, now)
         elif now - self._probed_at >= PROBE_EVERY_S:
             self._probed_at = now
             self._outputs.extend(Probe(session=session.session) for session in (current, other) if session.connected_at)
 
-    def _finish_assignment(self, current: _Session, target: _Target, now: float) -> None:
+    def _finish_assignment(self, current: WatchedSession, target: _Target, now: float) -> None:
         other = self._sessions[target.session]
         nothing_to_break = other.connected_at is not None and current.silent(now)
-        waited = now - target.since >= FIRST_PACKET_S or other.delivered_for() >= CONFIRM_S
+        waited = now - target.since >= FIRST_PACKET_S or other.delivers()
         if other.first_frame_at is not None or (nothing_to_break and waited):
             self._move(current, other, "assignment", now)
 
-    def _flapping(self, other: _Session, now: float) -> bool:
-        # A pause of the source silences the backup as well, and is not the primary's fault.
-        if other.delivered_for() < CONFIRM_S / 2:
-            return False
-        while self._returns and now - self._returns[0] > FLAP_WINDOW_S:
-            self._returns.popleft()
-        if len(self._returns) >= FLAP_LIMIT:
-            return True
-        self._returns.append(now)
-        return False
-
-    def _move(self, old: _Session, new: _Session, reason: MoveReason, now: float) -> None:
+    def _move(self, old: WatchedSession, new: WatchedSession, reason: MoveReason, now: float) -> None:
         """Make `new` the current session; `old` is closed, or becomes the standby if the assignment says so."""
         self._target = None
         self._current = new.session
-        self._returns.clear()
+        self._flapping.forget()
         self._activate(new, now)
         if old.session in self._sessions:
             assignment = self.assignment
@@ -401,7 +310,7 @@ class Follower:
         )
         self._settle_report(now)
 
-    def _replace(self, failed: _Session, target: _Target | None, now: float) -> None:
+    def _replace(self, failed: WatchedSession, target: _Target | None, now: float) -> None:
         """The current session is gone: take the other one, if there is one that is up."""
         other = self._sessions.get(target.session) if target is not None else None
         if other is None:
@@ -489,17 +398,17 @@ class Follower:
 
     # ---- small steps ----
 
-    def _at(self, relay_id: str) -> _Session | None:
+    def _at(self, relay_id: str) -> WatchedSession | None:
         return next((session for session in self._sessions.values() if session.access.relay_id == relay_id), None)
 
-    def _standby_of(self, current: _Session) -> _Session | None:
+    def _standby_of(self, current: WatchedSession) -> WatchedSession | None:
         for session in self._sessions.values():
             if session.session != current.session and session.connected_at is not None:
                 return session
         return None
 
-    def _connect(self, access: RelayAccess, now: float, *, standby: bool) -> _Session:
-        session = _Session(
+    def _connect(self, access: RelayAccess, now: float, *, standby: bool) -> WatchedSession:
+        session = WatchedSession(
             session=SessionId(self._next_session), access=access, active=not standby, opened_at=now, active_since=now
         )
         self._next_session += 1
@@ -507,15 +416,13 @@ class Follower:
         self._outputs.append(Connect(session=session.session, access=access, standby=standby))
         return session
 
-    def _activate(self, session: _Session, now: float) -> None:
+    def _activate(self, session: WatchedSession, now: float) -> None:
         if session.active:
             return
-        session.active = True
-        session.active_since = now
-        session.last_packet_at = session.first_packet_at = session.first_frame_at = None
+        session.activate(now)
         self._outputs.append(Activate(session=session.session))
 
-    def _deactivate(self, session: _Session) -> None:
+    def _deactivate(self, session: WatchedSession) -> None:
         session.active = False
         self._outputs.append(Standby(session=session.session))
 
@@ -530,14 +437,10 @@ class Follower:
         del self._sessions[session]
         self._outputs.append(Close(session=session))
 
-    def _backoff(self, attempts: int) -> float:
-        longest = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** min(attempts, 10))
-        return longest * self._rng.uniform(0.5, 1.0)
-
     def _schedule_join(self, now: float, retry_after_s: float = 0.0) -> None:
-        self._join_at = now + max(self._backoff(self._join_attempts), retry_after_s)
+        self._join_at = now + max(backoff_s(self._join_attempts, self._rng), retry_after_s)
         self._join_attempts += 1
 
     def _schedule_fetch(self, now: float, retry_after_s: float = 0.0) -> None:
-        self._fetch_at = now + max(self._backoff(self._backup_attempts), retry_after_s)
+        self._fetch_at = now + max(backoff_s(self._backup_attempts, self._rng), retry_after_s)
         self._backup_attempts += 1

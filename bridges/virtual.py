@@ -21,6 +21,7 @@ import aiohttp
 import msgspec
 
 from bridges.arrivals import arrivals
+from bridges.backoff import backoff_s
 from bridges.errors import HallApiError
 from bridges.hall_api import HallApi, parse_link
 from bridges.messages import Assignment, HeadcountReport, JoinRequest, MovedReport
@@ -29,8 +30,6 @@ from bridges.reservoir import Reservoir
 VIRTUAL_AGENT = "diemcau-virtual"
 WORKERS = 64  # requests under way at once, of all halls; a browser opens six, a country is not one browser
 LATE_MS = 1000.0
-_BACKOFF_FIRST_S = 0.5
-_BACKOFF_MAX_S = 8.0
 # A technician counts after the hall is seated: the figures come within so many seconds of the join.
 _HEADCOUNT_WITHIN_S = 20.0
 _LEAVE_WITHIN_S = 20.0
@@ -370,9 +369,9 @@ class VirtualHalls:
         self._later(max(self._backoff(hall), error.retry_after_s), work, hall)
 
     def _backoff(self, hall: _VirtualHall) -> float:
-        longest = min(_BACKOFF_MAX_S, _BACKOFF_FIRST_S * 2.0 ** min(hall.attempts, 6))
+        wait_s = backoff_s(hall.attempts, self._rng)
         hall.attempts += 1
-        return longest * self._rng.uniform(0.5, 1.0)
+        return wait_s
 
     def _later(self, seconds: float, work: _Work, hall: _VirtualHall) -> None:
         def put() -> None:

@@ -11,7 +11,6 @@ ROOT = Path(__file__).parents[2]
 MAX_LINES = 450
 # Modules that read better as one piece; the number is how long they may be.
 LONGER = {
-    "bridges/follower.py": (560, "one state machine; its rules are read side by side"),
     "conference/journal/sqlite.py": (480, "one writer thread and its recovery"),
 }
 

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridges.follower import Close, Connect, Follower, SessionId
+from bridges.follower import Follower
+from bridges.follower_outputs import Close, Connect, SessionId
 from bridges.messages import Assignment, RelayAccess
 
 EVENTS = st.tuples(

@@ -3,12 +3,12 @@
 import random
 from dataclasses import dataclass, field
 
-from bridges.follower import (
+from bridges.follower import Follower
+from bridges.follower_outputs import (
     Activate,
     Close,
     Connect,
     FetchAssignment,
-    Follower,
     Join,
     Output,
     Probe,

@@ -1,10 +1,10 @@
 import random
 
-from bridges.follower import (
+from bridges.follower import Follower
+from bridges.follower_outputs import (
     Activate,
     Close,
     Connect,
-    Follower,
     Join,
     Report,
     SessionId,

@@ -1,0 +1,107 @@
+"""What one session has delivered, and what that says about its relay. Pure.
+
+A session is judged by its packets alone: their absence (silence), their going on (delivery), and a primary that falls
+silent again and again while its backup delivers (flapping). What is done about it decides `bridges.follower`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from bridges.follower_outputs import SessionId
+from bridges.messages import RelayAccess
+
+SILENCE_S = 0.3  # audio alone sends 50 packets a second: 15 of them are missing by then
+FIRST_PACKET_S = 2.0  # a session that has never delivered may be waiting for a source that has not started
+CONFIRM_S = 0.1  # five audio packets; a cached group of pictures comes in one burst and then stops
+CONNECT_PATIENCE_S = 1.5  # a relay that has not answered by then is doubted; its backup is tried meanwhile
+FLAP_WINDOW_S = 10.0
+FLAP_LIMIT = 3  # a primary that fell silent so often while its backup delivered is left although it came back
+
+
+@dataclass(slots=True)
+class WatchedSession:
+    """A WHEP session as its hall sees it; all moments are seconds of one monotonic clock.
+
+    Attributes:
+        session: its number.
+        access: its relay.
+        active: it should be sending.
+        opened_at: when it was asked for.
+        active_since: when it was last activated.
+        connected_at: when ICE and DTLS were up, None before.
+        last_packet_at: of the packets since `active_since`; an earlier packet says nothing about now.
+        first_packet_at: likewise.
+        first_frame_at: when the first frame since `active_since` was decoded.
+    """
+
+    session: SessionId
+    access: RelayAccess
+    active: bool
+    opened_at: float
+    active_since: float
+    connected_at: float | None = None
+    last_packet_at: float | None = None
+    first_packet_at: float | None = None
+    first_frame_at: float | None = None
+
+    def activate(self, now: float) -> None:
+        """It is asked to send from now on; what came before does not count."""
+        self.active = True
+        self.active_since = now
+        self.last_packet_at = self.first_packet_at = self.first_frame_at = None
+
+    def late(self, now: float) -> bool:
+        """Its relay has not answered for too long."""
+        return self.connected_at is None and now - self.opened_at > CONNECT_PATIENCE_S
+
+    def note_packets(self, last_packet_at: float) -> bool:
+        """Packets arrived, the last at `last_packet_at`; says whether that is news."""
+        if self.last_packet_at is not None and last_packet_at <= self.last_packet_at:
+            return False
+        self.last_packet_at = last_packet_at
+        if self.first_packet_at is None:
+            self.first_packet_at = last_packet_at
+        return True
+
+    def silent(self, now: float) -> bool:
+        """No packet for too long, on a session that should deliver."""
+        if self.connected_at is None:
+            return False
+        if self.last_packet_at is None:
+            return now - max(self.connected_at, self.active_since) > FIRST_PACKET_S
+        return now - self.last_packet_at > SILENCE_S
+
+    def delivered_for(self) -> float:
+        """Seconds from the first to the last packet since the activation."""
+        if self.first_packet_at is None or self.last_packet_at is None:
+            return 0.0
+        return self.last_packet_at - self.first_packet_at
+
+    def delivers(self) -> bool:
+        """It has gone on delivering for longer than a burst from its relay's cache would."""
+        return self.delivered_for() >= CONFIRM_S
+
+
+class Flapping:
+    """How often a primary came back from a silence during which its backup had delivered."""
+
+    def __init__(self) -> None:
+        self._returns: deque[float] = deque()
+
+    def handle_return(self, backup: WatchedSession, now: float) -> bool:
+        """The primary came back; says whether it has done so too often to be trusted."""
+        # A pause of the source silences the backup as well, and is not the primary's fault.
+        if backup.delivered_for() < CONFIRM_S / 2:
+            return False
+        while self._returns and now - self._returns[0] > FLAP_WINDOW_S:
+            self._returns.popleft()
+        if len(self._returns) >= FLAP_LIMIT:
+            return True
+        self._returns.append(now)
+        return False
+
+    def forget(self) -> None:
+        """Another primary begins anew."""
+        self._returns.clear()
