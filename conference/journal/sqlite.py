@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import queue
 import sqlite3
 import threading
@@ -25,34 +24,12 @@ import msgspec
 from conference.errors import CorruptJournalError, JournalError, StaleEpochError
 from conference.events import Event, stream_of
 from conference.journal.contract import Entry, Record, Snapshot
-
-SCHEMA_VERSION = 1
-APPLICATION_ID = 0x44434A4C  # "DCJL"; tells our file from any other SQLite database
+from conference.journal.sqlite_file import close, connect, journal_error, open_for_writing, transaction
 
 # One transaction holds at most so many rows, so that the first who waits is not delayed by all the others.
 _GROUP_ROWS = 10_000
 _PAGE_ROWS = 2_000
-# Another process holds the write lock for one transaction at most; longer means that something is wrong.
-_BUSY_TIMEOUT_S = 5.0
 _KEPT_SNAPSHOTS = 2
-_CORRUPT_CODES = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB"})
-
-_TABLES = """
-CREATE TABLE records (
-  id INTEGER PRIMARY KEY,
-  stream TEXT NOT NULL,
-  position INTEGER NOT NULL,
-  epoch INTEGER NOT NULL,
-  at_ms INTEGER NOT NULL,
-  actor TEXT NOT NULL,
-  event TEXT NOT NULL
-);
-CREATE UNIQUE INDEX records_by_position ON records (stream, position);
-CREATE TABLE writer (id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL);
-INSERT INTO writer VALUES (1, 0);
-CREATE TABLE snapshots (id INTEGER PRIMARY KEY, positions TEXT NOT NULL, state BLOB NOT NULL);
-"""
-
 ResultT = TypeVar("ResultT")
 
 _Row = tuple[str, int, str, str]
@@ -133,7 +110,7 @@ class SqliteJournal:
         """Take over writing: see `Journal.open_writer`."""
 
         def take_over(connection: sqlite3.Connection) -> int:
-            with _transaction(connection):
+            with transaction(connection):
                 connection.execute("UPDATE writer SET epoch = epoch + 1")
                 return int(connection.execute("SELECT epoch FROM writer").fetchone()[0])
 
@@ -185,7 +162,7 @@ class SqliteJournal:
         positions = self._encoder.encode(snapshot.positions).decode()
 
         def save(connection: sqlite3.Connection) -> None:
-            with _transaction(connection):
+            with transaction(connection):
                 connection.execute(
                     "INSERT INTO snapshots (positions, state) VALUES (?, ?)", (positions, snapshot.state)
                 )
@@ -275,10 +252,10 @@ class SqliteJournal:
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         try:
-            with contextlib.closing(_connect(self._path)) as connection:
+            with contextlib.closing(connect(self._path)) as connection:
                 yield connection
         except sqlite3.Error as error:
-            raise _typed(self._path, error) from error
+            raise journal_error(self._path, error) from error
 
     def _decode(self, stream: str, position: int, event: object) -> Event:
         try:
@@ -303,19 +280,19 @@ class SqliteJournal:
             elif error is not None:
                 group[0].resolve(error)
         if connection is not None:
-            _close(connection)
+            close(connection)
 
     def _attempt(
         self, connection: sqlite3.Connection | None, group: Sequence[_Job]
     ) -> tuple[sqlite3.Connection | None, JournalError | None]:
         """Do a group's work and answer it; on failure nobody is answered, and the connection is given up."""
         try:
-            connection = connection or _open(self._path)
+            connection = connection or open_for_writing(self._path)
             _perform(connection, group)
         except Exception as error:  # noqa: BLE001 whatever it is, those who wait must get an answer and the thread live on
             if connection is not None:
-                _close(connection)
-            return None, _typed(self._path, error)
+                close(connection)
+            return None, journal_error(self._path, error)
         return connection, None
 
 
@@ -358,7 +335,7 @@ def _perform(connection: sqlite3.Connection, group: Sequence[_Job]) -> None:
 
 def _append(connection: sqlite3.Connection, jobs: Sequence[_Append]) -> int:
     """Write the appends of the newest epoch in one transaction; returns that epoch."""
-    with _transaction(connection):
+    with transaction(connection):
         newest = int(connection.execute("SELECT epoch FROM writer").fetchone()[0])
         waiting = [(job.epoch, row) for job in jobs if job.epoch == newest for row in job.rows]
         last: dict[str, int] = {}
@@ -373,82 +350,3 @@ def _append(connection: sqlite3.Connection, jobs: Sequence[_Append]) -> int:
             "INSERT INTO records (stream, position, epoch, at_ms, actor, event) VALUES (?, ?, ?, ?, ?, ?)", rows
         )
     return newest
-
-
-@contextlib.contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """A write transaction: the lock is taken at once, the end of it is durable, an error undoes it."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        with contextlib.suppress(sqlite3.Error):  # SQLite has rolled back itself after some errors
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA synchronous = FULL")
-    return connection
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    """Open the file for writing, create it where it does not exist, and check that it is ours."""
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        _sync_folder(path.parent)
-    connection = _connect(path)
-    try:
-        _prepare(path, connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _prepare(path: Path, connection: sqlite3.Connection) -> None:
-    """Set the connection up for writing, make the tables of a new file, refuse a file that is not ours."""
-    mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-    if mode != "wal":
-        raise JournalError(f"{path}: this file system has no write-ahead log (journal_mode is {mode})")
-    connection.execute("PRAGMA journal_size_limit = 67108864")  # what a burst leaves of the log on disk, in bytes
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    if application != APPLICATION_ID:
-        with _transaction(connection):
-            tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            application = connection.execute("PRAGMA application_id").fetchone()[0]
-            if application == 0 and tables == 0:
-                for statement in _TABLES.split(";"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            elif application != APPLICATION_ID:  # not made by another process meanwhile
-                raise JournalError(f"{path}: this is an SQLite database, but not a journal")
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version != SCHEMA_VERSION:
-        raise JournalError(f"{path}: the journal has schema {version}; this program reads {SCHEMA_VERSION}")
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new file's name durable."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _close(connection: sqlite3.Connection) -> None:
-    with contextlib.suppress(sqlite3.Error):
-        connection.close()
-
-
-def _typed(path: Path, error: Exception) -> JournalError:
-    """Our error for one of SQLite or the system, with the file and the reason."""
-    if isinstance(error, JournalError):
-        return error
-    name = getattr(error, "sqlite_errorname", None) or type(error).__name__
-    kind = CorruptJournalError if name in _CORRUPT_CODES else JournalError
-    return kind(f"{path}: {error} ({name})")

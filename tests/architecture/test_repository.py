@@ -9,10 +9,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MAX_LINES = 450
-# Modules that read better as one piece; the number is how long they may be.
-LONGER = {
-    "conference/journal/sqlite.py": (480, "one writer thread and its recovery"),
-}
 
 
 def _tracked() -> list[Path]:
@@ -70,8 +66,7 @@ def test_every_module_says_what_it_owns(path: Path) -> None:
     """A module opens with a docstring, and is about one idea."""
     text = path.read_text(encoding="utf-8")
     assert ast.get_docstring(ast.parse(text)), "no docstring"
-    limit = LONGER.get(_name(path), (MAX_LINES, ""))[0]
-    assert len(text.splitlines()) <= limit
+    assert len(text.splitlines()) <= MAX_LINES
 
 
 @pytest.mark.parametrize("path", [path for path in PYTHON if path.name.startswith("test_")], ids=_name)
