@@ -110,5 +110,8 @@ def durations_sentence(found: Durations) -> str:
     if not found.count:
         return "không có (none)"
     quantiles = (("p50", found.p50_ms), ("p99", found.p99_ms), ("max", found.max_ms))
-    listed = ", ".join(f"{name} {number(round(value))} ms" for name, value in quantiles if value is not None)
+    # In seconds with the decimal comma of Việt Nam: "1.091 ms" would read as one millisecond.
+    listed = ", ".join(
+        f"{name} {value / 1000:.2f} s".replace(".", ",") for name, value in quantiles if value is not None
+    )
     return f"{number(found.count)} lần (times) ở (in) {number(found.halls)} điểm cầu (halls): {listed}"
