@@ -271,8 +271,7 @@ class Receiver:
         return stream
 
     def _open_sample(self, stream: StreamCount, packet: memoryview, now: float) -> bool:
-        waits_for_keyframe = stream.kind == "video" and self.at.first_keyframe_s is None
-        stream.until_sample = 1 if waits_for_keyframe or stream.delivered < OPENED_FIRST else self._sample_every
+        stream.until_sample = 1
         try:
             opened = self._peer.unprotect_rtp(packet)
             header = parse_rtp_header(opened)
@@ -280,10 +279,13 @@ class Receiver:
             self.packets_unauthentic += 1
             return False
         self.packets_opened += 1
-        if waits_for_keyframe:
+        if stream.kind == "video" and self.at.first_keyframe_s is None:
             payload = opened[header.header_length : len(opened) - header.padding_length]
-            if is_keyframe_start(stream.codec, payload):
-                self.at.first_keyframe_s = now
+            if not is_keyframe_start(stream.codec, payload):
+                return True
+            self.at.first_keyframe_s = now
+        if stream.delivered >= OPENED_FIRST:
+            stream.until_sample = self._sample_every
         return True
 
     def _handle_other(self, datagram: bytes, address: Address, now: float) -> None:

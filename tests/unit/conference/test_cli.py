@@ -14,8 +14,8 @@ from conference.config import KEY_FILE
 
 runner = CliRunner()
 COMMANDS = [
-    "demo", "up", "coordinator", "relay", "hall", "publish", "virtual", "live", "attendance", "report", "token",
-    "version", "units", "halls", "conference", "config",
+    "demo", "up", "coordinator", "relay", "hall", "publish", "virtual", "swarm", "live", "attendance", "report",
+    "token", "version", "units", "halls", "conference", "config",
 ]  # fmt: skip
 
 
@@ -31,8 +31,8 @@ def test_help_names_every_command() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        ["demo"], ["up"], ["coordinator"], ["relay"], ["hall"], ["publish"], ["virtual"], ["live"], ["attendance"],
-        ["report"], ["token"], ["units", "import"], ["units", "list"], ["halls", "import"], ["halls", "list"],
+        ["demo"], ["up"], ["coordinator"], ["relay"], ["hall"], ["publish"], ["virtual"], ["swarm"], ["live"],
+        ["attendance"], ["report"], ["token"], ["units", "import"], ["units", "list"], ["halls", "import"], ["halls", "list"],
         ["halls", "export"], ["halls", "link"], ["conference", "create"], ["conference", "open"],
         ["conference", "rehearse"], ["conference", "launch"], ["conference", "end"],
         ["conference", "publish"], ["conference", "status"], ["config", "check"],
