@@ -113,7 +113,8 @@ class Relay:
     def start(self, http_port: int) -> None:
         """Begin to hear and to register; `http_port` is where the application is served."""
         loop = asyncio.get_running_loop()
-        self._public_url = self._public_url or f"http://{self._config.http.host}:{http_port}"
+        host = self._config.http.host
+        self._public_url = self._public_url or f"http://{f'[{host}]' if ':' in host else host}:{http_port}"
         self.socket.start(loop)
         self._handle_timers()
         if self._config.coordinator is not None:

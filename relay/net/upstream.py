@@ -33,6 +33,7 @@ from relay.wire.sdp import SessionDescription, build_play_offer, parse_session, 
 
 SILENCE_S = 0.3  # audio alone sends 50 packets a second; 15 missing in a row is no jitter
 TICK_S = 0.05
+LATE_TICK_S = 0.1  # we were held up ourselves, and what arrived meanwhile has not been read yet: no parent is to blame
 REQUEST_TIMEOUT_S = 3.0
 LEAVE_TIMEOUT_S = 1.0  # for telling parents that we go; their DTLS was told already
 FIRST_RETRY_S = 0.2
@@ -140,9 +141,13 @@ class Upstream:
     async def run(self) -> None:
         """Keep the links until cancelled; then close them."""
         try:
+            self._tick(self._clock())
             while True:
-                self._tick(self._clock())
+                due_s = self._clock() + TICK_S
                 await asyncio.sleep(TICK_S)
+                now = self._clock()
+                if now - due_s < LATE_TICK_S:
+                    self._tick(now)
         finally:
             for link in list(self._links.values()):
                 self._drop(link)

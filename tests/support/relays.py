@@ -189,6 +189,7 @@ class ControlServer:
         self._decoder = msgspec.json.Decoder(RelayMessage)
         self._sockets: dict[str, web.WebSocketResponse] = {}
         self.registered: dict[str, Register] = {}
+        self.registrations: list[str] = []
         self.heartbeats: dict[str, Heartbeat] = {}
         self.deltas: list[PresenceDelta] = []
         self.batches: list[int] = []
@@ -235,6 +236,7 @@ class ControlServer:
             if isinstance(message, Register):
                 relay_id = message.relay_id
                 self.registered[relay_id] = message
+                self.registrations.append(relay_id)
                 self._sockets[relay_id] = socket
                 keys = [self._signer.public_key]
                 answer = Registered(epoch=1, lease_s=3.0, heartbeat_s=0.2, public_keys=keys)

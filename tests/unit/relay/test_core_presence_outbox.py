@@ -7,10 +7,12 @@ from relay.messages import SessionClosed, SessionOpened
 
 
 def opened(session_id: str) -> SessionOpened:
+    """A session that began."""
     return SessionOpened(session_id=session_id, subject="h1", conference="c", feed="program", at_ms=1)
 
 
 def closed(session_id: str) -> SessionClosed:
+    """A session that ended."""
     return SessionClosed(session_id=session_id, subject="h1", conference="c", feed="program", at_ms=2, reason="left")
 
 
