@@ -80,6 +80,7 @@ class Receiver:
         outcome: see `Outcome`.
         reason: why it ended.
         at: see `Milestones`.
+        srtp_profile: what DTLS negotiated, "" before.
         octets: of all datagrams, without IP and UDP headers.
         packets_opened: the sample.
         packets_unauthentic: of the sample, those that did not open; and first packets that did not.
@@ -127,6 +128,7 @@ class Receiver:
         self.outcome = Outcome.CONNECTING
         self.reason = ""
         self.at = at
+        self.srtp_profile = ""
         self.octets = 0
         self.packets_opened = 0
         self.packets_unauthentic = 0
@@ -324,6 +326,7 @@ class Receiver:
             if isinstance(event, Connected):
                 self.at.connected_s = now
                 self.outcome = Outcome.CONNECTED
+                self.srtp_profile = event.profile.value
             elif isinstance(event, Closed):
                 self._end(event.reason.value)
 

@@ -83,6 +83,7 @@ class SwarmSummary(msgspec.Struct, frozen=True, kw_only=True):
         bits_per_s: over the measured window.
         cpu_s: processor time of the swarm itself in the measured window.
         us_per_packet: the same per packet delivered in it; null without any.
+        srtp_profiles: what DTLS negotiated, with how many.
         setup_ms: from the request to each step: `answered`, `path`, `connected`, `first_packet`, `first_keyframe`.
         jitter_ms: at the end, over the streams of each kind (RFC 3550, once per timestamp).
     """
@@ -109,6 +110,7 @@ class SwarmSummary(msgspec.Struct, frozen=True, kw_only=True):
     bits_per_s: float
     cpu_s: float
     us_per_packet: float | None
+    srtp_profiles: dict[str, int]
     setup_ms: dict[str, Spread]
     jitter_ms: dict[str, Spread]
 
@@ -205,6 +207,7 @@ def summarise(
         bits_per_s=round(8 * window.octets / held_s) if held_s > 0 else 0,
         cpu_s=round(cpu_s, 3),
         us_per_packet=round(cpu_s * 1e6 / window.packets, 2) if window.packets > 0 else None,
+        srtp_profiles=dict(Counter(receiver.srtp_profile for receiver in receivers if receiver.srtp_profile)),
         setup_ms=_setup([receiver.at for receiver in receivers]),
         jitter_ms={
             kind: spread(s.jitter_ms for receiver in receivers for s in receiver.streams if s.kind == kind)

@@ -32,8 +32,8 @@ def test_help_names_every_command() -> None:
     "command",
     [
         ["demo"], ["up"], ["coordinator"], ["relay"], ["hall"], ["publish"], ["virtual"], ["swarm"], ["live"],
-        ["attendance"], ["report"], ["token"], ["units", "import"], ["units", "list"], ["halls", "import"], ["halls", "list"],
-        ["halls", "export"], ["halls", "link"], ["conference", "create"], ["conference", "open"],
+        ["attendance"], ["report"], ["token"], ["units", "import"], ["units", "list"], ["halls", "import"],
+        ["halls", "list"], ["halls", "export"], ["halls", "link"], ["conference", "create"], ["conference", "open"],
         ["conference", "rehearse"], ["conference", "launch"], ["conference", "end"],
         ["conference", "publish"], ["conference", "status"], ["config", "check"],
     ],
