@@ -8,18 +8,10 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page
+from support.pages import open_page
 from support.relays import Signer, control_server, parent_of, relay_process
 
-SCRIPT = Path(__file__).parent.parent / "support" / "browser.js"
 pytestmark = [pytest.mark.browser, pytest.mark.integration]
-
-
-async def open_page(browser: Browser, url: str) -> Page:
-    """A page of a secure origin (loopback) with the test's script."""
-    page = await browser.new_page()
-    await page.goto(f"{url}/healthz")
-    await page.add_script_tag(path=SCRIPT)
-    return page
 
 
 async def played(page: Page, *, frames: int, within_s: float = 20) -> dict[str, float]:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from playwright.async_api import Browser, Page, expect
+from support.pages import open_page, until_in_hall
 from support.relays import (
     CONFERENCE,
     FEED,
@@ -27,7 +28,6 @@ from support.relays import (
 from conference.api.pages import load_pages, page_routes
 from relay.messages import CloseConference, Notify
 
-SCRIPT = Path(__file__).parent.parent / "support" / "browser.js"
 HALL = "hall-1"
 EDGES = ("edge-1", "edge-2", "edge-3")
 pytestmark = [pytest.mark.browser, pytest.mark.integration, pytest.mark.timeout(120)]
@@ -146,7 +146,9 @@ class Scene:
         """Open the link, press the button, and wait for a picture with a standby beside it."""
         page = await self.open_hall()
         await page.click("#join")
-        await until(page, "diemcau.state === 'playing' && diemcau.framesDecoded() > 30 && diemcau.standby !== ''")
+        await until_in_hall(
+            page, "diemcau.state === 'playing' && diemcau.framesDecoded() > 30 && diemcau.standby !== ''"
+        )
         return page
 
     async def silence_source(self) -> None:
@@ -161,19 +163,6 @@ class Scene:
         await self.publisher.evaluate(
             "() => Promise.all(publisher.getSenders().map((sender) => sender.replaceTrack(sender.was)))"
         )
-
-
-async def until(page: Page, condition: str, timeout_s: float = 20) -> None:
-    """Wait for a condition in the page, and tell its state where it does not come.
-
-    The page's security policy forbids evaluating text, which the browser driver's own way of waiting does.
-    """
-    deadline = time.monotonic() + timeout_s
-    while not await page.evaluate(condition):
-        if time.monotonic() > deadline:
-            shown = await page.evaluate("JSON.stringify({...diemcau, frames: diemcau.framesDecoded()})")
-            raise AssertionError(f"{condition} did not come true: {shown}")
-        await asyncio.sleep(0.05)
 
 
 async def eventually(condition: Callable[[], bool], timeout_s: float = 10) -> None:
@@ -222,9 +211,7 @@ async def scene(chromium: Browser, tmp_path: Path) -> AsyncIterator[Scene]:
         for edge, start in zip(EDGES, starting, strict=True):
             coordinator.relays[edge] = await start
         coordinator.url = await stack.enter_async_context(served(coordinator.application()))
-        publisher = await chromium.new_page()
-        await publisher.goto(f"{origin.base_url}/healthz")
-        await publisher.add_script_tag(path=SCRIPT)
+        publisher = await open_page(chromium, origin.base_url)
         await publisher.evaluate(
             "([url, token]) => conference.publish(url, token, 'vp8')",
             [origin.endpoint("whip"), signer.token("publisher", "publish")],
@@ -241,12 +228,12 @@ async def test_one_button_brings_picture_and_sound(scene: Scene) -> None:
     await expect(page.locator("#join")).to_be_focused()
     await picture(page, "hall-lobby")
     await page.click("#join")
-    await until(page, "diemcau.state === 'playing' && diemcau.framesDecoded() > 30")
+    await until_in_hall(page, "diemcau.state === 'playing' && diemcau.framesDecoded() > 30")
     await expect(page.locator("#notice")).to_be_hidden()
     await expect(page.locator("video.front")).to_have_js_property("muted", value=False)
     await expect(page.locator("#line")).to_have_attribute("data-quality", "good")
     assert await page.evaluate("diemcau.relay") == "edge-1"
-    await until(page, "diemcau.standby === 'edge-2'")
+    await until_in_hall(page, "diemcau.standby === 'edge-2'")
     await picture(page, "hall-playing")
     assert scene.coordinator.moved == []
     await page.close(run_before_unload=True)
@@ -257,9 +244,9 @@ async def test_a_killed_relay_costs_less_than_a_second(scene: Scene) -> None:
     """After kill -9 of its relay the hall plays from its standby, tells so, and gets a fresh standby."""
     page = await scene.play()
     scene.coordinator.relays["edge-1"].kill()
-    await until(page, "diemcau.relay === 'edge-2' && diemcau.moves.length === 1")
+    await until_in_hall(page, "diemcau.relay === 'edge-2' && diemcau.moves.length === 1")
     frames = await page.evaluate("diemcau.framesDecoded()")
-    await until(page, f"diemcau.framesDecoded() > {frames + 30} && diemcau.standby === 'edge-3'")
+    await until_in_hall(page, f"diemcau.framesDecoded() > {frames + 30} && diemcau.standby === 'edge-3'")
     (report,) = scene.coordinator.moved
     assert report["from_relay"] == "edge-1"
     assert report["to_relay"] == "edge-2"
@@ -272,20 +259,20 @@ async def test_a_frozen_relay_is_left_as_well(scene: Scene) -> None:
     """A relay that is there and does nothing is as bad as one that is gone."""
     page = await scene.play()
     scene.coordinator.relays["edge-1"].freeze()
-    await until(page, "diemcau.relay === 'edge-2' && diemcau.moves.length === 1")
+    await until_in_hall(page, "diemcau.relay === 'edge-2' && diemcau.moves.length === 1")
     assert 200 < scene.coordinator.moved[0]["interruption_ms"] < 1000
-    await until(page, "diemcau.state === 'playing' && diemcau.standby === 'edge-3'")
+    await until_in_hall(page, "diemcau.state === 'playing' && diemcau.standby === 'edge-3'")
 
 
 async def test_nobody_moves_when_the_source_is_silent(scene: Scene) -> None:
     """The page says that nothing comes from the main hall, stays where it is, and plays on when the source is back."""
     page = await scene.play()
     await scene.silence_source()
-    await until(page, "diemcau.state === 'silent'")
+    await until_in_hall(page, "diemcau.state === 'silent'")
     await expect(page.locator("#notice-vi")).to_have_text("Chưa có hình từ hội trường chính")
     await picture(page, "hall-silent")
     await scene.wake_source()
-    await until(page, "diemcau.state === 'playing'")
+    await until_in_hall(page, "diemcau.state === 'playing'")
     await expect(page.locator("#notice")).to_be_hidden()
     assert await page.evaluate("diemcau.relay") == "edge-1"
     assert scene.coordinator.moved == []
@@ -296,11 +283,11 @@ async def test_an_assignment_is_followed_make_before_break(scene: Scene) -> None
     page = await scene.play()
     scene.coordinator.seat("edge-3", "edge-1")
     await scene.control.send("edge-1", Notify(subjects=[HALL]))
-    await until(page, "diemcau.relay === 'edge-3' && diemcau.standby === 'edge-1'")
+    await until_in_hall(page, "diemcau.relay === 'edge-3' && diemcau.standby === 'edge-1'")
     await eventually(lambda: len(scene.coordinator.moved) == 1)
     assert scene.coordinator.moved[0]["reason"] == "assignment"
     assert scene.coordinator.moved[0]["interruption_ms"] == 0
-    await until(page, "diemcau.state === 'playing'")
+    await until_in_hall(page, "diemcau.state === 'playing'")
 
 
 async def test_both_relays_lost_means_joining_again(scene: Scene) -> None:
@@ -309,9 +296,9 @@ async def test_both_relays_lost_means_joining_again(scene: Scene) -> None:
     scene.coordinator.seat("edge-3", "")
     for edge in EDGES[:2]:
         scene.coordinator.relays.pop(edge).kill()
-    await until(page, "diemcau.state === 'lost'")
+    await until_in_hall(page, "diemcau.state === 'lost'")
     await expect(page.locator("#notice-vi")).to_have_text("Mất kết nối, đang nối lại…")
-    await until(page, "diemcau.state === 'playing' && diemcau.relay === 'edge-3'")
+    await until_in_hall(page, "diemcau.state === 'playing' && diemcau.relay === 'edge-3'")
     assert scene.coordinator.joins >= 2
 
 
@@ -321,6 +308,6 @@ async def test_the_end_of_the_conference_is_said(scene: Scene) -> None:
     scene.coordinator.refusal = (409, "wrong_phase")
     for edge in EDGES:
         await scene.control.send(edge, CloseConference(conference=CONFERENCE))
-    await until(page, "diemcau.state === 'ended'")
+    await until_in_hall(page, "diemcau.state === 'ended'")
     await expect(page.locator("#notice-vi")).to_contain_text("Hội nghị đã kết thúc")
     await picture(page, "hall-ended")

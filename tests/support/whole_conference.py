@@ -12,7 +12,9 @@ from typing import Any
 
 import aiohttp
 
-from bridges.agent import HallAgent, HallSummary
+from bridges.agent import HallAgent
+from bridges.hall_counts import HallSummary
+from bridges.halls import Hall
 from bridges.importing import serialize_halls_csv, serialize_units_csv
 from bridges.vietnam import load_vietnam_units
 from conference.access import KeyRing
@@ -61,7 +63,7 @@ class SeatedHall:
 
 
 class WholeConference:
-    """One conference on this machine; made by `whole_conference`.
+    """One conference on this machine; made by `whole_conference` or `empty_conference`.
 
     Attributes:
         stage: its programs.
@@ -75,6 +77,7 @@ class WholeConference:
         self.stage = stage
         self.api = api
         self.halls: dict[str, SeatedHall] = {}
+        self.registered: list[Hall] = []
         self.whip_url = ""
         self.publisher_token = ""
         self._units = load_vietnam_units()
@@ -86,15 +89,25 @@ class WholeConference:
 
     async def prepare(self, halls: int) -> None:
         """Start an origin and two edges, open and launch a conference, publish, and seat halls that have pictures."""
+        links = await self.open(halls)
+        await self.publish()
+        for hall in self.registered:
+            agent = HallAgent(links[hall.hall_id], headcount=headcount_of(hall, seed=1), seed=1)
+            self.halls[hall.hall_id] = SeatedHall(links[hall.hall_id], hall.hall_id, agent)
+        await self.until_settled()
+        await self.until(self._headcounts_known, "all headcounts")
+
+    async def open(self, halls: int) -> dict[str, str]:
+        """Start an origin and two edges, launch a conference, authorise a publisher. Returns links by hall id."""
         regions = provinces_by_size(self._units)[:2]
         spots = [
             RelaySpot("tram-goc", "origin", ""),
             *(RelaySpot(f"tram-{number}", "edge", region) for number, region in enumerate(regions, start=1)),
         ]
-        registered = real_halls(self._units, spots, halls)
+        self.registered = real_halls(self._units, spots, halls)
         await wait_ready(self.stage.coordinator_url, "coordinator")
         await self.api.import_units(serialize_units_csv(self._units))
-        await self.api.import_halls(serialize_halls_csv(registered))
+        await self.api.import_halls(serialize_halls_csv(self.registered))
         await self.api.create_conference(CONFERENCE, "Hội nghị", [FEED])
         await self.stage.start_relays(spots)
         await self.until(self._all_connected(3), "all relays to register")
@@ -102,13 +115,7 @@ class WholeConference:
         await self.api.change_phase(CONFERENCE, "live")
         publisher = await self.api.authorise_publisher(CONFERENCE, FEED)
         self.whip_url, self.publisher_token = str(publisher["whip_url"]), str(publisher["token"])
-        await self.publish()
-        links = await self.api.hall_links([hall.hall_id for hall in registered], CONFERENCE)
-        for hall in registered:
-            agent = HallAgent(links[hall.hall_id], headcount=headcount_of(hall, seed=1), seed=1)
-            self.halls[hall.hall_id] = SeatedHall(links[hall.hall_id], hall.hall_id, agent)
-        await self.until_settled()
-        await self.until(self._headcounts_known, "all headcounts")
+        return await self.api.hall_links([hall.hall_id for hall in self.registered], CONFERENCE)
 
     async def publish(self) -> None:
         """Start the publisher."""
@@ -268,14 +275,13 @@ async def relay_gauge(base_url: str, name: str) -> float:
 
 
 @contextlib.asynccontextmanager
-async def whole_conference(folder: Path, *, halls: int) -> AsyncIterator[WholeConference]:
-    """A live conference whose halls all have pictures, a standby and a headcount; nothing of it is left afterwards."""
+async def empty_conference(folder: Path) -> AsyncIterator[WholeConference]:
+    """A coordinator, and nothing else yet; nothing of what comes is left afterwards."""
     stage = await open_stage(folder)
     try:
         async with ApiClient(stage.coordinator_url, stage.organiser_token) as api:
             whole = WholeConference(stage, api)
             try:
-                await whole.prepare(halls)
                 yield whole
             finally:
                 for hall in whole.halls.values():
@@ -285,3 +291,11 @@ async def whole_conference(folder: Path, *, halls: int) -> AsyncIterator[WholeCo
         for program in stage.supervisor.programs.values():
             program.signal(signal.SIGCONT)
         await stage.supervisor.stop_all(grace_s=STOP_GRACE_S)
+
+
+@contextlib.asynccontextmanager
+async def whole_conference(folder: Path, *, halls: int) -> AsyncIterator[WholeConference]:
+    """A live conference whose halls all have pictures, a standby and a headcount."""
+    async with empty_conference(folder) as whole:
+        await whole.prepare(halls)
+        yield whole
