@@ -106,7 +106,7 @@ class LibsrtpFanOut:
 
     def send_burst(self, track: TrackSlot, cache: PacketCache, indexes: Sequence[int]) -> None:  # noqa: ARG002 (one track)
         """Send these packets to everybody."""
-        packets = [bytes(packet) for index in indexes if (packet := cache.get(index)) is not None]
+        packets = [bytes(view) for index in indexes if (view := cache.get(index)) is not None]
         send = self._socket.sendto
         for peer, ssrc, payload_type in self._outputs:
             address, session = self._peers[peer]
