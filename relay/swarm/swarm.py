@@ -20,6 +20,7 @@ import msgspec
 from relay.core.dtls import Certificate, DtlsContext
 from relay.core.ice import IceCredentials
 from relay.core.peer import Peer
+from relay.core.srtp import SrtpProfile
 from relay.errors import RelayError, WireError
 from relay.net.negotiation import new_credentials, new_ssrc
 from relay.swarm.errors import JoinError, SwarmError
@@ -47,6 +48,7 @@ class SwarmOptions(msgspec.Struct, frozen=True, kw_only=True):
         sample_every: one packet of so many is opened and authenticated.
         remb_bps: bitrate that each receiver reports by REMB; 0 for none.
         batch_s: time between two readings of all sockets.
+        srtp_profiles: offered in DTLS, best first; the server chooses.
     """
 
     receivers: int
@@ -54,6 +56,7 @@ class SwarmOptions(msgspec.Struct, frozen=True, kw_only=True):
     sample_every: int = 50
     remb_bps: int = 0
     batch_s: float = 0.01
+    srtp_profiles: tuple[SrtpProfile, ...] = tuple(SrtpProfile)
 
     def check(self) -> None:
         """Refuse sizes that make no sense.
@@ -90,7 +93,7 @@ class Swarm:
         self._clock = clock
         self._rng = random.SystemRandom()
         certificate = Certificate.generate(time.time())
-        self._context = DtlsContext(certificate)
+        self._context = DtlsContext(certificate, options.srtp_profiles)
         self._fingerprint = certificate.fingerprint
         self._sockets = SwarmSockets(clock)
         self._members: list[SwarmSocket] = []
