@@ -313,10 +313,8 @@ class Router:
         self, source: _Source, packets: Sequence[rtcp.RtcpPacket | rtcp.Unknown], now: float
     ) -> None:
         for packet in packets:
-            if not isinstance(packet, rtcp.SenderReport):
-                continue
-            inbound = source.by_ssrc.get(packet.ssrc)
-            if inbound is None:
+            inbound = source.by_ssrc.get(packet.ssrc) if isinstance(packet, rtcp.SenderReport) else None
+            if inbound is None or not isinstance(packet, rtcp.SenderReport):
                 continue
             inbound.reception.handle_sender_report(packet.ntp_timestamp, now)
             if inbound.track.handle_sender_report(inbound, packet.ntp_timestamp, packet.rtp_timestamp):
