@@ -2,8 +2,9 @@
 
 Both send the same programme of constant rate to the same swarm, in turn for each number of receivers, each in a fresh
 process. Counted is what the server process used (user and system, `/proc`) in a window in which nobody joins, over the
-packets that the receivers got in it. Janus runs twice: as the package comes (a thread for each peer, and the cipher that
-it prefers), and at its best (`event_loops = 2`, and AES-128-GCM as the relay chooses it). Trust rows without loss, taken on a machine that was otherwise idle.
+packets that the receivers got in it. Janus runs twice: as the package comes (a thread for each peer, and the cipher
+that it prefers), and at its best (`event_loops = 2`, and AES-128-GCM as the relay chooses it). Trust rows without loss,
+taken on a machine that was otherwise idle.
 """
 
 from __future__ import annotations
