@@ -15,9 +15,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import aiohttp
-import msgspec
 
-from bridges.errors import BridgesError, HallApiError, ResourceError
+from bridges.attendance import HallStatus
+from bridges.errors import HallApiError, ResourceError
 from bridges.follower import Follower
 from bridges.follower_outputs import (
     Activate,
@@ -32,6 +32,7 @@ from bridges.follower_outputs import (
     Standby,
 )
 from bridges.hall_api import HallApi, parse_link
+from bridges.hall_counts import DecodeErrors, HallCounts, HallMove, HallSummary
 from bridges.messages import HeadcountReport, JoinRequest, MovedReport
 from bridges.play_session import PlaySession
 from bridges.reservoir import Reservoir
@@ -45,66 +46,10 @@ POLL_S = 0.05
 SETTLE_S = 1.0
 # A timecode further away than this is no timecode of this programme (a recording is being shown, or clocks are wrong).
 _MAX_GLASS_TO_GLASS_MS = 60_000
-_MAX_ERRORS = 20
 _LISTEN_AGAIN_S = 1.0
+_MEASURE_EVERY_S = 1.0
+_SHOWING_S = 1.0  # a hall whose last picture is older than this does not see the feed
 _HEADCOUNT_AGAIN_S = 2.0
-
-
-class HallMove(msgspec.Struct, frozen=True, kw_only=True, rename={"from_relay": "from", "to_relay": "to"}):
-    """One move; `interruption_ms` runs from the last packet of the old relay to the first picture of the new one."""
-
-    from_relay: str
-    to_relay: str
-    reason: str
-    interruption_ms: float
-
-
-class HallSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What a hall saw.
-
-    Attributes:
-        hall_id: the hall.
-        relay: where it plays from, "" if nowhere.
-        frames_decoded: pictures.
-        audio_frames_decoded: pieces of sound.
-        decode_errors: frames that this process could not decode.
-        packets_lost: RTP packets that never came.
-        glass_to_glass_ms_p50: median age of a picture when it was decoded; 0 without timecodes.
-        glass_to_glass_ms_p95: 95 of 100 pictures were at most so old.
-        glass_to_glass_ms_max: the oldest.
-        timecodes: pictures whose timecode was read.
-        moves: from relay to relay.
-        present: media arrived and was decoded.
-        ended: the conference ended.
-        errors: the first twenty sentences about what went wrong.
-    """
-
-    hall_id: str
-    relay: str
-    frames_decoded: int
-    audio_frames_decoded: int
-    decode_errors: int
-    packets_lost: int
-    glass_to_glass_ms_p50: float
-    glass_to_glass_ms_p95: float
-    glass_to_glass_ms_max: float
-    timecodes: int
-    moves: list[HallMove]
-    present: bool
-    ended: bool
-    errors: list[str]
-
-
-class _DecodeErrors(logging.Handler):
-    """Counts the decoders' complaints: aiortc writes them to its log and nowhere else."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.count = 0
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if "failed to decode" in str(record.msg):
-            self.count += 1
 
 
 class _Player:
@@ -139,6 +84,11 @@ class HallAgent:
 
     Raises:
         LinkError: the link is not a hall's.
+
+    Attributes:
+        link: parsed.
+        counts: kept up to date.
+        on_move: called with each move; set it to hear of them.
     """
 
     def __init__(
@@ -153,17 +103,41 @@ class HallAgent:
         self._players: dict[SessionId, _Player] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing: set[asyncio.Task[None]] = set()  # never cancelled: a half-closed connection keeps its threads
-        self._decode_errors = _DecodeErrors()
-        self._pictures = 0
-        self._sounds = 0
-        self._packets_lost = 0
+        self._decode_errors = DecodeErrors()
+        self._closed_received = 0  # packets of the sessions that are closed
+        self._closed_lost = 0
+        self._shown_at: float | None = None
+        self._told_moves = 0
         self._relay = ""
         self._ended = False
         self._refused: HallApiError | None = None
-        self._errors: list[str] = []
         self._counted = False
         self._http: aiohttp.ClientSession | None = None
         self._api: HallApi | None = None
+        self.counts = HallCounts()
+        self.on_move: Callable[[HallMove], None] = lambda _: None
+
+    @property
+    def moves(self) -> list[HallMove]:
+        """From relay to relay, in order."""
+        return [
+            HallMove(
+                from_relay=move.from_relay,
+                to_relay=move.to_relay,
+                reason=move.reason,
+                interruption_ms=move.interruption_ms,
+            )
+            for move in self._follower.moves
+        ]
+
+    @property
+    def state(self) -> HallStatus:
+        """How the hall stands by what it decodes: waiting for its first picture, present, lost, left."""
+        if self._ended or self._follower.ended:
+            return "left"
+        if self._shown_at is None:
+            return "waiting"
+        return "present" if _now() - self._shown_at < _SHOWING_S else "lost"
 
     async def run(self, stop: asyncio.Event) -> HallSummary:
         """Follow the feed until `stop` is set or the conference ends, then leave in order.
@@ -193,26 +167,18 @@ class HallAgent:
         return HallSummary(
             hall_id=self.link.hall_id,
             relay=current.session.access.relay_id if current is not None else self._relay,
-            frames_decoded=self._pictures,
-            audio_frames_decoded=self._sounds,
+            frames_decoded=self.counts.pictures,
+            audio_frames_decoded=self.counts.sounds,
             decode_errors=self._decode_errors.count,
-            packets_lost=self._packets_lost,
+            packets_lost=self.counts.packets_lost,
             glass_to_glass_ms_p50=self._ages_ms.percentile(0.5),
             glass_to_glass_ms_p95=self._ages_ms.percentile(0.95),
             glass_to_glass_ms_max=self._ages_ms.max,
             timecodes=self._ages_ms.count,
-            moves=[
-                HallMove(
-                    from_relay=move.from_relay,
-                    to_relay=move.to_relay,
-                    reason=move.reason,
-                    interruption_ms=move.interruption_ms,
-                )
-                for move in self._follower.moves
-            ],
-            present=self._pictures + self._sounds > 0,
+            moves=self.moves,
+            present=self._shown_at is not None,
             ended=self._ended,
-            errors=list(self._errors),
+            errors=dict(self.counts.errors),
         )
 
     # ---- the sink's side ----
@@ -220,7 +186,8 @@ class HallAgent:
     def handle_picture(self, player: _Player, luma: Luma) -> None:
         """A session decoded a picture."""
         now = _now()
-        self._pictures += 1
+        self.counts.pictures += 1
+        self._shown_at = now
         self._follower.handle_frame(player.key, now)
         if player.first_picture_at is None:
             player.first_picture_at = now
@@ -235,13 +202,15 @@ class HallAgent:
 
     def handle_sound(self, player: _Player) -> None:
         """A session decoded sound; for a feed without pictures that is what counts."""
-        self._sounds += 1
-        if self._pictures == 0:
-            self._follower.handle_frame(player.key, _now())
+        self.counts.sounds += 1
+        if self.counts.pictures == 0:
+            self._shown_at = _now()
+            self._follower.handle_frame(player.key, self._shown_at)
 
     # ---- following ----
 
     async def _follow(self, stop: asyncio.Event) -> None:
+        measure_at = 0.0
         self._follower.handle_start(_now())
         self._drive()
         while not stop.is_set() and not self._follower.ended and self._refused is None:
@@ -253,13 +222,30 @@ class HallAgent:
                     ago_s = player.session.last_packet_ago_s()
                     if ago_s is not None:
                         self._follower.handle_packets(player.key, now - ago_s, now)
+            if now >= measure_at:
+                measure_at = now + _MEASURE_EVERY_S
+                await self._measure()
             self._follower.handle_tick(now)
             self._drive()
+
+    async def _measure(self) -> None:
+        """Bring the packet counters up to date: those of the closed sessions and of the open ones."""
+        received, lost = self._closed_received, self._closed_lost
+        for player in list(self._players.values()):
+            of_one = await player.session.packets()
+            received, lost = received + of_one[0], lost + of_one[1]
+        # A session that is being closed is in neither sum for a moment; a counter does not go back for that.
+        self.counts.packets_received = max(received, self.counts.packets_received)
+        self.counts.packets_lost = max(lost, self.counts.packets_lost)
 
     def _drive(self) -> None:
         """Carry out what the follower wants; everything that waits runs in a task of its own."""
         for output in self._follower.next_outputs():
             self._carry_out(output)
+        moves = self.moves[self._told_moves :] if len(self._follower.moves) > self._told_moves else []
+        self._told_moves += len(moves)
+        for move in moves:
+            self.on_move(move)
 
     def _carry_out(self, output: Output) -> None:
         match output:
@@ -287,11 +273,7 @@ class HallAgent:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._note(error)
-
-    def _note(self, error: BaseException) -> None:
-        if len(self._errors) < _MAX_ERRORS:
-            self._errors.append(str(error) if isinstance(error, BridgesError) else repr(error))
+            self.counts.note(error)
 
     # ---- relays ----
 
@@ -311,7 +293,7 @@ class HallAgent:
                 await player.session.put_state(self._wanted(connect.session))
         except ResourceError as error:
             if connect.session in self._players:
-                self._note(error)
+                self.counts.note(error)
                 self._fail(connect.session)
         if connect.session not in self._players:
             await player.session.close()  # given up while it was being opened: the resource may exist by now
@@ -327,7 +309,7 @@ class HallAgent:
         try:
             await player.session.put_state(self._wanted(key))
         except ResourceError as error:
-            self._note(error)
+            self.counts.note(error)
             self._fail(key)
 
     def _fail(self, key: SessionId) -> None:
@@ -342,7 +324,7 @@ class HallAgent:
                     async for name in events:
                         self._handle_event(name)
             except ResourceError as error:
-                self._note(error)
+                self.counts.note(error)
             await self._put_state(player.key)
             await asyncio.sleep(_LISTEN_AGAIN_S)
 
@@ -358,7 +340,9 @@ class HallAgent:
             player.listener.cancel()
             await asyncio.gather(player.listener, return_exceptions=True)
         if player.opened:
-            self._packets_lost += await player.session.packets_lost()
+            received, lost = await player.session.packets()
+            self._closed_received += received
+            self._closed_lost += lost
         await player.session.close()
 
     # ---- the coordinator ----
@@ -369,11 +353,12 @@ class HallAgent:
         try:
             assignment = await self._api.join(JoinRequest(agent=AGENT, virtual=self._virtual))
         except HallApiError as error:
-            self._note(error)
+            self.counts.handle_join(error)
             if error.status in {401, 403, 404}:
                 self._refused = error
             self._follower.handle_join_failed(_now(), retry_after_s=error.retry_after_s, refused=error.decisive)
         else:
+            self.counts.handle_join(None)
             self._follower.handle_assignment(assignment, _now())
         self._drive()
 
@@ -383,7 +368,7 @@ class HallAgent:
         try:
             assignment = await self._api.assignment()
         except HallApiError as error:
-            self._note(error)
+            self.counts.note(error)
             self._follower.handle_fetch_failed(_now(), retry_after_s=error.retry_after_s)
         else:
             self._follower.handle_assignment(assignment, _now())
@@ -395,7 +380,7 @@ class HallAgent:
         try:
             assignment = await self._api.moved(report)
         except HallApiError as error:
-            self._note(error)
+            self.counts.note(error)
             self._follower.handle_report_failed(_now(), retry_after_s=error.retry_after_s)
         else:
             self._follower.handle_report_answered(assignment, _now())
@@ -411,7 +396,7 @@ class HallAgent:
             try:
                 await self._api.headcount(headcount)
             except HallApiError as error:
-                self._note(error)
+                self.counts.note(error)
                 if error.decisive:
                     return
                 await asyncio.sleep(max(error.retry_after_s, _HEADCOUNT_AGAIN_S))
@@ -428,6 +413,7 @@ class HallAgent:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         players, self._players = list(self._players.values()), {}
         await asyncio.gather(*(self._close(player) for player in players), *self._closing, return_exceptions=True)
+        self.counts.packets_received, self.counts.packets_lost = self._closed_received, self._closed_lost
         if joined and not self._ended:
             with contextlib.suppress(HallApiError):
                 await api.leave()

@@ -90,7 +90,8 @@ class PublishError(BridgesError):
     """A source cannot be published, or the relay does not take it.
 
     Attributes:
-        code: `bad_source` (missing or unreadable), `no_media`, `bad_size`, `cannot_loop`, `refused` or `unreachable`.
+        code: `bad_source` (missing or unreadable), `no_media`, `bad_size`, `cannot_loop`,
+            `refused`, `token_expired` or `unreachable`.
     """
 
     code = "bad_source"
@@ -110,14 +111,20 @@ class ResourceError(BridgesError):
     """A relay did not do what a WHIP or WHEP client asked for.
 
     Attributes:
+        code: the problem's code, for example `full` or `conference_ended`, or `relay_refused` where the relay gave
+            none; `relay_unreachable` (no answer), `malformed` (an answer that is none), `no_media_path` (ICE or DTLS
+            did not come up), `no_network`, `not_open`.
         status: HTTP status, or 0 when there was no answer.
         retry_after_s: how long the relay asks to wait; 0 if it does not.
     """
 
     code = "relay_refused"
 
-    def __init__(self, detail: str, *, status: int = 0, retry_after_s: float = 0.0) -> None:
+    def __init__(
+        self, detail: str, *, code: str = "relay_refused", status: int = 0, retry_after_s: float = 0.0
+    ) -> None:
         super().__init__(detail)
+        self.code = code
         self.status = status
         self.retry_after_s = retry_after_s
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 
 from bridges.errors import HallApiError, LinkError
+from bridges.http_answers import NO_ANSWER, bearer, parse_problem, parse_retry_after, read_body, why_no_answer
 from bridges.messages import Assignment, HeadcountReport, JoinRequest, MovedReport
-from bridges.whip_client import bearer, parse_retry_after, read_body
+from bridges.token_claims import read_claims
 
 MAX_LINK_BYTES = 4096
 MAX_REPLY_BYTES = 256 * 1024
@@ -39,14 +38,6 @@ class _Claims(msgspec.Struct):
     conference: str
 
 
-class _Problem(msgspec.Struct):
-    """The parts of a problem detail (RFC 9457) that a hall uses."""
-
-    code: str = ""
-    detail: str = ""
-    title: str = ""
-
-
 def parse_link(link: str) -> HallLink:
     """Parse `<public_url>/hall#token=<jwt>`.
 
@@ -63,13 +54,11 @@ def parse_link(link: str) -> HallLink:
     if parts.scheme not in {"http", "https"} or not parts.netloc or not slash or page != "hall":
         raise LinkError("liên kết sai / not a hall's link: https://…/hall#token=…")
     name, _, token = parts.fragment.partition("=")
-    pieces = token.split(".")
-    if name != "token" or len(pieces) != 3:
+    if name != "token" or token.count(".") != 2:
         raise LinkError("liên kết thiếu mã truy cập / the link carries no token")
     try:
-        payload = base64.urlsafe_b64decode(pieces[1] + "=" * (-len(pieces[1]) % 4))
-        claims = msgspec.json.decode(payload, type=_Claims)
-    except (binascii.Error, ValueError, RecursionError, msgspec.MsgspecError) as error:
+        claims = read_claims(token, _Claims)
+    except ValueError as error:
         raise LinkError(f"mã truy cập sai / the token does not parse: {error}") from error
     if not claims.hall or not claims.conference:
         raise LinkError("mã truy cập không phải của điểm cầu / the token is not a hall's")
@@ -135,13 +124,10 @@ class HallApi:
                 if response.status < 300:
                     return body
                 retry_after_s = parse_retry_after(response.headers.get("Retry-After"))
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            detail = f"máy chủ điều phối không trả lời / no answer from the coordinator: {error!r}"
+        except NO_ANSWER as error:
+            detail = f"máy chủ điều phối không trả lời / no answer from the coordinator: {why_no_answer(error)}"
             raise HallApiError("unreachable", detail) from error
-        try:
-            problem = msgspec.json.decode(body, type=_Problem)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            problem = _Problem()
+        problem = parse_problem(body)
         raise HallApiError(
             problem.code or f"http_{response.status}",
             problem.detail or problem.title or f"HTTP {response.status}",

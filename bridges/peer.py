@@ -33,6 +33,7 @@ CONNECT_TIMEOUT_S = 5.0  # ICE and DTLS on a bad line; a relay that needs longer
 CLOSE_TIMEOUT_S = 2.0
 _LOOPBACK = ("127.0.0.1", "::1")
 MAX_SDP_BYTES = 64 * 1024
+_NO_MEDIA_PATH = "không nối được cổng hình tiếng của trạm / no connection to the relay's media port"
 
 _log = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ async def make_offer(peer: RTCPeerConnection, relay_url: str) -> str:
     await peer.setLocalDescription(await peer.createOffer())
     sdp: str = peer.localDescription.sdp
     if "a=candidate:" not in sdp:
-        raise ResourceError("máy này không có địa chỉ mạng / this machine has no network address")
+        raise ResourceError("máy này không có địa chỉ mạng / this machine has no network address", code="no_network")
     return sdp
 
 
@@ -116,16 +117,17 @@ async def take_answer(peer: RTCPeerConnection, sdp: str) -> None:
         await peer.setRemoteDescription(RTCSessionDescription(sdp=_candidates_everywhere(sdp), type="answer"))
     except (ValueError, AssertionError, IndexError, KeyError, AttributeError, InvalidStateError) as error:
         # aiortc's parser and negotiation raise any of these on an answer that is not one.
-        raise ResourceError(f"the relay's answer does not fit the offer: {error!r}") from error
+        detail = f"trạm trả lời sai / the relay's answer does not fit the offer ({type(error).__name__})"
+        raise ResourceError(detail, code="malformed") from error
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             while peer.connectionState not in {"connected", "failed", "closed"}:
                 changed.clear()
                 await changed.wait()
     except TimeoutError as error:
-        raise ResourceError("no connection to the relay's media port in time (ICE or DTLS)") from error
+        raise ResourceError(f"{_NO_MEDIA_PATH}: not in time", code="no_media_path") from error
     if peer.connectionState != "connected":
-        raise ResourceError("no connection to the relay's media port (ICE or DTLS failed)")
+        raise ResourceError(f"{_NO_MEDIA_PATH}: ICE or DTLS failed", code="no_media_path")
 
 
 def _candidates_everywhere(sdp: str) -> str:

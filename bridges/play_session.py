@@ -70,7 +70,7 @@ class PlaySession:
             self.resource = await post_offer(self._http, url, self.access.token, offer)
             await take_answer(self._peer, self.resource.answer)
         except InvalidStateError as error:
-            raise ResourceError("the session was closed while it was being opened") from error
+            raise ResourceError("the session was closed while it was being opened", code="not_open") from error
 
     async def put_state(self, wanted: Callable[[], SessionState]) -> None:
         """Ask the relay for the state that is wanted when its turn comes; requests do not overtake each other.
@@ -80,7 +80,7 @@ class PlaySession:
         """
         async with self._switching:
             if self.resource is None:
-                raise ResourceError("the session is not open")
+                raise ResourceError("the session is not open", code="not_open")
             await put_state(self._http, self.resource, wanted())
 
     def last_packet_ago_s(self) -> float | None:
@@ -94,14 +94,15 @@ class PlaySession:
             return None
         return max(0.0, (datetime.now(tz=UTC) - last).total_seconds())
 
-    async def packets_lost(self) -> int:
-        """RTP packets that never came (RFC 3550 section 6.4.1), of all streams."""
-        lost = 0
+    async def packets(self) -> tuple[int, int]:
+        """RTP packets that came, and that never came (RFC 3550 section 6.4.1), of all streams."""
+        received, lost = 0, 0
         for transceiver in self._peer.getTransceivers():
             for report in (await transceiver.receiver.getStats()).values():
                 if report.type == "inbound-rtp":
+                    received += report.packetsReceived
                     lost += max(0, report.packetsLost)
-        return lost
+        return received, lost
 
     async def close(self) -> None:
         """Delete the resource and end all tasks and threads, in bounded time."""

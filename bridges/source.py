@@ -5,6 +5,7 @@ A source outlives a connection: when the relay is lost and found again, new trac
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Literal, Protocol, TypeAlias
 
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
@@ -44,8 +45,16 @@ class SourceTrack(MediaStreamTrack):
         error: why the source broke off, if it did.
     """
 
-    def __init__(self, source: Source, kind: Kind) -> None:
+    def __init__(self, source: Source, kind: Kind, frames: Counter[Kind] | None = None) -> None:
+        """Make a track.
+
+        Args:
+            source: stays open when the track stops.
+            kind: what to take of it.
+            frames: counts what was handed on, if given.
+        """
         super().__init__()
+        self._frames = frames
         self.kind: Kind = kind
         self.exhausted = False
         self.error: PublishError | None = None
@@ -73,5 +82,7 @@ class SourceTrack(MediaStreamTrack):
                 if not media.is_keyframe:
                     continue
                 self._await_keyframe = False
+            if self._frames is not None:
+                self._frames[self.kind] += 1
             return media
         raise MediaStreamError

@@ -7,8 +7,8 @@ from typing import Literal
 
 import aiohttp
 
-from bridges.errors import ResourceError
-from bridges.whip_client import REQUEST_TIMEOUT_S, Resource, bearer, parse_retry_after
+from bridges.http_answers import NO_ANSWER, bearer
+from bridges.whip_client import REQUEST_TIMEOUT_S, Resource, refusal, unanswered
 
 STATE_LINK = "urn:diemcau:whep:ext:state"
 EVENTS_LINK = "urn:ietf:params:whep:ext:core:server-sent-events"
@@ -38,13 +38,9 @@ async def put_state(http: aiohttp.ClientSession, resource: Resource, state: Sess
             allow_redirects=False,
         ) as response:
             if response.status not in {200, 204}:
-                raise ResourceError(
-                    f"the relay refused the state {state}: {response.status}",
-                    status=response.status,
-                    retry_after_s=parse_retry_after(response.headers.get("Retry-After")),
-                )
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise ResourceError(f"trạm không trả lời / no answer from the relay: {error!r}") from error
+                raise await refusal(response, f"trạm từ chối / the relay refused the state {state}")
+    except NO_ANSWER as error:
+        raise unanswered(error) from error
 
 
 async def listen(http: aiohttp.ClientSession, resource: Resource) -> AsyncGenerator[str, None]:
@@ -61,7 +57,7 @@ async def listen(http: aiohttp.ClientSession, resource: Resource) -> AsyncGenera
     try:
         async with http.get(url, headers=headers, timeout=timeout, allow_redirects=False) as response:
             if response.status != 200:
-                raise ResourceError(f"the relay refused the events: {response.status}", status=response.status)
+                raise await refusal(response, "trạm từ chối / the relay refused the events")
             name = ""
             async for line in response.content:
                 text = line.decode(errors="replace").rstrip("\r\n")
@@ -70,5 +66,5 @@ async def listen(http: aiohttp.ClientSession, resource: Resource) -> AsyncGenera
                     name = ""
                 elif text.startswith("event:"):
                     name = text[6:].strip()
-    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        raise ResourceError(f"the relay's events broke off: {error!r}") from error
+    except NO_ANSWER as error:
+        raise unanswered(error) from error

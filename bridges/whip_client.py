@@ -7,12 +7,23 @@ relay is not carried to another host.
 
 from __future__ import annotations
 
+import contextlib
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 import msgspec
 
 from bridges.errors import ResourceError
+from bridges.http_answers import (
+    MAX_PROBLEM_BYTES,
+    NO_ANSWER,
+    Problem,
+    bearer,
+    parse_problem,
+    parse_retry_after,
+    read_body,
+    why_no_answer,
+)
 from bridges.peer import MAX_SDP_BYTES
 
 REQUEST_TIMEOUT_S = 4.0
@@ -40,38 +51,24 @@ def _timeout(seconds: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=seconds)
 
 
-def bearer(token: str) -> dict[str, str]:
-    """Make the Authorization header (RFC 6750)."""
-    return {"Authorization": f"Bearer {token}"}
-
-
-def parse_retry_after(value: str | None) -> float:
-    """Read a Retry-After header (RFC 9110 section 10.2.3): seconds, at most 60; 0 for none and for a date."""
-    if value is None or not value.isascii() or not value.isdigit():
-        return 0.0
-    return float(min(int(value[:6]), 60))
-
-
-async def read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """Read a body whole.
-
-    Raises:
-        ValueError: it is longer than `limit` bytes; the rest is not read.
-    """
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > limit:
-            raise ValueError(f"the answer is longer than {limit} bytes")
-    return bytes(body)
-
-
-def _refusal(response: aiohttp.ClientResponse, what: str) -> ResourceError:
+async def refusal(response: aiohttp.ClientResponse, what: str) -> ResourceError:
+    """The error for an answer that is none of the good ones, with the relay's own reason if it gave one."""
+    problem = Problem()
+    with contextlib.suppress(*NO_ANSWER):  # the status alone says enough
+        problem = parse_problem(await read_body(response, MAX_PROBLEM_BYTES))
+    reason = problem.detail or problem.title or response.reason or ""
     return ResourceError(
-        f"{what}: {response.status} {response.reason or ''}".strip(),
+        f"{what}: {response.status} {reason}".strip(),
+        code=problem.code or "relay_refused",
         status=response.status,
         retry_after_s=parse_retry_after(response.headers.get("Retry-After")),
     )
+
+
+def unanswered(error: Exception) -> ResourceError:
+    """The error for a relay that gave no answer; `error` is one of `bridges.http_answers.NO_ANSWER`."""
+    detail = f"trạm không trả lời / no answer from the relay: {why_no_answer(error)}"
+    return ResourceError(detail, code="relay_unreachable")
 
 
 def _same_origin(one: str, other: str) -> bool:
@@ -94,15 +91,15 @@ async def post_offer(http: aiohttp.ClientSession, url: str, token: str, offer: s
             url, data=offer.encode(), headers=headers, timeout=_timeout(REQUEST_TIMEOUT_S), allow_redirects=False
         ) as response:
             if response.status != 201:
-                raise _refusal(response, "trạm từ chối / the relay refused the offer")
+                raise await refusal(response, "trạm từ chối / the relay refused the offer")
             body = await read_body(response, MAX_SDP_BYTES)
             location = response.headers.get("Location", "")
             links = {relation: str(link["url"]) for relation, link in response.links.items()}
-    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        raise ResourceError(f"trạm không trả lời / no answer from the relay: {error!r}") from error
+    except NO_ANSWER as error:
+        raise unanswered(error) from error
     resource_url = urljoin(url, location)
     if not location or not _same_origin(url, resource_url):
-        raise ResourceError("the relay named no resource of its own in Location", status=201)
+        raise ResourceError("the relay named no resource of its own in Location", code="malformed", status=201)
     return Resource(
         url=resource_url,
         token=token,
@@ -120,7 +117,7 @@ async def delete_resource(http: aiohttp.ClientSession, resource: Resource) -> bo
             resource.url, headers=bearer(resource.token), timeout=_timeout(DELETE_TIMEOUT_S), allow_redirects=False
         ) as response:
             return response.status in {200, 204}
-    except (aiohttp.ClientError, TimeoutError, OSError):
+    except NO_ANSWER:
         return False
 
 
@@ -129,5 +126,5 @@ async def relay_answers(http: aiohttp.ClientSession, url: str) -> bool:
     try:
         async with http.options(url, timeout=_timeout(REQUEST_TIMEOUT_S), allow_redirects=False):
             return True
-    except (aiohttp.ClientError, TimeoutError, OSError):
+    except NO_ANSWER:
         return False

@@ -6,14 +6,17 @@ Composes `relay.virtual` and `bridges.virtual`, which do not know each other. Ev
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 import aiohttp
 import msgspec
 
+from bridges.program_metrics import serve_virtual
 from bridges.virtual import WORKERS, VirtualHalls, VirtualSummary
 from conference.errors import ConferenceError
 from conference.virtual_config import VirtualConfig
@@ -35,12 +38,20 @@ class VirtualCountryError(ConferenceError):
     status = 422
 
 
-async def run_virtual(config: VirtualConfig, stop: asyncio.Event) -> VirtualSummary:
+async def run_virtual(
+    config: VirtualConfig,
+    stop: asyncio.Event,
+    *,
+    metrics_port: int | None = None,
+    on_metrics: Callable[[int], None] = lambda _: None,
+) -> VirtualSummary:
     """Register the relays, let the halls come, and stay until `stop` is set or the conference ends.
 
     Args:
         config: what to run.
         stop: set it to end in order: halls leave, relays say goodbye.
+        metrics_port: serve metrics and health there, on loopback; 0 for a free port, None for not at all.
+        on_metrics: told of the port.
 
     Returns:
         What became of the halls.
@@ -81,9 +92,13 @@ async def run_virtual(config: VirtualConfig, stop: asyncio.Event) -> VirtualSumm
                 seats=seats,
                 seed=config.seed,
             )
-            await _wait_registered(relays, stop)
-            await _first_of(begin, stop)
-            return await halls.run(stop)
+            async with contextlib.AsyncExitStack() as stack:
+                if metrics_port is not None:
+                    serving = serve_virtual(halls, lambda: (relays.connected, len(relays)), metrics_port)
+                    on_metrics(await stack.enter_async_context(serving))
+                await _wait_registered(relays, stop)
+                await _first_of(begin, stop)
+                return await halls.run(stop)
         finally:
             await relays.close()
 

@@ -198,13 +198,15 @@ class CoordinatorMetrics(Families):
 
 
 class HallMetrics(Families):
-    """What a hall's agent tells, or one process that plays many virtual halls."""
+    """What a hall's agent tells."""
 
     program = "hall"
 
     def __init__(self, registry: Registry) -> None:
         super().__init__(registry)
-        self.halls = self._gauge("halls", "Halls in this process by what they do.", ["state"])
+        self.halls = self._gauge(
+            "halls", "The hall, 1 in the state that it is in: waiting, present, lost or left.", ["state"]
+        )
         self.joins_total = self._counter("joins_total", "Joins by result.", ["result"])
         self.packets_received_total = self._counter("packets_received_total", "Media packets received.")
         self.packets_lost_total = self._counter("packets_lost_total", "Media packets that never came.")
@@ -218,6 +220,24 @@ class HallMetrics(Families):
         self.malformed_total = self._counter("malformed_total", "Answers that did not parse.", ["source"])
 
 
+class VirtualMetrics(Families):
+    """What a process of virtual relays and halls (ảo) tells: control traffic alone, never a figure about media."""
+
+    program = "virtual"
+
+    def __init__(self, registry: Registry) -> None:
+        super().__init__(registry)
+        self.relays = self._gauge("relays", "Virtual relays by whether they are registered.", ["status"])
+        self.halls = self._gauge("halls", "Virtual halls by what they do.", ["state"])
+        self.joins_total = self._counter("joins_total", "Virtual halls that joined.")
+        self.late_joins_total = self._counter("late_joins_total", "Joins answered after more than a second.")
+        self.moves_total = self._counter("moves_total", "Times that a virtual hall went to another relay.")
+        self.headcounts_total = self._counter("headcounts_total", "Headcounts that the coordinator accepted.")
+        self.requests_failed_total = self._counter(
+            "requests_failed_total", "Requests of all kinds that were refused or not answered.", ["reason"]
+        )
+
+
 class PublisherMetrics(Families):
     """What a publisher of a feed tells."""
 
@@ -225,10 +245,10 @@ class PublisherMetrics(Families):
 
     def __init__(self, registry: Registry) -> None:
         super().__init__(registry)
-        self.frames_encoded_total = self._counter("frames_encoded_total", "Media frames encoded.", ["kind"])
+        self.frames_encoded_total = self._counter(
+            "frames_encoded_total", "Frames handed to the encoder, or passed on as they were encoded.", ["kind"]
+        )
         self.packets_sent_total = self._counter("packets_sent_total", "Media packets sent.")
         self.bytes_sent_total = self._counter("bytes_sent_total", "Bytes of media packets sent.")
-        self.packets_resent_total = self._counter("packets_resent_total", "Packets sent again after a NACK.")
-        self.plis_received_total = self._counter("plis_received_total", "Keyframe requests received.")
         self.connected = self._gauge("connected", "1 while the WHIP session is up.")
         self.reconnections_total = self._counter("reconnections_total", "Times that the WHIP session was made anew.")

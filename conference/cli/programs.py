@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from bridges.messages import HeadcountReport
+    from bridges.publish import PublishSummary
 
 T = TypeVar("T")
 
@@ -25,8 +27,20 @@ PUBLISH_WORDS = {
     "connecting": "Đang nối với trạm (connecting to the relay)…",
     "live": "Đang phát (publishing); Ctrl-C để dừng (to stop).",
     "lost": "Mất trạm, đang nối lại (the relay is lost, connecting again)…",
+    "token_expired": "Mã của nguồn phát đã hết hạn, trạm sẽ từ chối (the publisher's token has expired, the relay will "
+    "refuse it). Lấy mã mới (get a new one): diemcau conference publish.",
+    "conference_ended": "Hội nghị đã kết thúc (the conference has ended).",
     "ended": "Đã dừng phát (stopped publishing).",
 }
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(
+        "--metrics-port",
+        min=0,
+        max=65_535,
+        help="Serve /metrics, /healthz and /readyz on this port of 127.0.0.1; 0 takes a free one and prints it.",
+    ),
+]
 Config = Annotated[Path, typer.Option("--config", help="YAML file; see configs/ for complete examples.")]
 
 
@@ -59,6 +73,20 @@ def _begin(program: str, *, level: str = "info") -> None:
 
     follow_parent()
     configure_logging(program, level=level)
+
+
+def _tell_metrics(port: int) -> None:
+    typer.echo(f"Số đo (metrics): http://127.0.0.1:{port}/metrics", err=True)
+
+
+async def _serving(
+    port: int | None, serve: Callable[[int], AbstractAsyncContextManager[int]], work: Callable[[], Awaitable[T]]
+) -> T:
+    """Do the work, with metrics beside it if a port was asked for."""
+    async with AsyncExitStack() as stack:
+        if port is not None:
+            _tell_metrics(await stack.enter_async_context(serve(port)))
+        return await work()
 
 
 def up(
@@ -135,6 +163,7 @@ def hall(
     excused: Annotated[int, typer.Option(min=0, help="Headcount: excused (vắng có lý do).")] = 0,
     unexcused: Annotated[int, typer.Option(min=0, help="Headcount: unexcused (vắng không lý do).")] = 0,
     exempt: Annotated[int, typer.Option(min=0, help="Headcount: exempt (miễn sinh hoạt).")] = 0,
+    metrics_port: MetricsPort = None,
 ) -> None:
     """Be a hall (điểm cầu) without a screen: join, decode, follow the relays; at the end print a JSON summary.
 
@@ -146,10 +175,16 @@ def hall(
         link = _read_link(link_file)
     headcount = _headcount(summoned, present, excused, unexcused, exempt)
     from bridges.agent import HallAgent  # noqa: PLC0415 - the media libraries are slow to import
+    from bridges.program_metrics import serve_hall  # noqa: PLC0415 - the same
 
     _begin("hall")
     typer.echo("Đang vào hội nghị (joining); Ctrl-C để dừng (to stop).", err=True)
-    print_json(run_until_told(HallAgent(link, headcount=headcount).run))
+    agent = HallAgent(link, headcount=headcount)
+    print_json(
+        run_until_told(
+            lambda stop: _serving(metrics_port, lambda port: serve_hall(agent, port), lambda: agent.run(stop))
+        )
+    )
 
 
 def _read_link(file: Path) -> str:
@@ -179,9 +214,10 @@ def publish(
     ] = None,
     *,
     loop: Annotated[bool, typer.Option("--loop", help="Begin a file again at its end.")] = False,
+    metrics_port: MetricsPort = None,
     as_json: AsJson = False,
 ) -> None:
-    """Publish a source (nguồn phát) into a conference over WHIP (RFC 9725), until Ctrl-C.
+    """Publish a source (nguồn phát) into a conference over WHIP (RFC 9725), until it ends or Ctrl-C.
 
     Example: diemcau publish test --conference hn-2026
     """
@@ -194,7 +230,8 @@ def publish(
     else:
         answer = ask(server, token_file or DEFAULT_TOKEN_FILE, lambda api: api.authorise_publisher(conference, feed))
         address, token = str(answer.get("whip_url", "")), str(answer.get("token", ""))
-    from bridges.publish import open_source  # noqa: PLC0415 - the media libraries are slow to import
+    from bridges.program_metrics import serve_publisher  # noqa: PLC0415 - the media libraries are slow to import
+    from bridges.publish import PublishCounts, open_source  # noqa: PLC0415 - the same
     from bridges.publish import publish as publish_source  # noqa: PLC0415 - the same
 
     _begin("publish")
@@ -206,14 +243,20 @@ def publish(
             typer.echo(PUBLISH_WORDS.get(state, state), err=True)
         told.append(state)
 
+    counts = PublishCounts()
+
+    def publishing(stop: asyncio.Event) -> Awaitable[PublishSummary]:
+        opened = open_source(source, loop=loop)
+        return publish_source(opened, address, token, stop=stop, on_state=tell, counts=counts)
+
     summary = run_until_told(
-        lambda stop: publish_source(open_source(source, loop=loop), address, token, stop=stop, on_state=tell)
+        lambda stop: _serving(metrics_port, lambda port: serve_publisher(counts, port), lambda: publishing(stop))
     )
     if as_json:
         print_json(summary)
 
 
-def virtual(config: Config) -> None:
+def virtual(config: Config, metrics_port: MetricsPort = None) -> None:
     """Run virtual relays and virtual halls (trạm ảo, điểm cầu ảo): they join and are counted, without media.
 
     Everything that they touch is labelled virtual; no figure about media contains them. Prints a JSON summary last.
@@ -226,7 +269,9 @@ def virtual(config: Config) -> None:
     from conference.virtual_country import run_virtual  # noqa: PLC0415 - only once the file is known to be good
 
     _begin("virtual")
-    summary = run_until_told(lambda stop: run_virtual(loaded, stop))
+    summary = run_until_told(
+        lambda stop: run_virtual(loaded, stop, metrics_port=metrics_port, on_metrics=_tell_metrics)
+    )
     print_json(summary)
     if summary.joined == 0 and summary.halls > 0:
         typer.echo("Lỗi (error): no virtual hall could join", err=True)

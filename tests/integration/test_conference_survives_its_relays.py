@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from support.whole_conference import CONFERENCE, WholeConference, fold, whole_conference
 
-from bridges.agent import HallMove
+from bridges.hall_counts import HallMove
 from conference.events import RelayLost
 from conference.reports.flash import FlashReport
 

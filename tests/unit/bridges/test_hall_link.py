@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from bridges.errors import HallApiError, LinkError
 from bridges.hall_api import parse_link
+from bridges.http_answers import parse_retry_after
 from bridges.peer import is_loopback
 from bridges.whep_client import standby_url
-from bridges.whip_client import parse_retry_after
 
 
 def token(claims: bytes) -> str:

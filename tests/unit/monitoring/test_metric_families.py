@@ -11,9 +11,10 @@ from monitoring.metrics import (
     PublisherMetrics,
     Registry,
     RelayMetrics,
+    VirtualMetrics,
 )
 
-ALL: list[type[Families]] = [RelayMetrics, CoordinatorMetrics, HallMetrics, PublisherMetrics]
+ALL: list[type[Families]] = [RelayMetrics, CoordinatorMetrics, HallMetrics, PublisherMetrics, VirtualMetrics]
 
 
 def _text(registry: Registry) -> str:
