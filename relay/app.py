@@ -17,6 +17,7 @@ import uvloop
 from aiohttp import web
 
 from configs.loading import read_secret
+from configs.tls import is_loopback
 from monitoring.health import Health, routes
 from monitoring.log_config import configure_logging
 from monitoring.metrics import Registry, RelayMetrics
@@ -24,7 +25,7 @@ from relay.config import RelayConfig
 from relay.core.dtls import Certificate, DtlsContext
 from relay.core.presence_outbox import PresenceOutbox
 from relay.core.router import FeedKey, Router
-from relay.fanout.reference import ReferenceFanOut
+from relay.fanout.choose import choose_fan_out
 from relay.messages import (
     CloseConference,
     CoordinatorMessage,
@@ -69,7 +70,7 @@ class Relay:
         self._fingerprint = certificate.fingerprint
         # The table of sessions comes later: the fan-out below it sends on this socket.
         self.socket = UdpSocket(config.media.host, config.media.port, self._handle_datagrams)
-        self._fanout = ReferenceFanOut(self.socket.sock)
+        self._fanout = choose_fan_out(self.socket.sock, kind=config.fanout, threads=config.fanout_threads)
         self._router = Router(self._fanout, publisher_bitrate_bps=config.publisher_bitrate_bps)
         self._outbox = PresenceOutbox()
         self.sessions = Sessions(
@@ -113,8 +114,9 @@ class Relay:
     def start(self, http_port: int) -> None:
         """Begin to hear and to register; `http_port` is where the application is served."""
         loop = asyncio.get_running_loop()
-        host = self._config.http.host
-        self._public_url = self._public_url or f"http://{f'[{host}]' if ':' in host else host}:{http_port}"
+        http = self._config.http
+        scheme, host = "https" if http.tls else "http", f"[{http.host}]" if ":" in http.host else http.host
+        self._public_url = self._public_url or f"{scheme}://{host}:{http_port}"
         self.socket.start(loop)
         self._handle_timers()
         if self._config.coordinator is not None:
@@ -284,10 +286,13 @@ async def serve(config: RelayConfig, stop: asyncio.Event) -> None:
     """
     async with aiohttp.ClientSession() as client:
         relay = Relay(config, client)
+        tls = config.http.tls.server_context() if config.http.tls is not None else None
+        if tls is None and not is_loopback(config.http.host):
+            log.warning("plain HTTP beyond loopback: put a TLS proxy in front", host=config.http.host)
         runner = web.AppRunner(relay.application(), access_log=None, shutdown_timeout=SHUTDOWN_S)
         try:
             await runner.setup()
-            site = web.TCPSite(runner, config.http.host, config.http.port)
+            site = web.TCPSite(runner, config.http.host, config.http.port, ssl_context=tls)
             await site.start()
             http_port = int(runner.addresses[0][1])
             relay.start(http_port)

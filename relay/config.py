@@ -9,17 +9,26 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from configs.loading import Section
+from configs.tls import TlsFiles
 from relay.messages import Capacity, RelayRole
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 Port = Annotated[int, Field(ge=0, le=65_535)]
+FanOutKind = Literal["auto", "kernel", "reference"]
 
 
 class HttpListen(Section):
-    """Where WHIP, WHEP, health and metrics are served. Port 0 takes a free one."""
+    """Where WHIP, WHEP, health and metrics are served.
+
+    Attributes:
+        host: address to listen on.
+        port: TCP port; 0 takes a free one.
+        tls: certificate and key to serve HTTPS with; without, plain HTTP for loopback or behind a proxy.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 8100
+    tls: TlsFiles | None = None
 
 
 class MediaListen(Section):
@@ -78,6 +87,8 @@ class RelayConfig(Section):
         public_key_files: Ed25519 public keys (PEM) whose tokens it accepts besides the coordinator's.
         publisher_bitrate_bps: what publishers are told that they may send.
         max_sessions: sessions of all kinds at once; more are answered 503.
+        fanout: `auto` takes the compiled kernel, or the reference where that cannot run; the others insist.
+        fanout_threads: threads that send; with 0 the kernel sends on the event loop. The reference has none.
     """
 
     program: Literal["relay"] = "relay"
@@ -92,6 +103,8 @@ class RelayConfig(Section):
     public_key_files: tuple[Path, ...] = ()
     publisher_bitrate_bps: Annotated[int, Field(ge=100_000, le=50_000_000)] = 2_500_000
     max_sessions: Annotated[int, Field(gt=0, le=20_000)] = 2_000
+    fanout: FanOutKind = "auto"
+    fanout_threads: Annotated[int, Field(ge=0, le=64)] = 1
 
     @model_validator(mode="after")
     def _others_can_reach_it(self) -> Self:
