@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import socket
-from typing import Literal
 
 import structlog
 
+from relay.config import FanOutKind
 from relay.fanout.interface import FanOut
 from relay.fanout.libcrypto import KernelUnavailableError
 from relay.fanout.reference import ReferenceFanOut
-
-FanOutKind = Literal["auto", "kernel", "reference"]
 
 log = structlog.get_logger(__name__)
 

@@ -10,9 +10,12 @@ whose encryption fails in any step is not sent.
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from numba import njit, types
@@ -72,6 +75,16 @@ def compiled(function: Function) -> Function:
     except RuntimeError:  # no folder for the cache: a few seconds at each start instead
         made = njit(nogil=True)(function)
     return cast("Function", made)  # it takes the same arguments
+
+
+@contextlib.contextmanager
+def compiling_alone() -> Iterator[None]:
+    """Let one process at a time compile: relays that start together wait for the first and read what it kept."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # a file system without locks: each compiles for itself
+            source = stack.enter_context(Path(__file__).open("rb"))
+            fcntl.flock(source, fcntl.LOCK_EX)  # let go when the file is closed, also by a crash
+        yield
 
 
 @compiled

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable
 
 from relay.core.srtp import SessionKeys, SrtpProfile
+from relay.errors import RelayError
 from relay.fanout.layout import HMAC_STATE_BYTES
 
 _BLOCK_BYTES = 64  # of SHA-1
@@ -35,15 +36,17 @@ _USED_BY_THE_KERNEL = (
 )
 
 
-class KernelUnavailableError(Exception):
+class KernelUnavailableError(RelayError):
     """The compiled kernel cannot run here; the reference can.
 
     Attributes:
         reason: one short clause.
     """
 
+    code = "kernel_unavailable"
+
     def __init__(self, reason: str) -> None:
-        super().__init__(reason)
+        super().__init__(f"the compiled fan-out cannot run here: {reason}")
         self.reason = reason
 
 

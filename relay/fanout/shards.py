@@ -28,6 +28,7 @@ from relay.core.packet_cache import PacketCache
 from relay.core.srtp import SrtpKeys, derive_session_keys
 from relay.fanout import layout
 from relay.fanout.interface import Address, FanOutTotals, OutputTotals, PeerSlot, TrackSlot
+from relay.fanout.kernel import compiling_alone
 from relay.fanout.libcrypto import LibCrypto
 from relay.fanout.shard import Shard
 
@@ -225,7 +226,8 @@ class KernelFanOut:
         self._libcrypto = LibCrypto()
         self._shards = [self._shard_type(sock, self._libcrypto) for _ in range(max(threads, 1))]
         nothing, nobody = layout.copy_burst(PacketCache(1), []), np.zeros(0, dtype=np.int64)
-        self._shards[0].send(nobody, nothing)
+        with compiling_alone():
+            self._shards[0].send(nobody, nothing)
         self._queues = [
             ShardQueue(name=f"fan-out-{number}", threaded=threads > 0) for number in range(len(self._shards))
         ]
