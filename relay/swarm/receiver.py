@@ -164,8 +164,9 @@ class Receiver:
         return at.first_packet_s is not None and (at.first_keyframe_s is not None or not expects_video)
 
     def is_silent(self, now: float) -> bool:
-        """True where media does not flow (any more)."""
-        return now - self.last_media_s > SILENT_S
+        """True where media does not flow (any more); one that has just connected is given the time for it."""
+        since_s = self.at.connected_s if self.at.connected_s is not None else self.at.asked_s
+        return now - max(self.last_media_s, since_s) > SILENT_S
 
     def handle_read(
         self, view: memoryview, length: int, segment: int, address: Address, arrival_s: float, now: float

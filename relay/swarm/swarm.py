@@ -138,6 +138,11 @@ class Swarm:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._none_left.wait(), seconds)
 
+    @property
+    def connected(self) -> int:
+        """How many receivers are connected now."""
+        return sum(receiver.outcome is Outcome.CONNECTED for receiver in self.receivers)
+
     def totals(self) -> SwarmTotals:
         """Counts up to now."""
         return add_up(self.receivers)
@@ -290,11 +295,6 @@ class Swarm:
             self._none_left.set()
 
 
-def connected_count(swarm: Swarm) -> int:
-    """How many receivers are connected now."""
-    return sum(receiver.outcome is Outcome.CONNECTED for receiver in swarm.receivers)
-
-
 async def run_swarm(
     url: str,
     token: str,
@@ -345,7 +345,7 @@ async def _wait(stop: asyncio.Event) -> None:
 async def _join_and_hold(swarm: Swarm, seconds: float, on_joined: Callable[[int], None] | None) -> None:
     await swarm.join()
     if on_joined is not None:
-        on_joined(connected_count(swarm))
+        on_joined(swarm.connected)
     await swarm.hold(seconds)
 
 

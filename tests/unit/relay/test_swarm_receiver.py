@@ -176,9 +176,10 @@ def test_leaving_tells_the_server() -> None:
 
 
 def test_silence_is_noticed() -> None:
-    """Never any media, and none any more, are both silence."""
+    """Never any media, and none any more, are both silence, each after two seconds."""
     scene = connected()
-    assert scene.receiver.is_silent(scene.now)
+    assert not scene.receiver.is_silent(scene.now)
+    assert scene.receiver.is_silent(scene.now + SILENT_S + 0.1)
     scene.read(scene.audio(1))
     assert not scene.receiver.is_silent(scene.now)
     assert scene.receiver.is_silent(scene.now + SILENT_S + 0.1)
