@@ -80,6 +80,7 @@ class TestRelay:
         self.sounds = 0
         self.sdp: list[str] = []
         self.refuse_with = 0
+        self.refuse_code = ""
         self.base_url = ""
         self._runner: web.AppRunner | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -143,6 +144,9 @@ class TestRelay:
         return web.Response(status=204)
 
     async def _whip(self, request: web.Request) -> web.Response:
+        if self.refuse_with and self.refuse_code:
+            problem = {"code": self.refuse_code, "detail": "no"}
+            return web.json_response(problem, status=self.refuse_with, content_type="application/problem+json")
         if self.refuse_with:
             return web.Response(status=self.refuse_with)
         sdp = await request.text()
