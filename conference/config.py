@@ -56,6 +56,26 @@ class PlacementConfig(Section):
         return self
 
 
+class RateLimitsConfig(Section):
+    """How often one caller may ask; beyond that the answer is 429 with `Retry-After`.
+
+    Attributes:
+        holder_per_s: requests a second of one token's holder; a hall at work makes one now and then.
+        holder_burst: requests that a holder may make at once.
+        address_per_s: requests a second without a valid token (pages, refused tokens) from one address. Generous:
+            a province of halls, or everybody behind a proxy, has one address.
+        address_burst: such requests that an address may make at once.
+        behind_proxy: take the address from the last entry of X-Forwarded-For. Only where every request comes through
+            one proxy that appends it; otherwise callers could name any address.
+    """
+
+    holder_per_s: float = Field(default=50.0, ge=0.1, le=100_000)
+    holder_burst: int = Field(default=500, ge=1, le=1_000_000)
+    address_per_s: float = Field(default=1_000.0, ge=0.1, le=100_000)
+    address_burst: int = Field(default=50_000, ge=1, le=10_000_000)
+    behind_proxy: bool = False
+
+
 class CoordinatorConfig(Section):
     """One coordinator.
 
@@ -72,6 +92,7 @@ class CoordinatorConfig(Section):
         snapshot_every: events between two snapshots, so that a start folds at most about so many.
         tokens: lifetimes of tokens.
         placement: cost of a hall and limits of relays.
+        rate_limits: how often one caller may ask.
     """
 
     host: str = "127.0.0.1"
@@ -85,6 +106,7 @@ class CoordinatorConfig(Section):
     snapshot_every: int = Field(default=20_000, ge=100, le=10_000_000)
     tokens: TokenLifetimes = TokenLifetimes()
     placement: PlacementConfig = PlacementConfig()
+    rate_limits: RateLimitsConfig = RateLimitsConfig()
 
     @model_validator(mode="after")
     def _heartbeats_fit_the_lease(self) -> Self:

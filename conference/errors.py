@@ -30,6 +30,21 @@ class RejectedError(ConferenceError):
         self.status = status
 
 
+class RateLimitedError(ConferenceError):
+    """Too many requests of one token's holder or one address; nothing was done.
+
+    Attributes:
+        wait_s: seconds until the next may be made.
+    """
+
+    code = "rate_limited"
+    status = 429
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__("too many requests from here; wait, then ask again")
+        self.wait_s = wait_s
+
+
 class JournalError(ConferenceError):
     """The journal could not make events durable or read them; the command was not acknowledged."""
 

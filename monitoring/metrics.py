@@ -195,6 +195,9 @@ class CoordinatorMetrics(Families):
             "http_request_seconds", "Time to answer, by route template.", HTTP_BUCKETS_S, ["route"]
         )
         self.malformed_total = self._counter("malformed_total", "Inputs that did not parse.", ["source"])
+        self.rate_limited_total = self._counter(
+            "rate_limited_total", "HTTP requests refused because their caller asks too often.", ["by"]
+        )
 
 
 class HallMetrics(Families):

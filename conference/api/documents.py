@@ -108,7 +108,7 @@ def _responses(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
         good["content"] = {JSON: {"schema": schema_of[_key(route.response)]}}
     elif route.status not in {101, 204}:
         good["content"] = {media: {"schema": {"type": "string"}} for media in route.response_media}
-    statuses = {500, *route.errors}
+    statuses = {429, 500, *route.errors}
     if route.roles is not None:
         statuses |= {401, 403}
     if route.takes_body:

@@ -6,6 +6,7 @@ unexpected exception is logged with its traceback and tells the caller nothing b
 
 from __future__ import annotations
 
+import math
 from http import HTTPStatus
 from typing import Any
 
@@ -14,7 +15,7 @@ from aiohttp import web
 
 from bridges.errors import BridgesError, ImportFailedError, UnknownUnitError
 from conference.access import AccessDeniedError
-from conference.errors import ConferenceError, JournalError, RejectedError
+from conference.errors import ConferenceError, JournalError, RateLimitedError, RejectedError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2  # a journal that comes back is folded again within a second; capacity comes with the next relay
@@ -80,6 +81,8 @@ def response_of(error: Exception) -> web.Response:
         headers["Allow"] = ", ".join(sorted(error.allowed_methods))
     if isinstance(error, JournalError) or problem.status == 503:
         headers["Retry-After"] = str(RETRY_AFTER_S)
+    if isinstance(error, RateLimitedError):
+        headers["Retry-After"] = str(math.ceil(error.wait_s))
     return web.Response(body=msgspec.json.encode(problem), status=problem.status, headers=headers)
 
 

@@ -7,14 +7,14 @@ checks the token, bounds and decodes the body, calls the handler and encodes wha
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
 
-from conference.access import AccessDeniedError, ApiClaims, KeyRing, Role, require_conference, require_role
+from conference.access import ApiClaims, KeyRing, Role, require_conference, require_role
+from conference.api.limiting import caller
 from conference.api.problems import RequestError
 from conference.config import CoordinatorConfig
 from conference.coordinator import Coordinator
@@ -148,18 +148,6 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         return self.request is not None
 
 
-def bearer_claims(request: web.Request, keys: KeyRing) -> ApiClaims:
-    """Verify the bearer token of a request (RFC 6750, only the header form).
-
-    Raises:
-        AccessDeniedError: 401 without a valid one.
-    """
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise AccessDeniedError("a bearer token is needed in the Authorization header")
-    return keys.verify_api_token(token.strip(), time.time())
-
-
 async def read_body(request: web.Request, limit: int) -> bytes:
     """Read a body of at most `limit` bytes.
 
@@ -192,7 +180,7 @@ def _serve(route: Route, services: Services) -> Callable[[web.Request], Awaitabl
     async def serve(request: web.Request) -> web.StreamResponse:
         claims = None
         if route.roles is not None:
-            claims = bearer_claims(request, services.keys)
+            claims = caller(request)
             require_role(claims, route.roles)
             if names_conference:
                 require_conference(claims, request.match_info["conference_id"])

@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from conference.api import conferences, discovery, hall_session, halls, live, relays, reports, units
 from conference.api.documents import openapi_route
+from conference.api.limiting import limiting
 from conference.api.pages import load_pages, page_routes
 from conference.api.problems import response_of
 from conference.api.routing import MAX_IMPORT_BYTES, Route, Services, add_routes
@@ -42,7 +43,10 @@ def api_routes() -> tuple[Route, ...]:
 def build_app(services: Services, health: Health, registry: Registry) -> web.Application:
     """The application, ready to be served."""
     app = web.Application(
-        middlewares=[_observing(services.metrics)],
+        middlewares=[
+            _observing(services.metrics),
+            limiting(services.keys, services.config.rate_limits, services.metrics),
+        ],
         client_max_size=MAX_IMPORT_BYTES,
         handler_args={"lingering_time": 2.0},
     )
