@@ -26,7 +26,7 @@ from relay.access import AUDIENCE as RELAY_AUDIENCE
 AUDIENCE = "api"
 MAX_KEY_FILE_BYTES = 16 * 1024
 
-Role = Literal["organiser", "technician", "operator", "publisher", "hall", "relay"]
+Role = Literal["organiser", "technician", "operator", "hall", "relay"]
 
 
 class AccessDeniedError(ConferenceError):
@@ -189,11 +189,13 @@ def require_role(claims: ApiClaims, roles: frozenset[Role]) -> None:
 def require_conference(claims: ApiClaims, conference_id: str) -> None:
     """Check that the token reaches a conference: it names this one, or none at all.
 
+    `conference_id` is "" for what is about all conferences: only a token that names none reaches that.
+
     Raises:
         AccessDeniedError: 403 when it names another.
     """
     if claims.conference not in {"", conference_id}:
-        raise AccessDeniedError(f"token does not cover conference {conference_id}", status=403)
+        raise AccessDeniedError(f"token is for conference {claims.conference} alone", status=403)
 
 
 def _create_key_file(path: Path) -> None:

@@ -62,7 +62,7 @@ ROUTES = (
         handler=list_units,
         summary="All units",
         tag="units",
-        roles=STAFF | {"publisher", "relay"},
+        roles=STAFF,
         response=UnitList,
         errors=(503,),
     ),

@@ -1,0 +1,108 @@
+"""Who may open which door of the API: the whole table, written down a second time."""
+
+from __future__ import annotations
+
+import time
+from typing import get_args
+
+import pytest
+from support.coordinator_harness import CONFERENCE, Api
+
+from conference.access import ApiClaims, Role
+from conference.api.routing import Route
+from conference.api.server import api_routes
+
+pytestmark = pytest.mark.integration
+ROLES: tuple[Role, ...] = get_args(Role)
+STAFF = {"organiser", "technician", "operator"}
+
+# A route that is added, or opened to somebody else, fails here until a person has thought about it.
+DOORS = {
+    "POST /api/v1/halls/join": {"hall"},
+    "GET /api/v1/halls/assignment": {"hall"},
+    "POST /api/v1/halls/moved": {"hall"},
+    "POST /api/v1/halls/headcount": {"hall"},
+    "POST /api/v1/halls/leave": {"hall"},
+    "POST /api/v1/halls/import": {"organiser", "technician"},
+    "GET /api/v1/halls": STAFF,
+    "GET /api/v1/halls/export": STAFF,
+    "POST /api/v1/halls/links": {"organiser", "technician"},
+    "POST /api/v1/halls/{hall_id}/link": {"organiser", "technician"},
+    "POST /api/v1/units/import": {"organiser"},
+    "GET /api/v1/units": STAFF,
+    "POST /api/v1/conferences": {"organiser"},
+    "GET /api/v1/conferences": STAFF,
+    "GET /api/v1/conferences/{conference_id}": STAFF,
+    "POST /api/v1/conferences/{conference_id}/phase": {"organiser"},
+    "POST /api/v1/conferences/{conference_id}/publishers": {"organiser"},
+    "GET /api/v1/conferences/{conference_id}/attendance": STAFF,
+    "GET /api/v1/conferences/{conference_id}/report": STAFF,
+    "GET /api/v1/relays": {"organiser", "operator"},
+    "GET /api/v1/relays/control": {"relay"},
+    "GET /api/v1/live": STAFF,
+    "GET /api/v1/discovery/prometheus": {"operator"},
+    "GET /api/v1/openapi.json": None,
+}
+ROUTES = {f"{route.method} {route.path}": route for route in api_routes()}
+
+
+def _path(route: Route, conference_id: str = CONFERENCE) -> str:
+    return route.path.replace("{conference_id}", conference_id).replace("{hall_id}", "hall-1")
+
+
+def _token(api: Api, role: Role, *, conference: str = "", exp_s: float = 600) -> dict[str, str]:
+    claims = ApiClaims(
+        sub="hall-1",
+        role=role,
+        hall="hall-1" if role == "hall" else "",
+        conference=CONFERENCE if role == "hall" else conference,
+        exp=int(time.time() + exp_s),
+    )
+    return {"Authorization": f"Bearer {api.keys.issue_api_token(claims)}"}
+
+
+async def _status(api: Api, route: Route, headers: dict[str, str], path: str = "") -> tuple[int, str]:
+    """Status and media type; the body is left alone, because a stream's has no end."""
+    async with api.session.request(route.method, path or _path(route), headers=headers) as answer:
+        return answer.status, answer.content_type
+
+
+def test_every_door_is_in_the_table() -> None:
+    """The table above and the program's own agree, route by route."""
+    assert {name: route.roles for name, route in ROUTES.items()} == DOORS
+
+
+@pytest.mark.parametrize("name", [name for name, roles in DOORS.items() if roles is not None])
+async def test_a_door_opens_to_its_roles_alone(api: Api, name: str) -> None:
+    """Without a token or with an expired one 401, with another's role 403, and neither with a role of its own."""
+    route, problem = ROUTES[name], "application/problem+json"
+    for headers in ({}, {"Authorization": "Bearer"}, {"Authorization": "Basic eDp4"}):
+        assert await _status(api, route, headers) == (401, problem)
+    for role in ROLES:
+        assert await _status(api, route, _token(api, role, exp_s=-1)) == (401, problem)
+        status, media_type = await _status(api, route, _token(api, role))
+        if role in (DOORS[name] or ()):
+            assert status not in {401, 403}, role
+        else:
+            assert (status, media_type) == (403, problem), role
+
+
+@pytest.mark.parametrize("name", [name for name, roles in DOORS.items() if roles and "hall" not in roles])
+async def test_a_token_for_one_conference_opens_that_one_alone(api: Api, name: str) -> None:
+    """Staff whose token names a conference reach its own paths, no other conference's, and nothing about all."""
+    route = ROUTES[name]
+    for role in ROLES:
+        if role not in (DOORS[name] or ()):
+            continue
+        headers = _token(api, role, conference=CONFERENCE)
+        status, _ = await _status(api, route, headers)
+        assert (status == 403) == ("{conference_id}" not in route.path)
+        status, _ = await _status(api, route, headers, _path(route, "another"))
+        assert status == 403
+
+
+async def test_the_document_is_open_to_all(api: Api) -> None:
+    """What describes the doors needs no key, and is not refused for a bad one."""
+    route = ROUTES["GET /api/v1/openapi.json"]
+    for headers in ({}, {"Authorization": "Bearer no.such.token"}):
+        assert (await _status(api, route, headers))[0] == 200
