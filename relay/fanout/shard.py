@@ -141,7 +141,8 @@ class Shard:
         )
 
     def wipe(self) -> None:
-        """Forget everything save the counters."""
+        """Forget everything save the counters; nothing can be sent any more."""
+        self._fd = -1  # the socket may be closed next, and its number given to another file
         for row in np.flatnonzero(self._peers.ciphers):
             self._wipe_peer(int(row))
         self._outputs = new_outputs()

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from support.fan_outs import Side, bound_socket, made_up_keys, opener, take_all
@@ -20,7 +21,7 @@ from relay.core.srtp import SrtpProfile
 from relay.fanout import libcrypto
 from relay.fanout.choose import choose_fan_out
 from relay.fanout.interface import FanOutTotals, OutputTotals, PeerSlot, TrackSlot
-from relay.fanout.kernel import compiled
+from relay.fanout.kernel import compiled, fan_out
 from relay.fanout.libcrypto import KernelUnavailableError
 from relay.fanout.reference import ReferenceFanOut
 from relay.fanout.shards import KernelFanOut
@@ -162,6 +163,20 @@ def test_no_thread_is_left_after_the_end(side: Side) -> None:
     assert side.fan_out.totals().packets_sent == 2
     assert side.fan_out.output_totals(TRACK, PeerSlot(0)) == OutputTotals()
     assert len(take_all(side.receivers[0])) == 2
+    subscribe(side, 0)
+    side.fan_out.send_burst(TRACK, side.caches[TRACK], [0])
+    assert side.fan_out.totals().send_errors == 1
+    assert take_all(side.receivers[0]) == []
+
+
+def test_the_kernel_is_compiled_once_for_all_it_meets(side: Side) -> None:
+    """What is warmed at the start are the very types of the calls that follow: nothing compiles while media flows."""
+    subscribe(side, 0)
+    side.fan_out.send_burst(TRACK, side.caches[TRACK], side.put(TRACK, frame(0, [100, 300, 100])))
+    side.fan_out.send_burst(TRACK, side.caches[TRACK], [])
+    side.fan_out.resend(TRACK, PeerSlot(0), side.caches[TRACK], [1])
+    side.settle()
+    assert len(cast("Any", fan_out).signatures) == 1
 
 
 def test_a_removed_peers_key_is_wiped(side: Side) -> None:
