@@ -15,7 +15,7 @@ import msgspec
 from bridges.halls import Hall
 from bridges.units import UnitTree
 
-HallStatus = Literal["present", "lost", "waiting", "left"]
+HallStatus = Literal["waiting", "present", "lost", "left"]
 DiscrepancyCode = Literal[
     "connected_without_headcount",
     "headcount_never_connected",
@@ -159,13 +159,19 @@ class Discrepancy(msgspec.Struct, frozen=True, kw_only=True):
     reason_en: str
 
 
-def status_of(*, is_open: bool, ever_seen: bool, left: bool = False) -> HallStatus:
-    """The status of a hall: `left`, `present` now, `lost` after it was, `waiting` before it ever was."""
+def status_of(*, is_open: bool, ever_seen: bool, left: bool = False, expected: bool = True) -> HallStatus:
+    """How a hall stands by connection.
+
+    waiting (chưa vào): never received media. present (có mặt): receives media. lost (mất kết nối): received media,
+    does not now, and is `expected` to. left (đã rời): said goodbye, or is not expected any more.
+    """
     if left:
         return "left"
     if is_open:
         return "present"
-    return "lost" if ever_seen else "waiting"
+    if not ever_seen:
+        return "waiting"
+    return "lost" if expected else "left"
 
 
 def row_of(hall: HallAttendance) -> AttendanceRow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 
@@ -77,6 +78,8 @@ def why_no_answer(error: Exception) -> str:
             return "it closed the connection"
         case aiohttp.InvalidURL():
             return "its address is not a URL"
+        case OSError(errno=errno.ECONNREFUSED):
+            return "nobody listens there"
         case OSError(errno=int(number)) if number > 0:
             return os.strerror(number).lower()
         case aiohttp.ClientError():

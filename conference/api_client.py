@@ -13,6 +13,7 @@ from typing import Any, Self
 import aiohttp
 import msgspec
 
+from bridges.http_answers import NO_ANSWER, why_no_answer
 from conference.errors import ConferenceError
 from conference.lifecycle import Phase
 
@@ -139,8 +140,8 @@ class ApiClient:
                 if answer.status >= 400:
                     raise parse_problem(answer.status, payload)
                 return payload
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise ApiUnreachableError(f"no answer from {self._server}: {_reason(error)}") from error
+        except NO_ANSWER as error:
+            raise ApiUnreachableError(f"no answer from {self._server}: {why_no_answer(error)}") from error
 
     async def _document(
         self,
@@ -236,14 +237,6 @@ class ApiClient:
     async def relays(self) -> list[Document]:
         """List the relays with their place in the tree."""
         return _list(await self._document("GET", "/api/v1/relays"), "relays")
-
-
-def _reason(error: Exception) -> str:
-    """The system's own words where there are some: the library's contain its internals."""
-    system = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    if isinstance(system, ConnectionRefusedError):
-        return "nobody listens there"
-    return (system.strerror if isinstance(system, OSError) else "") or str(error) or type(error).__name__
 
 
 def _list(document: Document, key: str) -> list[Document]:

@@ -7,32 +7,20 @@ counted apart: no figure about media may hold them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
 
 import msgspec
 
+from bridges.attendance import HallStatus, status_of
 from bridges.presence import HallPresence
 from conference.lifecycle import JOINABLE, Phase
 
-HallStatus = Literal["waiting", "present", "lost", "left"]
-
 
 def standing(phase: Phase, presence: HallPresence | None, *, left: bool) -> HallStatus:
-    """How a hall stands.
-
-    waiting (chưa vào): never received media. present (có mặt): receives media. lost (mất kết nối): received media,
-    does not now, and the conference expects it. left (đã rời): said goodbye, or the conference is over.
-    """
-    if left:
-        return "left"
+    """How a hall stands (`bridges.attendance.status_of`) in a conference that expects it while it can be joined."""
     if presence is None:
-        return "waiting"
-    if presence.is_open:
-        return "present"
+        return status_of(is_open=False, ever_seen=False, left=left)
     seen = bool(presence.spans) or any(session.since_ms is not None for session in presence.sessions.values())
-    if not seen:
-        return "waiting"
-    return "lost" if phase in JOINABLE else "left"
+    return status_of(is_open=presence.is_open, ever_seen=seen, left=left, expected=phase in JOINABLE)
 
 
 class Tally(msgspec.Struct, kw_only=True):

@@ -16,6 +16,7 @@ from typing import assert_never
 
 import msgspec
 
+from bridges.attendance import HallStatus
 from bridges.halls import Hall
 from bridges.presence import HallPresence
 from bridges.units import Unit
@@ -40,7 +41,7 @@ from conference.ledger import SeatLedger
 from conference.planner import RelayLoad
 from conference.policy import Policy
 from conference.roster import KEPT_INTERRUPTIONS, ConferenceState, HallSeat, Headcount, RelayState
-from conference.standing import Board, HallStatus, standing
+from conference.standing import Board, standing
 from relay.messages import Capacity, SessionOpened
 
 SNAPSHOT_SCHEMA = 1

@@ -8,6 +8,7 @@ from typing import get_args
 import msgspec
 from aiohttp import web
 
+from bridges.attendance import HallStatus
 from bridges.halls import Hall, HallLevel
 from bridges.importing import parse_halls_csv, serialize_halls_csv
 from bridges.units import UnitTree
@@ -16,7 +17,6 @@ from conference.api.routing import CSV, MAX_IMPORT_BYTES, STAFF, Call, Query, Ro
 from conference.commands import ImportHalls
 from conference.errors import RejectedError
 from conference.events import HallsImported
-from conference.standing import HallStatus
 from conference.state import State, hall_status
 
 STATUSES: tuple[str, ...] = get_args(HallStatus)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from av import AudioFrame, Packet, VideoFrame
 from av.container import OutputContainer
-from support.aiortc_relay import TestRelay
+from support.aiortc_relay import TestRelay, running_relays
 
 from bridges.errors import PublishError
 from bridges.file_source import FileSource
@@ -66,10 +66,8 @@ def write_sounds(film: OutputContainer, stream: Any, count: int) -> None:
 @pytest.fixture
 async def relay() -> AsyncIterator[TestRelay]:
     """A WHIP peer."""
-    relay = TestRelay()
-    await relay.start()
-    yield relay
-    await relay.close()
+    async with running_relays(1) as relays:
+        yield relays[0]
 
 
 async def test_h264_and_opus_pass_as_they_are(tmp_path: Path) -> None:

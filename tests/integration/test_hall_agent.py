@@ -3,7 +3,7 @@ import threading
 from collections.abc import AsyncIterator
 
 import pytest
-from support.aiortc_relay import TestCoordinator, TestRelay, link_of, until
+from support.aiortc_relay import TestCoordinator, TestRelay, link_of, running_relays, until
 
 from bridges.agent import HallAgent
 from bridges.errors import HallApiError
@@ -15,12 +15,8 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 async def relays() -> AsyncIterator[list[TestRelay]]:
     """Two relays with one programme each."""
-    relays = [TestRelay(), TestRelay()]
-    for relay in relays:
-        await relay.start()
-    yield relays
-    for relay in relays:
-        await relay.close()
+    async with running_relays(2) as relays:
+        yield relays
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from support.aiortc_relay import TestCoordinator, TestRelay, link_of
+from support.aiortc_relay import TestCoordinator, TestRelay, link_of, running_relays
 from support.program_process import metered_program
 from support.whole_conference import CONFERENCE, FEED, empty_conference
 
@@ -24,12 +24,8 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 async def relays() -> AsyncIterator[list[TestRelay]]:
     """Two relays with one programme each."""
-    relays = [TestRelay(), TestRelay()]
-    for relay in relays:
-        await relay.start()
-    yield relays
-    for relay in relays:
-        await relay.close()
+    async with running_relays(2) as relays:
+        yield relays
 
 
 def token_file(folder: Path, lifetime_s: float = 600) -> Path:

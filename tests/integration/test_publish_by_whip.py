@@ -3,7 +3,7 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
-from support.aiortc_relay import TestRelay, until
+from support.aiortc_relay import TestRelay, running_relays, until
 
 from bridges.errors import PublishError
 from bridges.programme import Programme
@@ -15,10 +15,8 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 async def relay() -> AsyncIterator[TestRelay]:
     """A WHIP peer."""
-    relay = TestRelay()
-    await relay.start()
-    yield relay
-    await relay.close()
+    async with running_relays(1) as relays:
+        yield relays[0]
 
 
 async def test_the_test_programme_arrives_with_readable_timecodes(relay: TestRelay) -> None:

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 from aiohttp import web
 from support.aiortc_relay import until
+from support.assignments import access, assignment
 
-from bridges.messages import Assignment, HeadcountReport, MovedReport, RelayAccess
+from bridges.messages import HeadcountReport, MovedReport
 from bridges.virtual import VirtualHalls, plausible_headcount
 
 pytestmark = pytest.mark.integration
@@ -87,23 +88,8 @@ class Coordinator:
                 self.left.add(hall_id)
                 return web.Response(status=204)
         other = "b" if self.primary == "a" else "a"
-        assignment = Assignment(
-            hall_id=hall_id,
-            hall_name=hall_id,
-            conference_id="c",
-            conference_title="C",
-            phase="live",
-            feed="program",
-            epoch=self.epoch,
-            primary=access(self.primary),
-            backup=access(other),
-        )
-        return web.Response(body=msgspec.json.encode(assignment))
-
-
-def access(relay_id: str) -> RelayAccess:
-    """A relay nobody can reach by media."""
-    return RelayAccess(relay_id=relay_id, whep_url=f"http://{relay_id}.invalid", token="t", expires_at_ms=0)
+        now = assignment(access(self.primary), access(other), epoch=self.epoch, hall_id=hall_id)
+        return web.Response(body=msgspec.json.encode(now))
 
 
 def token_of(hall_id: str) -> str:

@@ -3,10 +3,12 @@ from collections.abc import Callable
 
 from hypothesis import given
 from hypothesis import strategies as st
+from support import assignments
+from support.assignments import access
 
 from bridges.follower import Follower
 from bridges.follower_outputs import Close, Connect, SessionId
-from bridges.messages import Assignment, RelayAccess
+from bridges.messages import Assignment
 
 EVENTS = st.tuples(
     st.sampled_from(
@@ -36,20 +38,8 @@ def tell(follower: Follower, name: str, number: int, now: float) -> None:
 
 def assignment(number: int) -> Assignment:
     """One of some assignments over four relays; every third has no backup."""
-    relays = [
-        RelayAccess(relay_id=f"r{(number + i) % 4}", whep_url="http://r", token="t", expires_at_ms=0) for i in range(2)
-    ]
-    return Assignment(
-        hall_id="h",
-        hall_name="H",
-        conference_id="c",
-        conference_title="C",
-        phase="live",
-        feed="program",
-        epoch=number,
-        primary=relays[0],
-        backup=relays[1] if number % 3 else None,
-    )
+    primary, backup = (access(f"r{(number + i) % 4}") for i in range(2))
+    return assignments.assignment(primary, backup if number % 3 else None, epoch=number)
 
 
 @given(events=st.lists(EVENTS, max_size=120), seed=st.integers(0, 1000))

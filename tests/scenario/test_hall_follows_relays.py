@@ -3,6 +3,8 @@
 import random
 from dataclasses import dataclass, field
 
+from support.assignments import access, assignment
+
 from bridges.follower import Follower
 from bridges.follower_outputs import (
     Activate,
@@ -16,7 +18,7 @@ from bridges.follower_outputs import (
     SessionId,
     Standby,
 )
-from bridges.messages import Assignment, RelayAccess
+from bridges.messages import Assignment
 
 STEP_S = 0.01
 ROUND_TRIP_S = 0.02
@@ -56,17 +58,8 @@ class World:
 
     def assignment(self) -> Assignment:
         """What the coordinator says now."""
-        return Assignment(
-            hall_id="h1",
-            hall_name="Điểm cầu 1",
-            conference_id="c1",
-            conference_title="Hội nghị",
-            phase="live",
-            feed="program",
-            epoch=self.epoch,
-            primary=self._access(self.primary),
-            backup=self._access(self.backup) if self.backup is not None else None,
-        )
+        backup = access(self.backup) if self.backup is not None else None
+        return assignment(access(self.primary), backup, epoch=self.epoch)
 
     def assign(self, primary: str, backup: str | None) -> None:
         """Change the assignment and notify."""
@@ -96,9 +89,6 @@ class World:
         """Where the picture comes from."""
         current = self.follower.current
         return self.sessions.get(current) if current is not None else None
-
-    def _access(self, relay_id: str) -> RelayAccess:
-        return RelayAccess(relay_id=relay_id, whep_url=f"http://{relay_id}", token="t", expires_at_ms=0)
 
     def _deliver(self) -> None:
         lit = False

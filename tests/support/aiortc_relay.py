@@ -2,8 +2,9 @@
 
 import asyncio
 import base64
+import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -11,8 +12,9 @@ from aiohttp import web
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import VideoFrame
+from support.assignments import access, assignment
 
-from bridges.messages import Assignment, HeadcountReport, JoinRequest, MovedReport, RelayAccess
+from bridges.messages import HeadcountReport, JoinRequest, MovedReport, RelayAccess
 from bridges.peer import close_peer, gather_on_loopback, new_peer_connection
 from bridges.play_session import luma_of
 from bridges.programme import Programme
@@ -108,9 +110,7 @@ class TestRelay:
 
     def access(self, relay_id: str) -> RelayAccess:
         """What the coordinator hands out."""
-        return RelayAccess(
-            relay_id=relay_id, whep_url=f"{self.base_url}/c/program/whep", token="relay-token", expires_at_ms=0
-        )
+        return access(relay_id, f"{self.base_url}/c/program/whep")
 
     async def kill(self) -> None:
         """Die: no HTTP, no media. Peers are told nothing by HTTP; their UDP port goes silent."""
@@ -222,6 +222,19 @@ class TestRelay:
         return web.Response(status=200)
 
 
+@contextlib.asynccontextmanager
+async def running_relays(count: int) -> AsyncIterator[list[TestRelay]]:
+    """So many relays with one programme each."""
+    relays = [TestRelay() for _ in range(count)]
+    for relay in relays:
+        await relay.start()
+    try:
+        yield relays
+    finally:
+        for relay in relays:
+            await relay.close()
+
+
 class TestCoordinator:
     """The five calls of a hall, answered from a settable assignment."""
 
@@ -263,18 +276,8 @@ class TestCoordinator:
             await self._runner.cleanup()
 
     def _reply(self) -> web.Response:
-        assignment = Assignment(
-            hall_id="h1",
-            hall_name="Điểm cầu 1",
-            conference_id="c",
-            conference_title="Hội nghị",
-            phase="live",
-            feed="program",
-            epoch=self.epoch,
-            primary=self.primary,
-            backup=self.backup,
-        )
-        return web.Response(body=msgspec.json.encode(assignment), content_type="application/json")
+        now = assignment(self.primary, self.backup, epoch=self.epoch)
+        return web.Response(body=msgspec.json.encode(now), content_type="application/json")
 
     async def _join(self, request: web.Request) -> web.Response:
         if self.refuse_with is not None:
@@ -289,7 +292,7 @@ class TestCoordinator:
     async def _moved(self, request: web.Request) -> web.Response:
         report = msgspec.json.decode(await request.read(), type=MovedReport)
         self.moves.put_nowait(report)
-        known = [access for access in (self.primary, self.backup, self.spare) if access is not None]
+        known = [known for known in (self.primary, self.backup, self.spare) if known is not None]
         here = next(access for access in known if access.relay_id == report.to_relay)
         others = [access for access in known if access.relay_id not in {report.to_relay, report.from_relay}]
         self.primary, self.backup, self.epoch = here, others[0] if others else None, self.epoch + 1

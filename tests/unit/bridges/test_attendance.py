@@ -39,6 +39,9 @@ def test_a_hall_is_present_lost_waiting_or_left() -> None:
     assert status_of(is_open=False, ever_seen=True) == "lost"
     assert status_of(is_open=False, ever_seen=False) == "waiting"
     assert status_of(is_open=False, ever_seen=True, left=True) == "left"
+    assert status_of(is_open=True, ever_seen=True, left=True) == "left"
+    assert status_of(is_open=False, ever_seen=True, expected=False) == "left"
+    assert status_of(is_open=False, ever_seen=False, expected=False) == "waiting"
 
 
 def test_a_hall_that_left_was_present_only_if_it_was_seen() -> None:

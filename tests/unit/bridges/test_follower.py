@@ -1,5 +1,8 @@
 import random
 
+from support import assignments
+from support.assignments import access
+
 from bridges.follower import Follower
 from bridges.follower_outputs import (
     Activate,
@@ -10,27 +13,12 @@ from bridges.follower_outputs import (
     SessionId,
     Standby,
 )
-from bridges.messages import Assignment, RelayAccess
-
-
-def access(relay_id: str) -> RelayAccess:
-    """A relay named `relay_id`."""
-    return RelayAccess(relay_id=relay_id, whep_url=f"http://{relay_id}", token="t", expires_at_ms=0)
+from bridges.messages import Assignment
 
 
 def assignment(primary: str, backup: str | None, epoch: int = 1) -> Assignment:
     """An assignment of two relays."""
-    return Assignment(
-        hall_id="h",
-        hall_name="H",
-        conference_id="c",
-        conference_title="C",
-        phase="live",
-        feed="program",
-        epoch=epoch,
-        primary=access(primary),
-        backup=access(backup) if backup else None,
-    )
+    return assignments.assignment(access(primary), access(backup) if backup else None, epoch=epoch)
 
 
 def joined(now: float = 10.0) -> Follower:

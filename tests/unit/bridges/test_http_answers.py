@@ -12,7 +12,8 @@ KEY = ConnectionKey("127.0.0.1", 1, False, True, None, None, None)  # noqa: FBT0
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (aiohttp.ClientConnectorError(KEY, OSError(errno.ECONNREFUSED, "Connect call failed")), "connection refused"),
+        (aiohttp.ClientConnectorError(KEY, OSError(errno.ECONNREFUSED, "Connect call failed")), "nobody listens there"),
+        (aiohttp.ClientOSError(errno.ECONNRESET, "Connection reset by peer"), "connection reset by peer"),
         (aiohttp.ClientConnectorDNSError(KEY, OSError(-2, "Name or service not known")), "its name does not resolve"),
         (aiohttp.ServerDisconnectedError(), "it closed the connection"),
         (aiohttp.ServerTimeoutError(), "no answer in time"),
