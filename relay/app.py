@@ -47,8 +47,8 @@ from relay.wire.sdp_parser import MAX_CHARACTERS
 
 LIVE_S = 1.0  # a feed is live when media arrived within so long
 SHUTDOWN_S = 3.0
-# A thread of the fan-out needs the interpreter for microseconds between bursts. While the event loop is busy it would be
-# given it after 5 ms, Python's default: too late for 400 bursts a second.
+# A thread of the fan-out needs the interpreter for microseconds between bursts. A busy event loop would give it away
+# after 5 ms, Python's default: too late for 400 bursts a second.
 SWITCH_INTERVAL_S = 0.0005
 
 log = structlog.get_logger(__name__)
