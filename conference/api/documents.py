@@ -112,7 +112,7 @@ def _responses(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
     if route.roles is not None:
         statuses |= {401, 403}
     if route.takes_body:
-        statuses |= {400, 413, 422}
+        statuses |= {400, 408, 413, 415, 422}
     problem = {"content": {PROBLEM_MEDIA_TYPE: {"schema": schema_of[_key(Problem)]}}}
     bad = {str(status): {"description": HTTPStatus(status).phrase, **problem} for status in sorted(statuses)}
     return {str(route.status): good, **bad}

@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 
 from conference.access import ApiClaims, KeyRing, Role, require_conference, require_role
+from conference.api.bodies import decode_body, read_body
 from conference.api.limiting import caller
 from conference.api.problems import RequestError
 from conference.config import CoordinatorConfig
@@ -148,24 +149,6 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         return self.request is not None
 
 
-async def read_body(request: web.Request, limit: int) -> bytes:
-    """Read a body of at most `limit` bytes.
-
-    Raises:
-        web.HTTPRequestEntityTooLarge: it is longer, said so or not.
-    """
-    if request.content_length is not None and request.content_length > limit:
-        raise web.HTTPRequestEntityTooLarge(max_size=limit, actual_size=request.content_length)
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.content.iter_any():
-        size += len(chunk)
-        if size > limit:
-            raise web.HTTPRequestEntityTooLarge(max_size=limit, actual_size=size)
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
 def add_routes(app: web.Application, routes: Iterable[Route], services: Services) -> None:
     """Make aiohttp routes of the table."""
     for route in routes:
@@ -187,7 +170,7 @@ def _serve(route: Route, services: Services) -> Callable[[web.Request], Awaitabl
         if route.takes_body:
             body = await read_body(request, route.max_body_bytes)
             if decoder is not None:
-                body = _decode(decoder, body)
+                body = decode_body(decoder, body)
         answer = await route.handler(Call(services, request, claims, body))
         if isinstance(answer, web.StreamResponse):
             return answer
@@ -196,12 +179,3 @@ def _serve(route: Route, services: Services) -> Callable[[web.Request], Awaitabl
         return web.Response(body=encoder.encode(answer), status=route.status, content_type=JSON)
 
     return serve
-
-
-def _decode(decoder: msgspec.json.Decoder[Any], body: bytes) -> object:
-    try:
-        return decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise RequestError("bad_body", f"the body is not what this route takes: {error}", status=422) from error
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise RequestError("malformed_json", f"the body is not JSON: {error}") from error

@@ -48,7 +48,8 @@ def build_app(services: Services, health: Health, registry: Registry) -> web.App
             limiting(services.keys, services.config.rate_limits, services.metrics),
         ],
         client_max_size=MAX_IMPORT_BYTES,
-        handler_args={"lingering_time": 2.0},
+        # Bodies come as they are: nobody who speaks to us compresses, and what unpacks costs time before it is bounded.
+        handler_args={"lingering_time": 2.0, "auto_decompress": False},
     )
     add_routes(app, api_routes(), services)
     app.add_routes(page_routes(load_pages()))

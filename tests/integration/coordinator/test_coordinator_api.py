@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import time
 from typing import Any
 
@@ -8,9 +9,10 @@ import jwt
 import msgspec
 import pytest
 from openapi_spec_validator import validate
-from support.coordinator_harness import CONFERENCE, Api, connect_relay, register_message
+from support.coordinator_harness import CONFERENCE, Api, connect_relay, eventually, register_message
 
 from conference.access import ApiClaims, KeyRing
+from conference.api import bodies
 from conference.api.server import api_routes
 from conference.app import RunningCoordinator
 from relay.access import verify_relay_token
@@ -109,6 +111,47 @@ async def test_a_body_without_a_length_is_bounded_too(api: Api) -> None:
 
     problem = await api.expect(413, "POST", "/api/v1/conferences", data=endless())
     assert problem["status"] == 413
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
+async def test_a_compressed_body_is_refused_unread(api: Api, encoding: str) -> None:
+    """Whatever it is compressed with, and whether it is or not, the answer is 415 and the connection lives on."""
+    for data in (b"not compressed", gzip.compress(b" " * 5_000_000)):
+        headers = {"Content-Encoding": encoding}
+        problem = await api.expect(415, "POST", "/api/v1/conferences", data=data, headers=headers)
+        assert problem["code"] == "unsupported_media_type"
+
+
+async def _begin_a_body(api: Api) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A request whose body has begun and does not go on, on a connection of its own."""
+    token = api.bearer("organiser")["Authorization"]
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(api.url.rpartition(":")[2]))
+    head = f"POST /api/v1/conferences HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nContent-Length: 100\r\n\r\n"
+    writer.write(head.encode() + b'{"conference_id":')
+    await writer.drain()
+    return reader, writer
+
+
+async def _answered(api: Api, status: int) -> bool:
+    _, text = await api.call("GET", "/metrics", role=None)
+    return f'http_requests_total{{route="/api/v1/conferences",status="{status}"}} 1.0'.encode() in text
+
+
+async def test_who_vanishes_in_the_middle_of_a_body_is_no_error_of_ours(api: Api) -> None:
+    """A line that breaks during a request counts as the caller's 400: an operator is not sent to the log for it."""
+    _, writer = await _begin_a_body(api)
+    writer.close()
+    await eventually(lambda: _answered(api, 400), "the request that broke off is counted")
+    assert not await _answered(api, 500)
+
+
+async def test_a_body_that_never_ends_is_not_waited_for(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a bounded time the answer is 408, and the connection is closed."""
+    monkeypatch.setattr(bodies, "BODY_TIMEOUT_S", 0.2)
+    reader, writer = await _begin_a_body(api)
+    async with asyncio.timeout(10):
+        assert (await reader.read()).split()[1] == b"408"
+    writer.close()
 
 
 @pytest.mark.parametrize(
