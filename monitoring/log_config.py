@@ -15,6 +15,8 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import structlog
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 REDACTED = "[redacted]"
@@ -31,6 +33,15 @@ _SECRET_TEXT = (
 
 # These libraries tell at info what a media server does thousands of times a second.
 _TALKATIVE = ("aiohttp.access", "aioice", "aiortc", "asyncio", "libav")
+
+
+class _NoMalformedRequests(logging.Filter):
+    """Drops what aiohttp logs, each with its traceback, when somebody sends a port what is not HTTP."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        malformed = isinstance(error, HttpProcessingError | web.RequestPayloadError)
+        return not (malformed and record.name == "aiohttp.server")
 
 
 def _clean(value: object, depth: int) -> object:
@@ -101,17 +112,22 @@ def configure_logging(program: str, *, json: bool | None = None, level: str = "i
         structlog.processors.StackInfoRenderer(),
         _name_program(program),
     ]
-    last: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    renderer: Processor
     if _wants_json(json):
-        # The traceback becomes text first, so that secrets are looked for in it as well.
-        last += [
-            structlog.processors.format_exc_info,
-            redact_secrets,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
-        ]
+        renderer = structlog.processors.JSONRenderer(ensure_ascii=False)
     else:
-        last += [redact_secrets, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        # Never with a traceback that shows local variables: keys and tokens are among them.
+        plain = structlog.dev.plain_traceback
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
+    last: list[Processor] = [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        # The traceback becomes text first, so that secrets are looked for in it as well.
+        structlog.processors.format_exc_info,
+        redact_secrets,
+        renderer,
+    ]
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_NoMalformedRequests())
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=last))
     root = logging.getLogger()
     for old in list(root.handlers):

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage, TransferEncodingError
 
 from monitoring.log_config import REDACTED, configure_logging, get_logger, redact_secrets, request_scope
 
@@ -60,6 +62,32 @@ def test_an_exception_is_in_the_line_without_its_token(capsys: pytest.CaptureFix
     line = _line(capsys)
     assert "ValueError" in str(line["exception"])
     assert "eyJ" not in str(line["exception"])
+
+
+def test_a_traceback_at_a_terminal_shows_no_variables(capsys: pytest.CaptureFixture[str]) -> None:
+    """Text for people holds the traceback too, without the values of local variables and without tokens."""
+    configure_logging("relay", json=False)
+    found = "the-content-of-a-key"
+    try:
+        int(f"eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJoYWxsIn0.c2ln{len(found)}")
+    except ValueError:
+        get_logger("x").exception("refused")
+    text = capsys.readouterr().err
+    assert "Traceback" in text
+    assert "ValueError" in text
+    assert found not in text.replace('found = "the-content-of-a-key"', "")
+    assert "eyJhbGciOiJFZERTQSJ9.eyJ" not in text.partition("ValueError")[2]
+
+
+def test_who_sends_no_http_cannot_fill_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    """Aiohttp's traceback about a malformed request is dropped; its other errors are kept."""
+    configure_logging("relay", json=True)
+    log = logging.getLogger("aiohttp.server")
+    for error in (BadHttpMessage("bad"), TransferEncodingError("bad"), web.RequestPayloadError("bad")):
+        log.error("Error handling request", exc_info=error)
+    assert capsys.readouterr().err == ""
+    log.error("Error handling request", exc_info=RuntimeError("ours"))
+    assert "ours" in str(_line(capsys)["exception"])
 
 
 @pytest.mark.parametrize(
