@@ -55,6 +55,10 @@ class BurstAssembler:
         indexes, self._indexes = self._indexes, []
         return indexes
 
+    def first_held(self) -> int | None:
+        """The first index that has been collected and is not flushed; None while nothing waits."""
+        return self._indexes[0] if self._indexes else None
+
     def next_deadline(self) -> float | None:
         """When `poll_flush` is due; None while nothing waits."""
         return self._deadline if self._indexes else None

@@ -107,6 +107,11 @@ class PacketCache:
         """Octets before the payload of a packet that `get` gives."""
         return self._header_lengths[index % self.capacity]
 
+    def payload_octets(self, index: int) -> int:
+        """Octets of payload without padding of a packet that `get` gives, as a sender report counts them."""
+        row = index % self.capacity
+        return self._lengths[row] - self._header_lengths[row] - (self._padding_length(row) or 0)
+
     def equalise(self, indexes: Sequence[int]) -> list[Run]:
         """Cut a burst into runs, pad within them, and seal every packet of the burst.
 

@@ -1,7 +1,4 @@
-"""Who sends what to whom inside one relay: feeds, their sources, their subscribers, and the RTCP between them.
-
-Sans-IO: packets and parsed RTCP come in, bursts leave through the fan-out, RTCP leaves through `rtcp_to_send`.
-"""
+"""Who sends what to whom inside one relay: feeds, their sources and subscribers, and the RTCP between them (sans-IO)."""
 
 from __future__ import annotations
 
@@ -10,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from relay.core.nack_register import REORDER_TOLERANCE_S
-from relay.core.track import Inbound, Kind, Output, Track
+from relay.core.output import Output
+from relay.core.track import Inbound, Kind, Track
 from relay.fanout.interface import FanOut, PeerSlot, TrackSlot
 from relay.wire import rtcp
 from relay.wire.rtp import parse_rtp_header
@@ -169,26 +167,26 @@ class Router:
             wants: what it takes.
             active: false for a standby, which is sent nothing yet.
             now: seconds.
-            keeps_numbers: true for a child relay, see `relay.core.track.Output`.
+            keeps_numbers: true for a child relay, see `relay.core.output.Output`.
         """
         feed = self.feed(key)
         outputs: dict[int, tuple[Track, Output]] = {}
         for want in wants:
             track = feed.tracks[want.kind]
             output = Output(peer, want.ssrc, want.codecs, wanted=active, keeps_numbers=keeps_numbers)
-            track.add_output(output)
+            track.add_output(output, now)
             outputs[want.ssrc] = (track, output)
         self._subscribers[peer] = _Subscriber(feed, outputs, active=active)
         feed.subscribers.add(peer)
-        self._ask_keyframe_if_waited_for(feed, now)
+        self._begin_outputs(feed, now)
 
     def set_active(self, peer: PeerSlot, *, active: bool, now: float) -> None:
         """Turn a standby into a receiver, or back."""
         subscriber = self._subscribers[peer]
         subscriber.active = active
         for track, _ in subscriber.outputs.values():
-            track.set_wanted(peer, wanted=active)
-        self._ask_keyframe_if_waited_for(subscriber.feed, now)
+            track.set_wanted(peer, wanted=active, now=now)
+        self._begin_outputs(subscriber.feed, now)
 
     def is_receiving(self, peer: PeerSlot) -> bool:
         """True while at least one track flows to this subscriber."""
@@ -293,11 +291,12 @@ class Router:
             self._due_s = deadline
 
     def _new_track(self, kind: Kind) -> Track:
-        self._next_track += 1
+        self._next_track += 2
         return Track(
             kind,
-            TrackSlot(self._next_track),
+            TrackSlot(self._next_track - 1),
             self._fanout,
+            catch_up_slot=TrackSlot(self._next_track),
             clock_rate=CLOCK_RATES[kind],
             keyframe_interval_s=KEYFRAME_INTERVAL_S,
         )
@@ -359,8 +358,9 @@ class Router:
         if found is not None and found[0].kind == "video":
             self._ask_keyframe(found[0], now)
 
-    def _ask_keyframe_if_waited_for(self, feed: Feed, now: float) -> None:
+    def _begin_outputs(self, feed: Feed, now: float) -> None:
         for track in feed.tracks.values():
+            self._wake_by(track.next_deadline())
             if track.wants_keyframe:
                 self._ask_keyframe(track, now)
 

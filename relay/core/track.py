@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from relay.core.burst import BurstAssembler
+from relay.core.catch_up import MAX_CATCHING_UP, CachedGroup, CatchUp
 from relay.core.keyframe_requests import KeyframeRequests
 from relay.core.nack_register import NackRegister
+from relay.core.output import WRAP_GUARD, Output
 from relay.core.packet_cache import PacketCache
 from relay.core.reception import Reception
 from relay.core.timeline import SEQUENCE_MODULUS, SourceClock, Timeline, nearest
@@ -21,80 +23,8 @@ from relay.wire.sdp import Codec, match_codec
 
 Kind = Literal["audio", "video"]
 
-# An output must not begin so near the wrap of its sequence numbers that a lost packet hides the wrap from the receiver,
-# whose roll-over counter starts at 0 (RFC 3711 section 3.3.1). A hall's numbers begin in the lower half; a link keeps
-# those of the source and waits for the wrap to pass.
-WRAP_GUARD = 64
-FIRST_NUMBERS = 0x7FFF
-
-# A link that is sent nothing for longer begins behind its last number: its receiver could not tell the round any more.
-MAX_LINK_GAP = 1 << 14
-
-# What one subscriber may ask to be sent again: a NACK can name thousands of packets in one datagram.
-RESENDS_PER_S = 400
-
 # What a NACK can still find: video for about four seconds at 2 Mbit/s, audio for ten.
 CACHE_PACKETS: dict[Kind, int] = {"audio": 512, "video": 1024}
-
-
-class Output:
-    """One track to one peer: what it can decode, how it is numbered, and where it began.
-
-    Attributes:
-        peer: slot of the receiving peer.
-        ssrc: SSRC at the receiver, chosen by us.
-        codecs: what the receiver offered, with its payload types.
-        wanted: false for a standby, which is sent nothing.
-        keeps_numbers: true for a relay-to-relay link, which carries the track's own sequence numbers, so that a child
-            can merge two parents; it begins with any packet, and may ask for those before it.
-        attached: true while packets flow.
-        first_index: the least index that may be sent in the present run of packets.
-        index_offset: added to the track's index, gives the SRTP index at this receiver.
-    """
-
-    __slots__ = (
-        "attached",
-        "codecs",
-        "first_index",
-        "index_offset",
-        "keeps_numbers",
-        "next_wire_index",
-        "octets_before",
-        "packets_before",
-        "payload_type",
-        "peer",
-        "resends_at_s",
-        "resends_left",
-        "ssrc",
-        "wanted",
-    )
-
-    def __init__(
-        self, peer: PeerSlot, ssrc: int, codecs: Sequence[Codec], *, wanted: bool, keeps_numbers: bool = False
-    ) -> None:
-        self.peer = peer
-        self.ssrc = ssrc
-        self.codecs = list(codecs)
-        self.wanted = wanted
-        self.keeps_numbers = keeps_numbers
-        self.attached = False
-        self.payload_type = -1
-        self.first_index = 0
-        self.index_offset = 0
-        self.next_wire_index = -1
-        self.packets_before = 0
-        self.octets_before = 0
-        self.resends_left = float(RESENDS_PER_S)
-        self.resends_at_s = 0.0
-
-    def allow_resends(self, wanted: int, now: float) -> int:
-        """How many of `wanted` packets this receiver may be sent again now (a token bucket of one second)."""
-        elapsed = max(0.0, now - self.resends_at_s)
-        self.resends_left = min(float(RESENDS_PER_S), self.resends_left + elapsed * RESENDS_PER_S)
-        self.resends_at_s = now
-        allowed = min(wanted, int(self.resends_left))
-        self.resends_left -= allowed
-        return allowed
 
 
 class Inbound:
@@ -118,15 +48,24 @@ class Track:
     Attributes:
         kind: `audio` or `video`.
         slot: the track's number at the fan-out.
+        catch_up_slot: another one, under which it has the outputs that are sent the cached group of pictures.
         codec: what the present source sends, or None before the first.
         outputs: by peer.
     """
 
     def __init__(
-        self, kind: Kind, slot: TrackSlot, fanout: FanOut, *, clock_rate: int, keyframe_interval_s: float
+        self,
+        kind: Kind,
+        slot: TrackSlot,
+        fanout: FanOut,
+        *,
+        catch_up_slot: TrackSlot,
+        clock_rate: int,
+        keyframe_interval_s: float,
     ) -> None:
         self.kind: Kind = kind
         self.slot = slot
+        self.catch_up_slot = catch_up_slot
         self.codec: Codec | None = None
         self.outputs: dict[PeerSlot, Output] = {}
         self.keyframes = KeyframeRequests(keyframe_interval_s)
@@ -142,6 +81,8 @@ class Track:
         self._waiting: set[PeerSlot] = set()  # for any packet
         self._waiting_for_keyframe: set[PeerSlot] = set()
         self._attached_since = -1  # greatest index at which an output began
+        self._group = CachedGroup()
+        self._catching_up: dict[PeerSlot, Output] = {}
 
     @property
     def highest_index(self) -> int:
@@ -160,16 +101,12 @@ class Track:
             now: seconds.
         """
         codec = inbound.codecs[header.payload_type]
-        if inbound.clock is None:
-            inbound.clock = self._timeline.join(header.sequence_number, header.timestamp, now)
-            if inbound.clock.continues:
-                # What was lost between the two sources is asked of the new one.
-                inbound.nacks.handle_packet(self._timeline.highest_index, now)
+        clock = inbound.clock or self._join(inbound, header, now)
         if inbound.codec is not codec:
             inbound.codec = codec
-            self._use_codec(codec)
+            self._use_codec(codec, now)
         highest_before = self._timeline.highest_index
-        index, timestamp = inbound.clock.map_packet(header.sequence_number, header.timestamp, now)
+        index, timestamp = clock.map_packet(header.sequence_number, header.timestamp, now)
         if index < 0:
             return
         inbound.nacks.handle_packet(index, now)
@@ -180,10 +117,12 @@ class Track:
             self.packets_duplicate += 1
             return
         self.packets_received += 1
+        starts = self.kind == "video" and is_keyframe_start(codec.name, memoryview(plain)[12:])
+        if starts:
+            self._group.handle_keyframe_start(index, timestamp, now)
         if index < highest_before:
             self._send_late(index)
             return
-        starts = self.kind == "video" and is_keyframe_start(codec.name, memoryview(plain)[12:])
         if self._waiting or (starts and self._waiting_for_keyframe):
             self._flush()
             self._attach_waiting(index, starts=starts)
@@ -191,6 +130,15 @@ class Track:
             self.keyframes.handle_keyframe(now)
         for burst in self._bursts.handle_packet(index, timestamp, marker=header.marker, now=now):
             self._fanout.send_burst(self.slot, self.cache, burst)
+
+    def _join(self, inbound: Inbound, header: RtpHeader, now: float) -> SourceClock:
+        clock = inbound.clock = self._timeline.join(header.sequence_number, header.timestamp, now)
+        if clock.continues:
+            # What was lost between the two sources is asked of the new one.
+            inbound.nacks.handle_packet(self._timeline.highest_index, now)
+        else:
+            self._group.forget()
+        return clock
 
     def handle_sender_report(self, inbound: Inbound, ntp_timestamp: int, rtp_timestamp: int) -> bool:
         """Take the source's clock pair; returns true when it can be passed on."""
@@ -200,22 +148,31 @@ class Track:
         return True
 
     def poll(self, now: float) -> None:
-        """Send what has waited long enough for the rest of its frame."""
+        """Send what has waited long enough for the rest of its frame, and the next slices of cached groups."""
         burst = self._bursts.poll_flush(now)
         if burst:
             self._fanout.send_burst(self.slot, self.cache, burst)
+        for output in list(self._catching_up.values()):
+            self._send_slice(output, now)
+        if self._waiting_for_keyframe and len(self._catching_up) < MAX_CATCHING_UP:
+            for peer in list(self._waiting_for_keyframe):
+                self._begin_from_cache(self.outputs[peer], now)
 
     def next_deadline(self) -> float | None:
         """When `poll` is due, or None."""
-        return self._bursts.next_deadline()
+        deadline = self._bursts.next_deadline()
+        for output in self._catching_up.values():
+            if output.catch_up is not None and (deadline is None or output.catch_up.due_s < deadline):
+                deadline = output.catch_up.due_s
+        return deadline
 
     # --- outputs -------------------------------------------------------------------------------------------------
 
-    def add_output(self, output: Output) -> None:
-        """Know a receiver; packets begin at the next keyframe (video) or packet (audio) if it is wanted."""
+    def add_output(self, output: Output, now: float) -> None:
+        """Know a receiver; if it is wanted, video begins at the last keyframe or the next, audio with any packet."""
         self.outputs[output.peer] = output
         self._choose_payload_type(output)
-        self.set_wanted(output.peer, wanted=output.wanted)
+        self.set_wanted(output.peer, wanted=output.wanted, now=now)
 
     def remove_output(self, peer: PeerSlot) -> None:
         """Forget a receiver."""
@@ -223,17 +180,20 @@ class Track:
         self._waiting.discard(peer)
         self._waiting_for_keyframe.discard(peer)
         if output is not None and output.attached:
-            self._fanout.remove_output(self.slot, peer)
+            self._catching_up.pop(peer, None)
+            self._fanout.remove_output(self._slot_of(output), peer)
 
-    def set_wanted(self, peer: PeerSlot, *, wanted: bool) -> None:
+    def set_wanted(self, peer: PeerSlot, *, wanted: bool, now: float) -> None:
         """Begin or cease to send to a known receiver."""
         output = self.outputs[peer]
         output.wanted = wanted
         if not wanted:
             self._detach(output)
         elif not output.attached and output.payload_type >= 0:
-            waits_for_keyframe = self.kind == "video" and not output.keeps_numbers
-            (self._waiting_for_keyframe if waits_for_keyframe else self._waiting).add(peer)
+            if self.kind == "audio" or output.keeps_numbers:
+                self._waiting.add(peer)
+            elif not self._begin_from_cache(output, now):
+                self._waiting_for_keyframe.add(peer)
 
     @property
     def wants_keyframe(self) -> bool:
@@ -242,7 +202,8 @@ class Track:
 
     def totals(self, output: Output) -> OutputTotals:
         """What was sent to a receiver since it was added, over all its runs."""
-        present = self._fanout.output_totals(self.slot, output.peer) if output.attached else OutputTotals()
+        is_live = output.attached and output.catch_up is None
+        present = self._fanout.output_totals(self.slot, output.peer) if is_live else OutputTotals()
         return OutputTotals(
             packets=output.packets_before + present.packets, octets=output.octets_before + present.octets
         )
@@ -252,24 +213,76 @@ class Track:
         if not output.attached:
             return 0
         allowed = output.allow_resends(len(sequence_numbers), now)
-        reference = self.highest_index + output.index_offset
+        end = self.highest_index + 1 if output.catch_up is None else output.catch_up.next_index
+        reference = end - 1 + output.index_offset
         indexes = []
         for number in sequence_numbers[:allowed]:
             index = nearest(number, reference, SEQUENCE_MODULUS) - output.index_offset
             # Before `first_index` the same number stood for other bytes: never encrypt both (RFC 3711 section 9.1).
-            if output.first_index <= index <= self.highest_index:
+            if output.first_index <= index < end:
                 indexes.append(index)
-        return self._fanout.resend(self.slot, output.peer, self.cache, indexes) if indexes else 0
+        return self._send_to(output, indexes) if indexes else 0
 
-    def _use_codec(self, codec: Codec) -> None:
+    def _slot_of(self, output: Output) -> TrackSlot:
+        return self.slot if output.catch_up is None else self.catch_up_slot
+
+    def _send_to(self, output: Output, indexes: Sequence[int]) -> int:
+        """Send packets to one output alone. Returns how many the cache still had."""
+        if output.catch_up is not None:
+            # Counted here: what the fan-out has counted is gone when the output moves to the other slot.
+            octets = [self.cache.payload_octets(index) for index in indexes if self.cache.get(index) is not None]
+            output.packets_before += len(octets)
+            output.octets_before += sum(octets)
+        return self._fanout.resend(self._slot_of(output), output.peer, self.cache, indexes)
+
+    # --- starting from the cache ---------------------------------------------------------------------------------
+
+    def _begin_from_cache(self, output: Output, now: float) -> bool:
+        """Start an output of video with the cached group of pictures; false when it has to wait."""
+        if len(self._catching_up) >= MAX_CATCHING_UP:
+            return False
+        first = self._group.first_index(self.cache, now)
+        if first is None or first < output.resumes_at:  # no decoder takes what it was shown before
+            return False
+        output.begin(first)
+        output.catch_up = CatchUp(first, now)
+        self._waiting_for_keyframe.discard(output.peer)
+        self._catching_up[output.peer] = output
+        self._add_to_fan_out(output)
+        self._send_slice(output, now)
+        return True
+
+    def _send_slice(self, output: Output, now: float) -> None:
+        """Send the next slice if it is due; an output that has all joins those of the live packets."""
+        if output.catch_up is None:
+            return
+        # What is held back for a burst goes out with it, to an output that is live by then.
+        held = self._bursts.first_held()
+        end = self.highest_index + 1 if held is None else held
+        indexes = output.catch_up.next_slice(self.cache, end, now)
+        if indexes:
+            self._send_to(output, indexes)
+        if output.catch_up.next_index >= end:
+            self._fanout.remove_output(self.catch_up_slot, output.peer)
+            del self._catching_up[output.peer]
+            output.catch_up = None
+            self._add_to_fan_out(output)
+        elif output.catch_up.is_lost(end):
+            self._detach(output)
+            self._waiting_for_keyframe.add(output.peer)
+
+    # --- inside --------------------------------------------------------------------------------------------------
+
+    def _use_codec(self, codec: Codec, now: float) -> None:
         if self.codec == codec:
             return
         self._flush()  # the end of the old stream is still of the old codec
+        self._group.forget()
         self.codec = codec
         for output in self.outputs.values():
             self._detach(output)
             self._choose_payload_type(output)
-            self.set_wanted(output.peer, wanted=output.wanted)
+            self.set_wanted(output.peer, wanted=output.wanted, now=now)
 
     def _choose_payload_type(self, output: Output) -> None:
         matched = match_codec(self.codec, output.codecs) if self.codec is not None else None
@@ -291,12 +304,14 @@ class Track:
             self._waiting_for_keyframe.clear()
 
     def _attach(self, output: Output, index: int) -> None:
-        wire_index, output.first_index = _first_numbers(output, index)
-        output.index_offset = wire_index - index
-        output.attached = True
-        self._attached_since = index
+        output.begin(index)
+        self._add_to_fan_out(output)
+
+    def _add_to_fan_out(self, output: Output) -> None:
+        if output.catch_up is None:
+            self._attached_since = max(self._attached_since, output.first_index)
         self._fanout.add_output(
-            self.slot,
+            self._slot_of(output),
             output.peer,
             ssrc=output.ssrc,
             payload_type=output.payload_type,
@@ -307,11 +322,11 @@ class Track:
         self._waiting.discard(output.peer)
         self._waiting_for_keyframe.discard(output.peer)
         if output.attached:
-            sent = self.totals(output)
-            output.packets_before, output.octets_before = sent.packets, sent.octets
-            output.attached = False
-            output.next_wire_index = self.highest_index + output.index_offset + 1
-            self._fanout.remove_output(self.slot, output.peer)
+            slot = self._slot_of(output)
+            next_index = self.highest_index + 1 if output.catch_up is None else output.catch_up.next_index
+            self._catching_up.pop(output.peer, None)
+            output.end(next_index, self.totals(output))
+            self._fanout.remove_output(slot, output.peer)
 
     def _flush(self) -> None:
         burst = self._bursts.flush()
@@ -320,22 +335,16 @@ class Track:
 
     def _send_late(self, index: int) -> None:
         """A packet that was missing goes out by itself, and only to receivers that began before it."""
+        if self._catching_up:
+            # Nothing newer may be held back: an output that has just caught up would be given that and not this.
+            self._flush()
         if index >= self._attached_since:
             self._fanout.send_burst(self.slot, self.cache, [index])
-            return
-        for output in self.outputs.values():
-            if output.attached and output.first_index <= index:
-                self._fanout.resend(self.slot, output.peer, self.cache, [index])
-
-
-def _first_numbers(output: Output, index: int) -> tuple[int, int]:
-    """Where a run of packets that begins at `index` begins on the wire, and the least index that may be sent in it."""
-    if output.next_wire_index < 0:
-        if not output.keeps_numbers:
-            return index & FIRST_NUMBERS, index
-        # Nothing was ever sent on this output, so that a child may ask for what came before, down to number 0.
-        return index & 0xFFFF, index & ~0xFFFF
-    kept = index + output.index_offset
-    if output.keeps_numbers and kept - output.next_wire_index < MAX_LINK_GAP:
-        return kept, index
-    return output.next_wire_index, index
+            others = self._catching_up
+        else:
+            others = self.outputs
+        for output in list(others.values()):
+            # A slice brings what a receiver has not come to yet.
+            is_past = output.catch_up is None or index < output.catch_up.next_index
+            if output.attached and output.first_index <= index and is_past:
+                self._send_to(output, [index])

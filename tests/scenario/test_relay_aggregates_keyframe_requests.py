@@ -58,7 +58,7 @@ def test_a_hall_that_waits_is_asked_for_again() -> None:
     router, _ = new_router()
     source = RtpSource(0xAAAA)
     add_publisher(router, PUBLISHER, source)
-    send(router, PUBLISHER, source.frame(keyframe=True), 0.0)
+    send(router, PUBLISHER, source.frame(keyframe=True)[1:], 0.0)
     add_receiver(router, 1, 0xBBBB, 0.0)
     heard = 0
     for step in range(1, 101):

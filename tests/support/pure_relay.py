@@ -125,13 +125,16 @@ class RecordingFanOut:
 class RtpSource:
     """An encoder that numbers its packets as RFC 3550 says."""
 
-    def __init__(self, ssrc: int, codec: Codec = VP8, *, sequence_number: int = 0, timestamp: int = 0) -> None:
+    def __init__(
+        self, ssrc: int, codec: Codec = VP8, *, sequence_number: int = 0, timestamp: int = 0, payload_words: int = 20
+    ) -> None:
         self.ssrc = ssrc
         self.codec = codec
         self.sequence_number = sequence_number
         self.timestamp = timestamp
         self.history: dict[int, bytes] = {}
         self.counter = 0
+        self.payload_words = payload_words
 
     def frame(self, *, keyframe: bool = False, packets: int = 4) -> list[bytes]:
         """A frame of video, 1/30 s after the one before; the payload of each packet is like no other's."""
@@ -139,7 +142,7 @@ class RtpSource:
         for position in range(packets):
             descriptor = self._descriptor(position == 0, keyframe=keyframe)
             marker = position == packets - 1
-            made.append(self._packet(descriptor + struct.pack("!I", self.counter) * 20, marker=marker))
+            made.append(self._packet(descriptor + struct.pack("!I", self.counter) * self.payload_words, marker=marker))
         self.timestamp = (self.timestamp + 3_000) % (1 << 32)
         return made
 

@@ -213,25 +213,34 @@ class RtcClient:
 
 
 class Programme:
-    """Thirty frames and fifty packets of sound a second, the same to every publisher given."""
+    """Thirty frames and fifty packets of sound a second, the same to every publisher given.
+
+    Attributes:
+        keyframe_frames: a keyframe comes every so many frames.
+        answers_requests: and whenever one is asked for; a file that is passed through cannot do so.
+        frames: sent so far.
+    """
 
     def __init__(self, publishers: Sequence[RtcClient]) -> None:
         self.publishers = list(publishers)
         self.video = RtpSource(VIDEO_SSRC, sequence_number=random.randrange(65_536))
         self.audio = RtpSource(AUDIO_SSRC, OPUS, sequence_number=random.randrange(65_536))
         self.is_silent = False
+        self.keyframe_frames = 60
+        self.answers_requests = True
+        self.frames = 0
 
     async def run(self) -> None:
-        """Send until cancelled; a keyframe every two seconds and whenever one is asked for."""
-        begin, frames, sounds, asked = time.monotonic(), 0, 0, 0
+        """Send until cancelled."""
+        begin, sounds, asked = time.monotonic(), 0, 0
         while True:
             elapsed = time.monotonic() - begin
             wanted = sum(isinstance(packet, PictureLossIndication) for each in self.publishers for packet in each.rtcp)
-            while frames < elapsed * 30:
-                keyframe = frames % 60 == 0 or wanted > asked
+            while self.frames < elapsed * 30:
+                keyframe = self.frames % self.keyframe_frames == 0 or (self.answers_requests and wanted > asked)
                 asked = max(asked, wanted)
                 self._send(self.video.frame(keyframe=keyframe))
-                frames += 1
+                self.frames += 1
             while sounds < elapsed * 50:
                 self._send([self.audio.audio()])
                 sounds += 1

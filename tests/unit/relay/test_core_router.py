@@ -181,6 +181,8 @@ def test_deadlines_come_from_what_waits_and_only_from_that() -> None:
     router.handle_timer(10.2)
     assert router.next_deadline() == 11.0
     add_receiver(router, HALL, 0xBBBB, 10.2)
+    assert router.next_deadline() == 11.0, "the cached group fits one slice"
+    router.handle_rtcp(HALL, [PictureLossIndication(1, 0xBBBB)], 10.2)
     router.handle_rtcp(HALL, [PictureLossIndication(1, 0xBBBB)], 10.3)
     router.handle_timer(11.0)
     assert router.next_deadline() == 11.2

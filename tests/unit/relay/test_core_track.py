@@ -6,13 +6,16 @@ import pytest
 from support.pure_relay import H264, OPUS, VP8, RecordingFanOut, RtpSource
 
 from relay.core.burst import FLUSH_AFTER_S
-from relay.core.track import RESENDS_PER_S, WRAP_GUARD, Inbound, Kind, Output, Track
+from relay.core.catch_up import MAX_GROUP_AGE_S
+from relay.core.output import RESENDS_PER_S, WRAP_GUARD, Output
+from relay.core.track import Inbound, Kind, Track
 from relay.fanout.interface import PeerSlot, TrackSlot
 from relay.wire.rtp import parse_rtp_header
 from relay.wire.sdp import Codec
 
-SLOT = TrackSlot(1)
+SLOT, CATCH_UP_SLOT = TrackSlot(1), TrackSlot(2)
 HALL, OTHER = PeerSlot(1), PeerSlot(2)
+OLD_S = MAX_GROUP_AGE_S + 0.1  # a keyframe of time 0 is nothing to begin with by then
 
 
 class Scene:
@@ -21,14 +24,18 @@ class Scene:
     def __init__(self, kind: Kind = "video", codec: Codec = VP8, *, sequence_number: int = 0) -> None:
         self.fan_out = RecordingFanOut()
         rate = 90_000 if kind == "video" else 48_000
-        self.track = Track(kind, SLOT, self.fan_out, clock_rate=rate, keyframe_interval_s=1.0)
+        self.track = Track(
+            kind, SLOT, self.fan_out, catch_up_slot=CATCH_UP_SLOT, clock_rate=rate, keyframe_interval_s=1.0
+        )
         self.source = RtpSource(7, codec, sequence_number=sequence_number)
         self.inbound = Inbound(self.track, 7, {codec.payload_type: codec})
 
-    def add(self, peer: PeerSlot, codecs: list[Codec], *, wanted: bool = True, link: bool = False) -> Output:
+    def add(
+        self, peer: PeerSlot, codecs: list[Codec], *, wanted: bool = True, link: bool = False, now: float = 0.0
+    ) -> Output:
         """An output."""
         output = Output(peer, 100 + peer, codecs, wanted=wanted, keeps_numbers=link)
-        self.track.add_output(output)
+        self.track.add_output(output, now)
         return output
 
     def send(self, packets: list[bytes], now: float = 0.0) -> None:
@@ -81,10 +88,10 @@ def test_a_joiner_is_not_sent_the_frame_before_its_keyframe() -> None:
     scene = Scene()
     scene.add(HALL, [VP8])
     scene.send(scene.source.frame(keyframe=True))
-    scene.send(scene.source.frame()[:2])
-    scene.add(OTHER, [VP8])
+    scene.send(scene.source.frame()[:2], OLD_S)
+    scene.add(OTHER, [VP8], now=OLD_S)
     assert scene.wants_keyframe()
-    scene.send(scene.source.frame(keyframe=True))
+    scene.send(scene.source.frame(keyframe=True), OLD_S)
     assert not scene.wants_keyframe()
     assert len(scene.sent(HALL)) == 4 + 2 + 4
     assert len(scene.sent(OTHER)) == 4
@@ -131,7 +138,7 @@ def test_nothing_is_resent_to_who_is_not_attached() -> None:
     """A standby, and a receiver before its first packet."""
     scene = Scene()
     scene.send(scene.source.frame(keyframe=True))
-    waiting = scene.add(HALL, [VP8])
+    waiting = scene.add(HALL, [VP8], now=OLD_S)
     standby = scene.add(OTHER, [VP8], wanted=False)
     assert scene.track.resend(waiting, [0, 1], 0.0) == 0
     assert scene.track.resend(standby, [0, 1], 0.0) == 0
@@ -143,13 +150,15 @@ def test_totals_outlive_a_standby() -> None:
     output = scene.add(HALL, [VP8])
     scene.send(scene.source.frame(keyframe=True))
     one = scene.track.totals(output)
-    scene.track.set_wanted(HALL, wanted=False)
+    scene.track.set_wanted(HALL, wanted=False, now=0.0)
     scene.send(scene.source.frame(keyframe=True))
     assert scene.track.totals(output) == one
-    scene.track.set_wanted(HALL, wanted=True)
+    scene.track.set_wanted(HALL, wanted=True, now=0.0)
+    two = scene.track.totals(output)
+    assert (two.packets, two.octets) == (2 * one.packets, 2 * one.octets), "the cached group counts"
     scene.send(scene.source.frame(keyframe=True))
-    assert scene.track.totals(output).packets == 2 * one.packets
-    assert scene.track.totals(output).octets == 2 * one.octets
+    assert scene.track.totals(output).packets == 3 * one.packets
+    assert scene.track.totals(output).octets == 3 * one.octets
 
 
 def test_a_removed_output_is_gone_whatever_it_was_doing() -> None:
@@ -173,10 +182,10 @@ def test_a_link_may_ask_for_what_came_before_it() -> None:
     scene = Scene(sequence_number=65_536 - WRAP_GUARD - 10)
     link = scene.add(HALL, [VP8], link=True)
     hall = scene.add(OTHER, [VP8])
-    scene.track.set_wanted(HALL, wanted=False)
+    scene.track.set_wanted(HALL, wanted=False, now=0.0)
     for _ in range(30):
         scene.send(scene.source.frame(keyframe=True))
-    scene.track.set_wanted(HALL, wanted=True)
+    scene.track.set_wanted(HALL, wanted=True, now=0.0)
     scene.send(scene.source.frame())
     first = scene.sent(HALL)[0]
     assert first == (65_536 - WRAP_GUARD - 10 + 120) % 65_536

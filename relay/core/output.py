@@ -1,0 +1,115 @@
+"""An output: one track to one peer, and how its packets are numbered there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from relay.core.catch_up import CatchUp
+from relay.fanout.interface import OutputTotals, PeerSlot
+from relay.wire.sdp import Codec
+
+# An output must not begin so near the wrap of its sequence numbers that a lost packet hides the wrap from the receiver,
+# whose roll-over counter starts at 0 (RFC 3711 section 3.3.1). A hall's numbers begin in the lower half; a link keeps
+# those of the source and waits for the wrap to pass.
+WRAP_GUARD = 64
+FIRST_NUMBERS = 0x7FFF
+
+# A link that is sent nothing for longer begins behind its last number: its receiver could not tell the round any more.
+MAX_LINK_GAP = 1 << 14
+
+# What one subscriber may ask to be sent again: a NACK can name thousands of packets in one datagram.
+RESENDS_PER_S = 400
+
+
+class Output:
+    """One track to one peer: what it can decode, how it is numbered, and where it began.
+
+    Attributes:
+        peer: slot of the receiving peer.
+        ssrc: SSRC at the receiver, chosen by us.
+        codecs: what the receiver offered, with its payload types.
+        wanted: false for a standby, which is sent nothing.
+        keeps_numbers: true for a relay-to-relay link, which carries the track's own sequence numbers, so that a child
+            can merge two parents; it begins with any packet, and may ask for those before it.
+        attached: true while packets flow.
+        catch_up: how far it is while it is sent the cached group of pictures, None before and after.
+        first_index: the least index that may be sent in the present run of packets.
+        index_offset: added to the track's index, gives the SRTP index at this receiver.
+    """
+
+    __slots__ = (
+        "attached",
+        "catch_up",
+        "codecs",
+        "first_index",
+        "index_offset",
+        "keeps_numbers",
+        "next_wire_index",
+        "octets_before",
+        "packets_before",
+        "payload_type",
+        "peer",
+        "resends_at_s",
+        "resends_left",
+        "ssrc",
+        "wanted",
+    )
+
+    def __init__(
+        self, peer: PeerSlot, ssrc: int, codecs: Sequence[Codec], *, wanted: bool, keeps_numbers: bool = False
+    ) -> None:
+        self.peer = peer
+        self.ssrc = ssrc
+        self.codecs = list(codecs)
+        self.wanted = wanted
+        self.keeps_numbers = keeps_numbers
+        self.attached = False
+        self.catch_up: CatchUp | None = None
+        self.payload_type = -1
+        self.first_index = 0
+        self.index_offset = 0
+        self.next_wire_index = -1
+        self.packets_before = 0
+        self.octets_before = 0
+        self.resends_left = float(RESENDS_PER_S)
+        self.resends_at_s = 0.0
+
+    def allow_resends(self, wanted: int, now: float) -> int:
+        """How many of `wanted` packets this receiver may be sent again now (a token bucket of one second)."""
+        elapsed = max(0.0, now - self.resends_at_s)
+        self.resends_left = min(float(RESENDS_PER_S), self.resends_left + elapsed * RESENDS_PER_S)
+        self.resends_at_s = now
+        allowed = min(wanted, int(self.resends_left))
+        self.resends_left -= allowed
+        return allowed
+
+    def begin(self, index: int) -> None:
+        """Number a run of packets that begins at `index` of the track."""
+        wire_index, self.first_index = _first_numbers(self, index)
+        self.index_offset = wire_index - index
+        self.attached = True
+
+    def end(self, next_index: int, sent: OutputTotals) -> None:
+        """The run is over: its next packet would have been `next_index`; `sent` is all that it was sent so far."""
+        self.packets_before, self.octets_before = sent.packets, sent.octets
+        self.attached = False
+        self.catch_up = None
+        self.next_wire_index = next_index + self.index_offset
+
+    @property
+    def resumes_at(self) -> int:
+        """The least index of the track that was not sent in an earlier run."""
+        return self.next_wire_index - self.index_offset if self.next_wire_index >= 0 else 0
+
+
+def _first_numbers(output: Output, index: int) -> tuple[int, int]:
+    """Where a run of packets that begins at `index` begins on the wire, and the least index that may be sent in it."""
+    if output.next_wire_index < 0:
+        if not output.keeps_numbers:
+            return index & FIRST_NUMBERS, index
+        # Nothing was ever sent on this output, so that a child may ask for what came before, down to number 0.
+        return index & 0xFFFF, index & ~0xFFFF
+    kept = index + output.index_offset
+    if output.keeps_numbers and kept - output.next_wire_index < MAX_LINK_GAP:
+        return kept, index
+    return output.next_wire_index, index
