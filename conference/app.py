@@ -26,6 +26,7 @@ from conference.journal.contract import Entry
 from conference.journal.sqlite import SqliteJournal
 from conference.live import LiveBoard
 from conference.policy import MediaCost, Policy
+from conference.state_lock import hold
 from configs.tls import is_loopback
 from monitoring.health import Health
 from monitoring.log_config import get_logger
@@ -89,6 +90,7 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
         ConferenceError: the state directory, the key or the journal cannot be used, or the address is taken.
     """
     async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(hold(config.state_dir))
         registry = Registry("coordinator", _version())
         metrics = CoordinatorMetrics(registry)
         health = Health("coordinator", ["journal"])

@@ -23,6 +23,7 @@ from conference.coordinator import Coordinator
 from conference.journal.sqlite import SqliteJournal
 from conference.policy import Policy
 from conference.state import State, apply, fingerprint
+from conference.state_lock import StateDirError
 
 pytestmark = pytest.mark.integration
 
@@ -133,17 +134,27 @@ async def test_a_full_disk_refuses_and_recovers(tmp_path: Path) -> None:
     assert sorted(folded.conferences[CONFERENCE].seats) == sorted(acknowledged)
 
 
-async def test_a_second_coordinator_on_the_same_journal_fences_the_first(tmp_path: Path) -> None:
-    """Once another process has taken over, the first one writes nothing more and says that it is not ready."""
-    async with coordinator_process(tmp_path) as (_, first):
-        await first.prepare(2)
-        async with coordinator_process(tmp_path) as (_, second):
-            body = {"conference_id": "other", "title": "Khác"}
-            status, problem = await first.call("POST", "/api/v1/conferences", json=body)
-            assert (status, problem["code"]) == (503, "stale_epoch")
-            assert (await first.call("GET", "/readyz", None))[0] == 503
-            assert (await first.call("GET", "/healthz", None))[0] == 200
-            await second.expect(201, "POST", "/api/v1/conferences", json=body)
+async def test_another_writer_of_the_journal_fences_the_first(tmp_path: Path) -> None:
+    """Once another process has taken the journal over, the coordinator writes nothing more and is not ready."""
+    async with coordinator_process(tmp_path) as (_, api):
+        await api.prepare(2)
+        journal = SqliteJournal(CoordinatorConfig(state_dir=tmp_path).journal_path)
+        await journal.open_writer()
+        await journal.close()
+        body = {"conference_id": "other", "title": "Khác"}
+        status, problem = await api.call("POST", "/api/v1/conferences", json=body)
+        assert (status, problem["code"]) == (503, "stale_epoch")
+        assert (await api.call("GET", "/readyz", None))[0] == 503
+        assert (await api.call("GET", "/healthz", None))[0] == 200
+
+
+async def test_a_second_coordinator_on_the_same_folder_is_refused(tmp_path: Path) -> None:
+    """It ends with a sentence that names the folder and the first one's process; the first one serves on."""
+    async with coordinator_process(tmp_path) as (process, api):
+        with pytest.raises(StateDirError, match=f"{tmp_path}.*process {process.pid}"):
+            async with serve_coordinator(CoordinatorConfig(port=0, state_dir=tmp_path)):
+                pass
+        await api.prepare(2)
 
 
 async def test_a_port_that_is_taken_is_said_in_one_sentence(tmp_path: Path) -> None:
