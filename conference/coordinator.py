@@ -208,20 +208,14 @@ class Coordinator:
         """
         return decide(self.state, command, self._clock())
 
-    async def settle_halls(self) -> int:
+    async def settle_halls(self) -> None:
         """Give halls that lack a live primary or a backup what room there is, a bounded number at a time.
-
-        Returns:
-            How many halls were given relays.
 
         Raises:
             JournalError: it could not be made durable.
         """
-        count = 0
         while events := settle(self.state):
             await self._commit(list(events), self._clock(), "coordinator")
-            count += len(events)
-        return count
 
     async def _commit(self, events: Sequence[Event], now_ms: int, actor: str) -> None:
         """Apply events at once, without giving up the loop, and return when they are durable."""

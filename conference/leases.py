@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
-# `expired` is called four times in a lease; a call that is later than a whole lease's half was not merely busy.
+# `expired` is called eight times in a lease; a call that comes half a lease after the one before was not merely busy.
 STALL_SHARE = 0.5
 
 

@@ -77,11 +77,6 @@ class HallSeat(msgspec.Struct, kw_only=True):
     interruptions_ms: list[float] = []
     last_move: tuple[int, str, str] = (0, "", "")
 
-    @property
-    def last_interruption_ms(self) -> float:
-        """How long the picture was gone at the latest move, 0 if it never moved."""
-        return self.interruptions_ms[-1] if self.interruptions_ms else 0.0
-
 
 class Headcount(msgspec.Struct, frozen=True, kw_only=True):
     """The technician's latest figures for one hall."""
