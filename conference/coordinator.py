@@ -25,7 +25,8 @@ from conference.errors import ConferenceError, CorruptJournalError, JournalError
 from conference.events import Event, stream_of
 from conference.journal.contract import Entry, Journal, Snapshot
 from conference.policy import Policy
-from conference.state import State, apply, decode_state, encode_state
+from conference.snapshot import decode_state, encode_state
+from conference.state import State, apply
 from monitoring.log_config import get_logger
 
 Clock = Callable[[], int]
@@ -187,7 +188,7 @@ class Coordinator:
         return events
 
     async def _execute(self, command: Command, actor: str) -> list[Event]:
-        now_ms = self._clock()
+        now_ms = self._record_ms()
         try:
             events = decide(self.state, command, now_ms)
         except RejectedError:
@@ -206,7 +207,7 @@ class Coordinator:
             RejectedError: a rule refuses it.
             JournalError: there is no state at the moment.
         """
-        return decide(self.state, command, self._clock())
+        return decide(self.state, command, self._record_ms())
 
     async def settle_halls(self) -> None:
         """Give halls that lack a live primary or a backup what room there is, a bounded number at a time.
@@ -215,7 +216,14 @@ class Coordinator:
             JournalError: it could not be made durable.
         """
         while events := settle(self.state):
-            await self._commit(list(events), self._clock(), "coordinator")
+            await self._commit(list(events), self._record_ms(), "coordinator")
+
+    def _record_ms(self) -> int:
+        """The time of the next record: now, but never before an earlier record's.
+
+        A clock that is set back must not date a correction before what it corrects, or the older one would count.
+        """
+        return max(self._clock(), self.state.newest_ms)
 
     async def _commit(self, events: Sequence[Event], now_ms: int, actor: str) -> None:
         """Apply events at once, without giving up the loop, and return when they are durable."""

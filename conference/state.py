@@ -5,22 +5,18 @@ writes; whoever decides or reports reads. `apply` is total: an event that is in 
 that names something this state does not know (streams may be read one after the other), and it refuses nothing.
 
 What can be computed from the rest (charged seats, indexes, tallies) is kept beside it for speed, is rebuilt by
-`decode_state`, and is never part of a snapshot or a fingerprint, so that it cannot drift.
+`derive`, and is never part of a snapshot or a fingerprint, so that it cannot drift.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from typing import assert_never
-
-import msgspec
 
 from bridges.attendance import HallStatus
 from bridges.halls import Hall
 from bridges.presence import HallPresence
 from bridges.units import Unit
-from conference.errors import CorruptJournalError
 from conference.events import (
     ConferenceCreated,
     Event,
@@ -44,8 +40,6 @@ from conference.roster import KEPT_INTERRUPTIONS, ConferenceState, HallSeat, Hea
 from conference.standing import Board, standing
 from relay.messages import Capacity, SessionOpened
 
-SNAPSHOT_SCHEMA = 1
-
 # Deeper than any organisation; ends the walk to the root where old data holds a cycle.
 _MAX_UNIT_DEPTH = 64
 
@@ -61,6 +55,7 @@ class State:
         relays: by relay id, live and lost.
         presence: by conference id and hall id; presence by connection.
         headcounts: by conference id and hall id; the technicians' figures.
+        newest_ms: greatest time of a record; what is decided next is never dated before it.
         ledger: charged seats and pools of live relays; derived.
         provinces: root unit of each hall; derived.
         boards: by conference id, how its halls stand; derived.
@@ -72,6 +67,7 @@ class State:
         "halls",
         "headcounts",
         "ledger",
+        "newest_ms",
         "policy",
         "presence",
         "provinces",
@@ -87,6 +83,7 @@ class State:
         self.relays: dict[str, RelayState] = {}
         self.presence: dict[str, dict[str, HallPresence]] = {}
         self.headcounts: dict[str, dict[str, Headcount]] = {}
+        self.newest_ms = 0
         self.ledger = SeatLedger(self.relays)
         self.provinces: dict[str, str] = {}
         self.boards: dict[str, Board] = {}
@@ -121,6 +118,7 @@ def apply(state: State, event: Event, at_ms: int) -> None:  # noqa: C901, PLR091
         event: from the journal, or just decided and durable.
         at_ms: time of its record.
     """
+    state.newest_ms = max(state.newest_ms, at_ms)
     match event:
         case PresenceObserved():
             _apply_presence(state, event)
@@ -358,53 +356,8 @@ def _rebuild_board(state: State, conference_id: str) -> None:
         _refresh(state, conference_id, hall_id)
 
 
-class _Image(msgspec.Struct, frozen=True, kw_only=True):
-    """What a snapshot holds."""
-
-    schema: int
-    units: dict[str, Unit]
-    halls: dict[str, Hall]
-    conferences: dict[str, ConferenceState]
-    relays: dict[str, RelayState]
-    presence: dict[str, dict[str, HallPresence]]
-    headcounts: dict[str, dict[str, Headcount]]
-
-
-def encode_state(state: State) -> bytes:
-    """The state as msgpack, for a snapshot; `decode_state` is its inverse."""
-    return msgspec.msgpack.encode(_image(state), order="sorted")
-
-
-def fingerprint(state: State) -> str:
-    """SHA-256 (hex) of the state; equal for equal states, whatever the order in which they came about."""
-    return hashlib.sha256(encode_state(state)).hexdigest()
-
-
-def decode_state(data: bytes, policy: Policy | None = None) -> State:
-    """The state of a snapshot, with everything derived built anew.
-
-    Raises:
-        CorruptJournalError: the bytes are no snapshot of this schema.
-    """
-    try:
-        image = msgspec.msgpack.decode(data, type=_Image)
-    except msgspec.MsgspecError as error:
-        raise CorruptJournalError(f"snapshot does not decode: {error}") from error
-    if image.schema != SNAPSHOT_SCHEMA:
-        raise CorruptJournalError(f"snapshot has schema {image.schema}; this program reads {SNAPSHOT_SCHEMA}")
-    state = State(policy)
-    state.units = image.units
-    state.halls = image.halls
-    state.conferences = image.conferences
-    state.relays.update(image.relays)
-    state.presence = image.presence
-    state.headcounts = image.headcounts
-    _derive(state)
-    return state
-
-
-def _derive(state: State) -> None:
-    """Build everything derived from what a snapshot held."""
+def derive(state: State) -> None:
+    """Build everything derived anew, after a snapshot filled in the rest."""
     for relay in state.relays.values():
         relay.load.soft_seats = state.policy.seats(relay.capacity, state.policy.soft_limit)
         relay.load.hard_seats = state.policy.seats(relay.capacity, state.policy.hard_limit)
@@ -417,29 +370,3 @@ def _derive(state: State) -> None:
                 state.ledger.charge((conference_id, hall_id), seat)
         state.boards[conference_id] = Board()
         _rebuild_board(state, conference_id)
-
-
-def _image(state: State) -> _Image:
-    return _Image(
-        schema=SNAPSHOT_SCHEMA,
-        units=state.units,
-        halls=state.halls,
-        conferences=state.conferences,
-        relays={
-            # Of a load only the parents are history: who was kept where. The rest is counted anew.
-            relay_id: msgspec.structs.replace(
-                relay,
-                load=RelayLoad(
-                    relay_id=relay_id,
-                    region=relay.region,
-                    role=relay.role,
-                    soft_seats=0,
-                    hard_seats=0,
-                    parents=relay.load.parents,
-                ),
-            )
-            for relay_id, relay in state.relays.items()
-        },
-        presence=state.presence,
-        headcounts=state.headcounts,
-    )

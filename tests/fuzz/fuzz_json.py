@@ -30,9 +30,10 @@ with instrumented:
     from bridges.halls import Hall
     from bridges.messages import HeadcountReport, JoinRequest, MovedReport
     from conference.access import KeyRing
+    from conference.api.bodies import decode_body
     from conference.api.conferences import ConferenceDraft, PhaseRequest, PublisherRequest
     from conference.api.problems import RequestError, problem_of
-    from conference.api.routing import JSON, _decode
+    from conference.api.routing import JSON
     from conference.api.server import api_routes
     from conference.commands import (
         AuthorisePublisher,
@@ -53,7 +54,8 @@ with instrumented:
     from conference.gateway import Gateway
     from conference.journal.contract import Journal
     from conference.policy import Policy
-    from conference.state import State, apply, decode_state, encode_state, fingerprint
+    from conference.snapshot import decode_state, encode_state, fingerprint
+    from conference.state import State, apply
     from relay.core.presence_outbox import PresenceOutbox
     from relay.messages import Capacity, PresenceBatch, Register, RelayMessage
     from relay.net.control import ControlError, Controlled, ControlLink
@@ -190,7 +192,7 @@ def fuzz_one(data: bytes) -> None:
             run_command(ObservePresence(relay_id=RELAY, deltas=batch.deltas))
     for decoder in DECODERS:
         try:
-            command = command_of(_decode(decoder, data))
+            command = command_of(decode_body(decoder, data))
         except RequestError as error:
             check_problem(error, {400, 422})
             continue

@@ -17,8 +17,8 @@ from conference.api_client import ApiError
 from conference.attendance_sources import attendance_of
 from conference.events import HallAssigned, HallMoved, PresenceObserved, RelayLost, RelayRegistered
 from conference.live import view_conference, view_relays
+from conference.snapshot import fingerprint
 from conference.starting import wait_ready
-from conference.state import fingerprint
 from conference.supervision import ProgramSpec
 from relay.core.dtls import Certificate
 from relay.messages import SessionClosed

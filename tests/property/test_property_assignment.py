@@ -31,8 +31,9 @@ from conference.events import Event, RelayLost
 from conference.lifecycle import Phase
 from conference.planner import RelayLoad
 from conference.policy import MediaCost, Policy
+from conference.snapshot import decode_state, encode_state, fingerprint
 from conference.standing import Tally, standing
-from conference.state import State, apply, decode_state, encode_state, fingerprint
+from conference.state import State, apply
 from relay.messages import Capacity, PresenceDelta, Register, SessionClosed, SessionOpened
 
 POLICY = Policy(media=MediaCost(bits_per_s=1, packets_per_s=1), assignments_per_decision=4)

@@ -22,7 +22,8 @@ from conference.config import CoordinatorConfig
 from conference.coordinator import Coordinator
 from conference.journal.sqlite import SqliteJournal
 from conference.policy import Policy
-from conference.state import State, apply, fingerprint
+from conference.snapshot import fingerprint
+from conference.state import State, apply
 from conference.state_lock import StateDirError
 
 pytestmark = pytest.mark.integration

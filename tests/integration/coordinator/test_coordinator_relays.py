@@ -10,7 +10,7 @@ from support.coordinator_harness import CONFERENCE, WAIT_S, Api, connect_relay, 
 
 from conference.app import RunningCoordinator, serve_coordinator
 from conference.config import CoordinatorConfig
-from conference.state import fingerprint
+from conference.snapshot import fingerprint
 from relay.access import verify_relay_token
 from relay.messages import (
     Capacity,

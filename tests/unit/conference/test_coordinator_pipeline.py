@@ -12,7 +12,8 @@ from conference.errors import CorruptJournalError, JournalError, RejectedError, 
 from conference.events import Event, stream_of
 from conference.journal.contract import Entry, Record, Snapshot
 from conference.policy import Policy
-from conference.state import State, apply, fingerprint
+from conference.snapshot import fingerprint
+from conference.state import State, apply
 
 
 class ScriptedJournal:
@@ -303,3 +304,19 @@ async def test_a_stop_makes_durable_what_waits_and_then_refuses(journal: Scripte
     assert journal.snapshots[-1].positions == {"control": 10}
     with pytest.raises(JournalError):
         await coordinator.execute(create(11), "a")
+
+
+async def test_a_clock_that_is_set_back_dates_nothing_before_what_was_written(journal: ScriptedJournal) -> None:
+    """The times of records never fall, not even after a restart from a snapshot, and rise again with the clock."""
+    times = [5_000]
+    for _ in range(2):
+        coordinator = Coordinator(journal, Policy(), lambda: times[-1])
+        await coordinator.start()
+        number = len(journal.records)
+        for time_ms in (times[-1], 1_000, 4_999, 6_000 + number):
+            times.append(time_ms)
+            await coordinator.execute(create(len(journal.records)), "user:lan")
+        times.append(10)
+        await coordinator.stop()
+    assert [record.at_ms for record in journal.records] == [5_000, 5_000, 5_000, 6_000, 6_000, 6_000, 6_000, 6_004]
+    assert len(journal.snapshots) == 2

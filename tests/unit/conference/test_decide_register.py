@@ -11,7 +11,7 @@ from conference.commands import ChangePhase, Command, CreateConference, ImportHa
 from conference.decide import decide
 from conference.errors import RejectedError
 from conference.lifecycle import PHASES, Phase, can_move
-from conference.state import fingerprint
+from conference.snapshot import fingerprint
 
 
 def unit(code: str, parent: str = "", name: str = "Xã") -> Unit:

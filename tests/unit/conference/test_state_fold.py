@@ -21,8 +21,9 @@ from conference.events import (
     PublishingAuthorised,
     RelayLost,
 )
+from conference.snapshot import decode_state, encode_state, fingerprint
 from conference.standing import Tally
-from conference.state import State, apply, decode_state, encode_state, fingerprint, hall_status
+from conference.state import State, apply, hall_status
 from relay.messages import SessionClosed, SessionOpened
 
 

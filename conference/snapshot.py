@@ -1,0 +1,95 @@
+"""Snapshots of the state: bytes and back, so that a start need not fold the whole journal.
+
+Only what cannot be computed from the rest is written, and in a fixed order: equal states make equal bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from bridges.halls import Hall
+from bridges.presence import HallPresence
+from bridges.units import Unit
+from conference.errors import CorruptJournalError
+from conference.planner import RelayLoad
+from conference.policy import Policy
+from conference.roster import ConferenceState, Headcount, RelayState
+from conference.state import State, derive
+
+SNAPSHOT_SCHEMA = 1
+
+
+class _Image(msgspec.Struct, frozen=True, kw_only=True):
+    """What a snapshot holds."""
+
+    schema: int
+    units: dict[str, Unit]
+    halls: dict[str, Hall]
+    conferences: dict[str, ConferenceState]
+    relays: dict[str, RelayState]
+    presence: dict[str, dict[str, HallPresence]]
+    headcounts: dict[str, dict[str, Headcount]]
+    newest_ms: int = 0
+
+
+def encode_state(state: State) -> bytes:
+    """The state as msgpack, for a snapshot; `decode_state` is its inverse."""
+    return msgspec.msgpack.encode(_image(state), order="sorted")
+
+
+def fingerprint(state: State) -> str:
+    """SHA-256 (hex) of the state; equal for equal states, whatever the order in which they came about."""
+    return hashlib.sha256(encode_state(state)).hexdigest()
+
+
+def decode_state(data: bytes, policy: Policy | None = None) -> State:
+    """The state of a snapshot, with everything derived built anew.
+
+    Raises:
+        CorruptJournalError: the bytes are no snapshot of this schema.
+    """
+    try:
+        image = msgspec.msgpack.decode(data, type=_Image)
+    except msgspec.MsgspecError as error:
+        raise CorruptJournalError(f"snapshot does not decode: {error}") from error
+    if image.schema != SNAPSHOT_SCHEMA:
+        raise CorruptJournalError(f"snapshot has schema {image.schema}; this program reads {SNAPSHOT_SCHEMA}")
+    state = State(policy)
+    state.units = image.units
+    state.halls = image.halls
+    state.conferences = image.conferences
+    state.relays.update(image.relays)
+    state.presence = image.presence
+    state.headcounts = image.headcounts
+    state.newest_ms = image.newest_ms
+    derive(state)
+    return state
+
+
+def _image(state: State) -> _Image:
+    return _Image(
+        schema=SNAPSHOT_SCHEMA,
+        units=state.units,
+        halls=state.halls,
+        conferences=state.conferences,
+        relays={
+            # Of a load only the parents are history: who was kept where. The rest is counted anew.
+            relay_id: msgspec.structs.replace(
+                relay,
+                load=RelayLoad(
+                    relay_id=relay_id,
+                    region=relay.region,
+                    role=relay.role,
+                    soft_seats=0,
+                    hard_seats=0,
+                    parents=relay.load.parents,
+                ),
+            )
+            for relay_id, relay in state.relays.items()
+        },
+        presence=state.presence,
+        headcounts=state.headcounts,
+        newest_ms=state.newest_ms,
+    )
