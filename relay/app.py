@@ -231,6 +231,7 @@ class Relay:
                     bind_host=self._config.media.host,
                     clock=time.monotonic,
                     rng=self._rng,
+                    merges=self._config.merge_parents,
                 )
                 self._upstreams[key] = (upstream, asyncio.create_task(upstream.run()))
             self._upstreams[key][0].follow(topology.parents, pull)

@@ -86,6 +86,8 @@ class RelayConfig(Section):
         coordinator: how to reach the coordinator; without one, the relay serves by `public_key_files` alone.
         public_key_files: Ed25519 public keys (PEM) whose tokens it accepts besides the coordinator's.
         publisher_bitrate_bps: what publishers are told that they may send.
+        merge_parents: take each feed from both parents at once, so that the loss of one loses no packet; it doubles
+            what this relay receives and one more subscriber's load on its backup parent.
         max_sessions: sessions of all kinds at once; more are answered 503.
         fanout: `auto` takes the compiled kernel, or the reference where that cannot run; the others insist.
         fanout_threads: threads that send; with 0 the kernel sends on the event loop. The reference has none.
@@ -102,6 +104,7 @@ class RelayConfig(Section):
     coordinator: CoordinatorLink | None = None
     public_key_files: tuple[Path, ...] = ()
     publisher_bitrate_bps: Annotated[int, Field(ge=100_000, le=50_000_000)] = 2_500_000
+    merge_parents: bool = False
     max_sessions: Annotated[int, Field(gt=0, le=20_000)] = 2_000
     fanout: FanOutKind = "auto"
     fanout_threads: Annotated[int, Field(ge=0, le=64)] = 1

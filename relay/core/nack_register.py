@@ -1,4 +1,4 @@
-"""What is missing of one inbound stream, and when to ask for it (generic NACK, RFC 4585 section 6.2.1).
+"""What is missing of one track, and when to ask for it (generic NACK, RFC 4585 section 6.2.1).
 
 Memory is bounded: at most `WINDOW_PACKETS` packets are remembered as missing, each for a second at most.
 """
@@ -24,7 +24,7 @@ class _Missing:
 
 
 class NackRegister:
-    """Missing packets of one stream.
+    """Missing packets of one track, whichever of its sources brings the others.
 
     Attributes:
         rtt_s: round trip to the sender, as far as it is known; retries keep this distance.
@@ -89,6 +89,11 @@ class NackRegister:
         return min(
             (min(missing.next_at, missing.since + MAX_AGE_S) for missing in self._missing.values()), default=None
         )
+
+    def forget(self) -> None:
+        """Give up what is missing: whoever had it is gone."""
+        self.lost += len(self._missing)
+        self._missing.clear()
 
     def take_keyframe_wanted(self) -> bool:
         """True once after a gap that is too wide to repair."""

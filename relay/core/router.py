@@ -1,4 +1,7 @@
-"""Who sends what to whom inside one relay: feeds, their sources and subscribers, and the RTCP between them (sans-IO)."""
+"""Who sends what to whom inside one relay: feeds, their sources, their subscribers, and the RTCP between them.
+
+Sans-IO: packets and parsed RTCP come in, bursts leave through the fan-out, RTCP leaves through `rtcp_to_send`.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,11 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from relay.core.inbound import Inbound
 from relay.core.nack_register import REORDER_TOLERANCE_S
 from relay.core.output import Output
-from relay.core.track import Inbound, Kind, Track
+from relay.core.source import OUR_SSRC, Source
+from relay.core.track import Kind, Track
 from relay.fanout.interface import FanOut, PeerSlot, TrackSlot
 from relay.wire import rtcp
 from relay.wire.rtp import parse_rtp_header
@@ -18,7 +23,6 @@ FeedKey = tuple[str, str]  # (conference, name of the feed)
 
 CLOCK_RATES: dict[Kind, int] = {"audio": 48_000, "video": 90_000}
 REPORT_INTERVAL_S = 1.0
-OUR_SSRC = 1  # RTCP sender SSRC of a party that sends no media itself
 CNAME = "diemcau"
 KEYFRAME_INTERVAL_S = 1.0  # a source is asked for at most one keyframe in so long
 MAX_UNKNOWN_SSRCS = 16  # per source; a source that invents more is ignored
@@ -50,18 +54,6 @@ class RouterTotals(msgspec.Struct, kw_only=True):
     packets_resent: int = 0
     plis_received: int = 0
     plis_sent: int = 0
-
-
-class _Source:
-    __slots__ = ("by_payload_type", "by_ssrc", "feed", "report_bitrate", "rtt_s", "streams")
-
-    def __init__(self, feed: Feed, streams: Sequence[Stream], *, report_bitrate: int) -> None:
-        self.feed = feed
-        self.streams = streams
-        self.report_bitrate = report_bitrate
-        self.rtt_s = 0.0
-        self.by_ssrc: dict[int, Inbound] = {}
-        self.by_payload_type = {codec.payload_type: stream for stream in streams for codec in stream.codecs}
 
 
 class Feed:
@@ -100,7 +92,7 @@ class Router:
         self._fanout = fanout
         self._publisher_bitrate_bps = publisher_bitrate_bps
         self._feeds: dict[FeedKey, Feed] = {}
-        self._sources: dict[PeerSlot, _Source] = {}
+        self._sources: dict[PeerSlot, Source] = {}
         self._subscribers: dict[PeerSlot, _Subscriber] = {}
         self._next_track = 0
         self._next_report_s = 0.0
@@ -135,19 +127,19 @@ class Router:
         """A publisher or a parent relay will send this feed."""
         feed = self.feed(key)
         bitrate = self._publisher_bitrate_bps if is_publisher else 0
-        source = self._sources[peer] = _Source(feed, streams, report_bitrate=bitrate)
+        source = self._sources[peer] = Source(feed, streams, report_bitrate_bps=bitrate)
         feed.sources.append(peer)
         for stream in streams:
             for ssrc in stream.ssrcs:
-                self._bind(source, ssrc, stream)
+                self._bind(peer, source, ssrc, stream)
 
     def set_rtt(self, peer: PeerSlot, rtt_s: float) -> None:
         """The round trip to a source, which NACKs keep apart; unknown peers are ignored."""
         source = self._sources.get(peer)
         if source is not None:
             source.rtt_s = rtt_s
-            for inbound in source.by_ssrc.values():
-                inbound.nacks.rtt_s = rtt_s
+            for track in source.feed.tracks.values():
+                track.nacks.rtt_s = max(self._sources[other].rtt_s for other in source.feed.sources)
 
     def add_subscriber(
         self,
@@ -204,6 +196,8 @@ class Router:
         source = self._sources.pop(peer, None)
         if source is not None and peer in source.feed.sources:
             source.feed.sources.remove(peer)
+            for track in source.feed.tracks.values():
+                track.inbounds.remove_peer(peer)
         subscriber = self._subscribers.pop(peer, None)
         if subscriber is not None:
             subscriber.feed.subscribers.discard(peer)
@@ -224,7 +218,7 @@ class Router:
         if inbound is None and source is not None:
             stream = source.by_payload_type.get(header.payload_type)
             if stream is not None and len(source.by_ssrc) < MAX_UNKNOWN_SSRCS:
-                inbound = self._bind(source, header.ssrc, stream)
+                inbound = self._bind(peer, source, header.ssrc, stream)
         if inbound is None or header.payload_type not in inbound.codecs:
             self.totals.packets_unrouted += 1
             return
@@ -232,9 +226,9 @@ class Router:
         track = inbound.track
         track.handle_packet(inbound, header, packet, now)
         self._wake_by(track.next_deadline())
-        if inbound.nacks.is_waiting:
+        if track.nacks.is_waiting:
             self._wake_by(now + REORDER_TOLERANCE_S)
-        if track.wants_keyframe or inbound.nacks.take_keyframe_wanted():
+        if track.wants_keyframe or track.nacks.take_keyframe_wanted():
             self._ask_keyframe(track, now)
 
     def handle_rtcp(self, peer: PeerSlot, packets: Sequence[rtcp.RtcpPacket | rtcp.Unknown], now: float) -> None:
@@ -256,23 +250,20 @@ class Router:
             for track in feed.tracks.values():
                 track.poll(now)
                 if track.keyframes.poll(now):
-                    self._send_pli(track)
+                    self._send_pli(track, now)
+                missing = track.nacks.poll(now)
+                if missing:
+                    self._send_nack(track, missing, now)
+                if track.nacks.is_waiting:
+                    self._wake_by(now + REORDER_TOLERANCE_S)
                 self._wake_by(track.next_deadline())
                 self._wake_by(track.keyframes.next_deadline())
-        for peer, source in self._sources.items():
-            for inbound in source.by_ssrc.values():
-                missing = inbound.nacks.poll(now)
-                if missing and inbound.clock is not None:
-                    lost = tuple(inbound.clock.source_sequence_number(number) for number in missing)
-                    nack = rtcp.GenericNack(sender_ssrc=OUR_SSRC, media_ssrc=inbound.ssrc, lost=lost)
-                    self._rtcp.append((peer, [nack]))
-                    self.totals.nacks_sent += 1
-                if inbound.nacks.is_waiting:
-                    self._wake_by(now + REORDER_TOLERANCE_S)
         if now >= self._next_report_s:
             self._next_report_s = now + REPORT_INTERVAL_S
             for peer, source in self._sources.items():
-                self._report_to_source(peer, source, now)
+                report = source.report(now)
+                if report:
+                    self._rtcp.append((peer, report))
         self._wake_by(self._next_report_s)
 
     def next_deadline(self) -> float:
@@ -302,21 +293,23 @@ class Router:
         )
 
     @staticmethod
-    def _bind(source: _Source, ssrc: int, stream: Stream) -> Inbound:
+    def _bind(peer: PeerSlot, source: Source, ssrc: int, stream: Stream) -> Inbound:
         codecs = {codec.payload_type: codec for codec in stream.codecs}
-        inbound = source.by_ssrc[ssrc] = Inbound(source.feed.tracks[stream.kind], ssrc, codecs)
-        inbound.nacks.rtt_s = source.rtt_s
+        track = source.feed.tracks[stream.kind]
+        inbound = source.by_ssrc[ssrc] = Inbound(track, peer, ssrc, codecs)
+        track.inbounds.add(inbound)
         return inbound
 
     def _handle_source_rtcp(
-        self, source: _Source, packets: Sequence[rtcp.RtcpPacket | rtcp.Unknown], now: float
+        self, source: Source, packets: Sequence[rtcp.RtcpPacket | rtcp.Unknown], now: float
     ) -> None:
         for packet in packets:
             inbound = source.by_ssrc.get(packet.ssrc) if isinstance(packet, rtcp.SenderReport) else None
             if inbound is None or not isinstance(packet, rtcp.SenderReport):
                 continue
             inbound.reception.handle_sender_report(packet.ntp_timestamp, now)
-            if inbound.track.handle_sender_report(inbound, packet.ntp_timestamp, packet.rtp_timestamp):
+            is_known = inbound.track.handle_sender_report(inbound, packet.ntp_timestamp, packet.rtp_timestamp)
+            if is_known and inbound.track.inbounds.leads(inbound, now):
                 self._pass_sender_report_on(inbound.track)
 
     def _pass_sender_report_on(self, track: Track) -> None:
@@ -366,33 +359,21 @@ class Router:
 
     def _ask_keyframe(self, track: Track, now: float) -> None:
         if track.keyframes.request(now):
-            self._send_pli(track)
+            self._send_pli(track, now)
         self._wake_by(track.keyframes.next_deadline())
 
-    def _send_pli(self, track: Track) -> None:
-        for peer, source in self._sources.items():
-            for inbound in source.by_ssrc.values():
-                if inbound.track is track:
-                    pli = rtcp.PictureLossIndication(sender_ssrc=OUR_SSRC, media_ssrc=inbound.ssrc)
-                    self._rtcp.append((peer, [pli]))
-                    self.totals.plis_sent += 1
+    def _send_pli(self, track: Track, now: float) -> None:
+        """Ask one source for a keyframe, or all when none of them has sent anything yet."""
+        asked = track.inbounds.next_to_ask(now)
+        for inbound in [asked] if asked is not None else track.inbounds.all():
+            pli = rtcp.PictureLossIndication(sender_ssrc=OUR_SSRC, media_ssrc=inbound.ssrc)
+            self._rtcp.append((inbound.peer, [pli]))
+            self.totals.plis_sent += 1
 
-    def _report_to_source(self, peer: PeerSlot, source: _Source, now: float) -> None:
-        reports = tuple(
-            inbound.reception.report_block(inbound.ssrc, now)
-            for inbound in source.by_ssrc.values()
-            if inbound.clock is not None
-        )
-        if not reports:
-            return
-        packets: list[rtcp.RtcpPacket] = [rtcp.ReceiverReport(ssrc=OUR_SSRC, reports=reports[:31])]
-        if source.report_bitrate:
-            # A browser without feedback stays at a few hundred kbit/s; an estimate opens it up.
-            packets.append(
-                rtcp.Remb(
-                    sender_ssrc=OUR_SSRC,
-                    bitrate_bps=source.report_bitrate,
-                    ssrcs=tuple(ssrc for ssrc, inbound in source.by_ssrc.items() if inbound.track.kind == "video"),
-                )
-            )
-        self._rtcp.append((peer, packets))
+    def _send_nack(self, track: Track, missing: Sequence[int], now: float) -> None:
+        asked = track.inbounds.next_to_ask(now)
+        if asked is not None and asked.clock is not None:
+            lost = tuple(asked.clock.source_sequence_number(number) for number in missing)
+            nack = rtcp.GenericNack(sender_ssrc=OUR_SSRC, media_ssrc=asked.ssrc, lost=lost)
+            self._rtcp.append((asked.peer, [nack]))
+            self.totals.nacks_sent += 1

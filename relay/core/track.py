@@ -5,16 +5,16 @@ Hot path: one call per arriving packet; bursts leave through the fan-out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from relay.core.burst import BurstAssembler
 from relay.core.catch_up import MAX_CATCHING_UP, CachedGroup, CatchUp
+from relay.core.inbound import Inbound, Inbounds
 from relay.core.keyframe_requests import KeyframeRequests
 from relay.core.nack_register import NackRegister
 from relay.core.output import WRAP_GUARD, Output
 from relay.core.packet_cache import PacketCache
-from relay.core.reception import Reception
 from relay.core.timeline import SEQUENCE_MODULUS, SourceClock, Timeline, nearest
 from relay.fanout.interface import FanOut, OutputTotals, PeerSlot, TrackSlot
 from relay.wire.codecs import is_keyframe_start
@@ -27,21 +27,6 @@ Kind = Literal["audio", "video"]
 CACHE_PACKETS: dict[Kind, int] = {"audio": 512, "video": 1024}
 
 
-class Inbound:
-    """One stream of a source, as it arrives: its SSRC, its clock, what is missing and how well it is received."""
-
-    __slots__ = ("clock", "codec", "codecs", "nacks", "reception", "ssrc", "track")
-
-    def __init__(self, track: Track, ssrc: int, codecs: Mapping[int, Codec]) -> None:
-        self.track = track
-        self.ssrc = ssrc
-        self.codecs = codecs  # by payload type
-        self.codec: Codec | None = None
-        self.clock: SourceClock | None = None
-        self.nacks = NackRegister()
-        self.reception = Reception()
-
-
 class Track:
     """Takes packets of one kind and gives bursts to a fan-out.
 
@@ -51,6 +36,8 @@ class Track:
         catch_up_slot: another one, under which it has the outputs that are sent the cached group of pictures.
         codec: what the present source sends, or None before the first.
         outputs: by peer.
+        inbounds: the streams that feed it.
+        nacks: what is missing of it, whichever source should have brought it.
     """
 
     def __init__(
@@ -68,6 +55,8 @@ class Track:
         self.catch_up_slot = catch_up_slot
         self.codec: Codec | None = None
         self.outputs: dict[PeerSlot, Output] = {}
+        self.inbounds = Inbounds()
+        self.nacks = NackRegister()
         self.keyframes = KeyframeRequests(keyframe_interval_s)
         self.clock_rate = clock_rate
         self.cache = PacketCache(CACHE_PACKETS[kind])
@@ -102,6 +91,9 @@ class Track:
         """
         codec = inbound.codecs[header.payload_type]
         clock = inbound.clock or self._join(inbound, header, now)
+        if clock is None:
+            return
+        inbound.last_packet_s = now
         if inbound.codec is not codec:
             inbound.codec = codec
             self._use_codec(codec, now)
@@ -109,7 +101,7 @@ class Track:
         index, timestamp = clock.map_packet(header.sequence_number, header.timestamp, now)
         if index < 0:
             return
-        inbound.nacks.handle_packet(index, now)
+        self.nacks.handle_packet(index, now)
         inbound.reception.handle_packet(index, header.timestamp, self.clock_rate, now)
         plain = strip_header(packet, header, sequence_number=index & 0xFFFF, timestamp=timestamp)
         self.last_packet_s = now
@@ -131,13 +123,15 @@ class Track:
         for burst in self._bursts.handle_packet(index, timestamp, marker=header.marker, now=now):
             self._fanout.send_burst(self.slot, self.cache, burst)
 
-    def _join(self, inbound: Inbound, header: RtpHeader, now: float) -> SourceClock:
-        clock = inbound.clock = self._timeline.join(header.sequence_number, header.timestamp, now)
-        if clock.continues:
-            # What was lost between the two sources is asked of the new one.
-            inbound.nacks.handle_packet(self._timeline.highest_index, now)
-        else:
+    def _join(self, inbound: Inbound, header: RtpHeader, now: float) -> SourceClock | None:
+        clock = self._timeline.join(header.sequence_number, header.timestamp, now)
+        if not clock.continues:
+            if not self.inbounds.is_alone(inbound, now):
+                # Two parents that number differently cannot be merged: the second one waits until the first is silent.
+                return None
             self._group.forget()
+            self.nacks.forget()  # the new source has not what the old one owed
+        inbound.clock = clock
         return clock
 
     def handle_sender_report(self, inbound: Inbound, ntp_timestamp: int, rtp_timestamp: int) -> bool:

@@ -1,9 +1,10 @@
-"""A feed taken from parent relays: one link that delivers, one standby behind it.
+"""A feed taken from parent relays: one link that delivers and one standby behind it, or two that deliver at once.
 
 A link is a WHEP subscription like a hall's, over a UDP socket of its own, so that two feeds from one parent do not
 share a 5-tuple. When the active link is silent for `SILENCE_S` the standby is activated at once; whichever delivers
 first is the active one from then on. While both are silent the source is silent, and nobody moves. A new place in the
-tree is taken make-before-break: the old parent delivers until the new first one does.
+tree is taken make-before-break: the old parent delivers until the new first one does. With `merges` both links are
+active all the time, and the tracks merge them by sequence number; the active one is then the first that delivers.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from relay.net.sessions import MAX_ADDRESSES, Sessions
 from relay.net.udp import UdpSocket
 from relay.wire.sdp import SessionDescription, build_play_offer, parse_session, serialize_session
 
+SECOND_SILENCE_S = 5.0  # a second parent that brings nothing for so long, while the first does, is opened anew
 SILENCE_S = 0.3  # audio alone sends 50 packets a second; 15 missing in a row is no jitter
 TICK_S = 0.05
 LATE_TICK_S = 0.1  # we were held up ourselves, and what arrived meanwhile has not been read yet: no parent is to blame
@@ -92,6 +94,7 @@ class Upstream:
         bind_host: str,
         clock: Callable[[], float],
         rng: random.Random,
+        merges: bool = False,
     ) -> None:
         """Make an upstream without parents; `follow` gives it some, `run` keeps it.
 
@@ -104,6 +107,7 @@ class Upstream:
             bind_host: local address of the links' sockets.
             clock: monotonic seconds.
             rng: jitter of retries and ICE transactions.
+            merges: take the feed from both parents at once.
         """
         self.key = key
         self.failovers = 0
@@ -114,6 +118,7 @@ class Upstream:
         self._bind_host = bind_host
         self._clock = clock
         self._rng = rng
+        self._merges = merges
         self._token = ""
         self._parents: list[Parent] = []
         # By parent and not by its id: a relay that came back at another address is another parent.
@@ -170,7 +175,28 @@ class Upstream:
         for parent in self._parents:
             if parent not in self._links and now >= self._retry_at_s.get(parent, 0.0):
                 self._open(parent, now)
-        self._choose(now)
+        if self._merges:
+            self._merge(now)
+        else:
+            self._choose(now)
+
+    def _merge(self, now: float) -> None:
+        """Let every parent deliver, and say which one is the active one: the first of those that do."""
+        up = [
+            self._links[parent] for parent in self._parents if parent in self._links and self._links[parent].connected
+        ]
+        delivering = [link for link in up if link.delivers(now)]
+        active = self._active
+        if active is None:
+            self._active = next(iter(delivering or up), None)
+        elif delivering and (active.parent not in self._parents or active.silent_for_s(now) >= SILENCE_S):
+            self._move(active, delivering[0], now)
+        elif delivering:
+            self._active = delivering[0]
+            for link in up:
+                if link.silent_for_s(now) >= SECOND_SILENCE_S:
+                    self._drop(link)
+                    self._delay(link.parent, now)
 
     def _choose(self, now: float) -> None:
         """Say which links are to deliver, and which of them is the one that does."""
@@ -245,8 +271,8 @@ class Upstream:
     def _open(self, parent: Parent, now: float) -> None:
         link = self._links[parent] = Link(parent, now)
         is_first = self._active is None and parent is self._parents[0]
-        link.active = is_first
-        link.task = asyncio.create_task(self._subscribe(link, standby=not is_first))
+        link.active = is_first or self._merges
+        link.task = asyncio.create_task(self._subscribe(link, standby=not link.active))
 
     async def _subscribe(self, link: Link, *, standby: bool) -> None:
         try:

@@ -30,6 +30,7 @@ def test_the_least_configuration_is_an_edge_on_loopback() -> None:
     assert made.http.host == made.media.host == "127.0.0.1"
     assert made.media.candidates() == ("127.0.0.1",)
     assert made.capacity.as_message().packets_per_s == 100_000
+    assert not made.merge_parents
 
 
 def test_somebody_must_sign() -> None:
