@@ -219,9 +219,10 @@ class HallAgent:
             now = _now()
             for player in list(self._players.values()):
                 if player.opened and self._follower.is_active(player.key):
-                    ago_s = player.session.last_packet_ago_s()
-                    if ago_s is not None:
-                        self._follower.handle_packets(player.key, now - ago_s, now)
+                    ago_s = player.session.last_packets_ago_s()
+                    if ago_s:
+                        sound_at = now - ago_s["audio"] if "audio" in ago_s else None
+                        self._follower.handle_packets(player.key, now - min(ago_s.values()), now, sound_at)
             if now >= measure_at:
                 measure_at = now + _MEASURE_EVERY_S
                 await self._measure()

@@ -5,9 +5,9 @@ takes what is to be done (`next_outputs`). It ticks at least every 50 ms.
 
 One session is *current*: it feeds the picture. The rules, in the order of their weight:
 
-1. No packet on the current session for 300 ms: activate the standby at once. The standby must go on delivering for
-   100 ms before the hall moves, because a relay answers an activation with its cached group of pictures even when the
-   source itself is silent; then nobody moves. If the current session delivers first, the standby goes back to standby.
+1. No packet on the current session for 300 ms: activate the standby at once. It must go on delivering for 100 ms (with
+   sound, where there was sound; 300 ms without) before the hall moves, because a relay answers an activation with its
+   cached pictures even when the source is silent; then nobody moves. If the current session delivers first, it stays.
 2. A session that failed (refused, closed, unknown at its relay) is replaced by the other one at once.
 3. An assignment with a greater epoch is followed make-before-break: the old session is closed after the first decoded
    frame of the new one.
@@ -203,12 +203,14 @@ class Follower:
             self._schedule_fetch(now)
         self._evaluate(now)
 
-    def handle_packets(self, session: SessionId, last_packet_at: float, now: float) -> None:
-        """Packets of media arrived, the last at `last_packet_at` (not later than `now`)."""
+    def handle_packets(
+        self, session: SessionId, last_packet_at: float, now: float, last_sound_at: float | None = None
+    ) -> None:
+        """Packets of media arrived, the last at `last_packet_at`, of sound at `last_sound_at`; neither after `now`."""
         found = self._sessions.get(session)
         if found is None or not found.active or last_packet_at < found.active_since:
             return
-        if found.note_packets(last_packet_at) and session == self._current:
+        if found.note_packets(last_packet_at, last_sound_at) and session == self._current:
             self._join_attempts = 0
             self._join_at = None
         self._evaluate(now)
@@ -265,6 +267,7 @@ class Follower:
                 self._outputs.append(Probe(session=current.session))
             return
         self._activate(other, now)
+        other.expects_sound = current.brought_sound
         self._probed_at = now
         self._target = _Target(session=other.session, reason="refused" if late else "silence", since=now)
 
@@ -320,7 +323,7 @@ class Follower:
             self._lost = failed
             return
         source_silent = (
-            target is not None and now - target.since >= FIRST_PACKET_S and other.first_packet_at is None
+            target is not None and now - target.since >= FIRST_PACKET_S and other.last_packet_at is None
         ) or failed.last_packet_at is None
         reason: MoveReason = "silence" if failed.connected_at is not None else "refused"
         if target is not None and target.reason == "assignment":

@@ -83,16 +83,14 @@ class PlaySession:
                 raise ResourceError("the session is not open", code="not_open")
             await put_state(self._http, self.resource, wanted())
 
-    def last_packet_ago_s(self) -> float | None:
-        """Seconds since the last RTP packet of any kind; None when none came within ten seconds."""
-        last: datetime | None = None
-        for transceiver in self._peer.getTransceivers():
-            for source in transceiver.receiver.getSynchronizationSources():
-                if last is None or source.timestamp > last:
-                    last = source.timestamp
-        if last is None:
-            return None
-        return max(0.0, (datetime.now(tz=UTC) - last).total_seconds())
+    def last_packets_ago_s(self) -> dict[str, float]:
+        """Seconds since the last RTP packet, by kind (`audio`, `video`); without a kind of which none came in 10 s."""
+        now = datetime.now(tz=UTC)
+        return {
+            transceiver.kind: max(0.0, (now - max(source.timestamp for source in sources)).total_seconds())
+            for transceiver in self._peer.getTransceivers()
+            if (sources := transceiver.receiver.getSynchronizationSources())
+        }
 
     async def packets(self) -> tuple[int, int]:
         """RTP packets that came, and that never came (RFC 3550 section 6.4.1), of all streams."""

@@ -14,9 +14,11 @@ from bridges.messages import RelayAccess
 
 SILENCE_S = 0.3  # audio alone sends 50 packets a second: 15 of them are missing by then
 FIRST_PACKET_S = 2.0  # a session that has never delivered may be waiting for a source that has not started
-CONFIRM_S = 0.1  # five audio packets; a cached group of pictures comes in one burst and then stops
+CONFIRM_S = 0.1  # five audio packets: sound is never cached
+CONFIRM_WITHOUT_SOUND_S = 0.3  # a relay's cached group of pictures is on its way for up to 0.2 s, and then stops
 CONNECT_PATIENCE_S = 1.5  # a relay that has not answered by then is doubted; its backup is tried meanwhile
 FLAP_WINDOW_S = 10.0
+FLAP_PROOF_S = 0.05  # so long must the backup have delivered meanwhile
 FLAP_LIMIT = 3  # a primary that fell silent so often while its backup delivered is left although it came back
 
 
@@ -32,7 +34,10 @@ class WatchedSession:
         active_since: when it was last activated.
         connected_at: when ICE and DTLS were up, None before.
         last_packet_at: of the packets since `active_since`; an earlier packet says nothing about now.
-        first_packet_at: likewise.
+        first_proof_at: of what proves a living source since `active_since`: sound, or any packet where none is expected.
+        last_proof_at: likewise.
+        brought_sound: it delivered sound at some time.
+        expects_sound: it stands in for a session that did.
         first_frame_at: when the first frame since `active_since` was decoded.
     """
 
@@ -43,27 +48,39 @@ class WatchedSession:
     active_since: float
     connected_at: float | None = None
     last_packet_at: float | None = None
-    first_packet_at: float | None = None
+    first_proof_at: float | None = None
+    last_proof_at: float | None = None
+    brought_sound: bool = False
+    expects_sound: bool = False
     first_frame_at: float | None = None
 
     def activate(self, now: float) -> None:
         """It is asked to send from now on; what came before does not count."""
         self.active = True
         self.active_since = now
-        self.last_packet_at = self.first_packet_at = self.first_frame_at = None
+        self.last_packet_at = self.first_proof_at = self.last_proof_at = self.first_frame_at = None
 
     def late(self, now: float) -> bool:
         """Its relay has not answered for too long."""
         return self.connected_at is None and now - self.opened_at > CONNECT_PATIENCE_S
 
-    def note_packets(self, last_packet_at: float) -> bool:
-        """Packets arrived, the last at `last_packet_at`; says whether that is news."""
+    def note_packets(self, last_packet_at: float, last_sound_at: float | None = None) -> bool:
+        """Packets arrived, the last at `last_packet_at`, the last of sound at `last_sound_at`; says if that is news."""
+        if last_sound_at is not None and last_sound_at >= self.active_since:
+            self.brought_sound = True
+            if self.expects_sound:
+                self._note_proof(last_sound_at)
+        if not self.expects_sound:
+            self._note_proof(last_packet_at)
         if self.last_packet_at is not None and last_packet_at <= self.last_packet_at:
             return False
         self.last_packet_at = last_packet_at
-        if self.first_packet_at is None:
-            self.first_packet_at = last_packet_at
         return True
+
+    def _note_proof(self, at: float) -> None:
+        if self.first_proof_at is None:
+            self.first_proof_at = at
+        self.last_proof_at = at if self.last_proof_at is None else max(at, self.last_proof_at)
 
     def silent(self, now: float) -> bool:
         """No packet for too long, on a session that should deliver."""
@@ -74,14 +91,14 @@ class WatchedSession:
         return now - self.last_packet_at > SILENCE_S
 
     def delivered_for(self) -> float:
-        """Seconds from the first to the last packet since the activation."""
-        if self.first_packet_at is None or self.last_packet_at is None:
+        """Seconds from the first to the last proof of a living source since the activation."""
+        if self.first_proof_at is None or self.last_proof_at is None:
             return 0.0
-        return self.last_packet_at - self.first_packet_at
+        return self.last_proof_at - self.first_proof_at
 
     def delivers(self) -> bool:
         """It has gone on delivering for longer than a burst from its relay's cache would."""
-        return self.delivered_for() >= CONFIRM_S
+        return self.delivered_for() >= (CONFIRM_S if self.expects_sound else CONFIRM_WITHOUT_SOUND_S)
 
 
 class Flapping:
@@ -93,7 +110,7 @@ class Flapping:
     def handle_return(self, backup: WatchedSession, now: float) -> bool:
         """The primary came back; says whether it has done so too often to be trusted."""
         # A pause of the source silences the backup as well, and is not the primary's fault.
-        if backup.delivered_for() < CONFIRM_S / 2:
+        if backup.delivered_for() < FLAP_PROOF_S:
             return False
         while self._returns and now - self._returns[0] > FLAP_WINDOW_S:
             self._returns.popleft()

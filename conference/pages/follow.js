@@ -215,11 +215,12 @@ export class Follower {
       { arrived, failed: active.failed || this.#activeGone },
       usable && {
         arrived: standbyArrived,
-        heard: active.received.audio === 0 || usable.received.audio > (usable.heardBefore ?? 0),
+        sound: active.received.audio > 0,
+        heard: usable.received.audio > (usable.heardBefore ?? 0),
         connected: usable.connected,
       },
     );
-    if (decision === "try") this.#tryStandby();
+    if (decision === "try") await this.#tryStandby();
     else if (decision === "give_back") this.#order(this.standby, false);
     else if (decision === "move") this.#move(this.standby, "silence");
     if (arrived > 0) {
@@ -252,8 +253,14 @@ export class Follower {
 
   // --- the standby
 
-  #tryStandby() {
+  async #tryStandby() {
     const { standby } = this;
+    // What it brought at an earlier trial is counted now, or it would be taken for what it brings at this one.
+    await standby.measure().catch(() => {});
+    if (standby !== this.standby) {
+      this.#watch.trying = false; // another one will be tried
+      return;
+    }
     standby.heardBefore = standby.received.audio;
     standby.firstFrame = this.#stage.firstFrame(standby);
     this.#order(standby, true);

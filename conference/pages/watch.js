@@ -5,9 +5,10 @@
 
 export const SILENCE_MS = 300; // audio alone sends 50 packets a second: 15 of them are missing by then
 export const FIRST_PACKET_MS = 2000; // a session that has never delivered may be waiting for its first keyframe
-// A relay answers an activation with its cached pictures even when its source is silent: those come in one burst and
-// stop. Only a standby that goes on delivering has a living source.
+// A relay answers an activation with its cached pictures even when its source is silent: those come within some 200 ms
+// and stop. Only a standby that goes on delivering has a living source; sound, which is never cached, tells it sooner.
 export const CONFIRM_MS = 100;
+export const CONFIRM_WITHOUT_SOUND_MS = 400;
 
 export class Watch {
   /** Starts to watch a session at `now` (milliseconds of one monotonic clock, as everywhere here). */
@@ -26,8 +27,8 @@ export class Watch {
   }
 
   /**
-   * One tick. `active` is {arrived, failed}; `standby` null, or {arrived, heard, connected} where `heard` is true
-   * once it brought what the active session used to bring (sound, where there was sound).
+   * One tick. `active` is {arrived, failed}; `standby` null, or {arrived, sound, heard, connected}: `sound` where the
+   * active session used to bring sound, `heard` once the standby brought some.
    *
    * Returns "try" (activate the standby), "give_back" (the active one delivers again: back to standby), "move", or "".
    */
@@ -53,7 +54,9 @@ export class Watch {
       return "give_back";
     }
     if (standby.arrived > 0) this.#confirm ??= now;
-    const goesOn = standby.arrived > 0 && standby.heard && now - this.#confirm >= CONFIRM_MS;
+    const patience = standby.sound ? CONFIRM_MS : CONFIRM_WITHOUT_SOUND_MS;
+    const lives = standby.heard || !standby.sound;
+    const goesOn = standby.arrived > 0 && lives && now - this.#confirm >= patience;
     if (goesOn || active.failed) {
       this.trying = false;
       return "move";

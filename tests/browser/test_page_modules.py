@@ -16,10 +16,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(60)]
 HERE = {"arrived": 5, "failed": False}
 QUIET = {"arrived": 0, "failed": False}
 GONE = {"arrived": 0, "failed": True}
-WARM = {"arrived": 0, "heard": False, "connected": True}
-BURST = {"arrived": 300, "heard": False, "connected": True}
-DELIVERS = {"arrived": 5, "heard": True, "connected": True}
-COLD = {"arrived": 0, "heard": False, "connected": False}
+WARM = {"arrived": 0, "sound": True, "heard": False, "connected": True}
+BURST = {"arrived": 300, "sound": True, "heard": False, "connected": True}
+DELIVERS = {"arrived": 5, "sound": True, "heard": True, "connected": True}
+MUTE = {"arrived": 5, "sound": False, "heard": False, "connected": True}
+COLD = {"arrived": 0, "sound": True, "heard": False, "connected": False}
 
 Tick = tuple[int, dict[str, Any], dict[str, Any] | None, str]
 
@@ -44,6 +45,13 @@ WATCHED: dict[str, list[Tick]] = {
         (5000, QUIET, WARM, ""),
         (5100, HERE, WARM, "give_back"),
         (5200, HERE, WARM, ""),
+    ],
+    "a feed without sound is moved when pictures go on for longer than a cache would": [
+        (100, HERE, WARM, ""),
+        (400, QUIET, WARM, "try"),
+        (440, QUIET, MUTE, ""),
+        (800, QUIET, MUTE, ""),
+        (840, QUIET, MUTE, "move"),
     ],
     "an active relay that delivers again first keeps its hall": [
         (100, HERE, WARM, ""),

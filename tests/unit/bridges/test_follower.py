@@ -65,7 +65,7 @@ def test_silence_is_300_milliseconds() -> None:
 
 
 def test_a_burst_alone_moves_nobody_and_a_stream_does() -> None:
-    """The backup's cached pictures come within 100 ms; only what goes on after them counts."""
+    """The backup's cached pictures come within 200 ms; only what goes on after them counts."""
     follower = joined(10.0)
     follower.handle_tick(10.31)
     follower.next_outputs()
@@ -73,7 +73,7 @@ def test_a_burst_alone_moves_nobody_and_a_stream_does() -> None:
     follower.handle_frame(SessionId(2), 10.35)
     follower.handle_tick(10.5)
     assert follower.next_outputs() == []
-    follower.handle_packets(SessionId(2), 10.44, 10.5)
+    follower.handle_packets(SessionId(2), 10.64, 10.7)
     closed, report = follower.next_outputs()
     assert closed == Close(session=SessionId(1))
     assert isinstance(report, Report)

@@ -31,9 +31,31 @@ def test_a_session_that_is_not_connected_is_late_and_not_silent() -> None:
 
 
 def test_a_burst_is_no_delivery() -> None:
-    """Only what goes on for 100 ms is."""
-    assert not session(1.0, 1.05).delivers()
-    assert session(1.0, 1.1).delivers()
+    """A relay sends its cached pictures within 200 ms: only what goes on for 300 ms is, without sound."""
+    assert not session(1.0, 1.2).delivers()
+    assert session(1.0, 1.31).delivers()
+
+
+def test_sound_is_proof_sooner() -> None:
+    """Sound is never cached: where it is expected 100 ms of it prove a living source, and pictures prove nothing."""
+    made = session()
+    made.expects_sound = True
+    made.note_packets(1.0)
+    made.note_packets(2.0)
+    assert not made.delivers()
+    made.note_packets(2.1, 2.0)
+    made.note_packets(2.2, 2.11)
+    assert made.delivers()
+    assert made.brought_sound
+
+
+def test_sound_from_before_the_activation_is_no_proof() -> None:
+    """What a standby brought at an earlier trial does not count at the next."""
+    made = session(1.0)
+    made.expects_sound = True
+    made.activate(5.0)
+    made.note_packets(5.1, 4.9)
+    assert made.first_proof_at is None
 
 
 def test_an_old_packet_is_no_news() -> None:
