@@ -36,12 +36,13 @@ class _Image(msgspec.Struct, frozen=True, kw_only=True):
 
 def encode_state(state: State) -> bytes:
     """The state as msgpack, for a snapshot; `decode_state` is its inverse."""
-    return msgspec.msgpack.encode(_image(state), order="sorted")
+    return _encode(_image(state))
 
 
 def fingerprint(state: State) -> str:
-    """SHA-256 (hex) of the state; equal for equal states, whatever the order in which they came about."""
-    return hashlib.sha256(encode_state(state)).hexdigest()
+    """SHA-256 (hex) of the state; equal for equal states, whatever the order in which they came about, and when."""
+    image = msgspec.structs.replace(_image(state), newest_ms=0)
+    return hashlib.sha256(_encode(image)).hexdigest()
 
 
 def decode_state(data: bytes, policy: Policy | None = None) -> State:
@@ -93,3 +94,7 @@ def _image(state: State) -> _Image:
         headcounts=state.headcounts,
         newest_ms=state.newest_ms,
     )
+
+
+def _encode(image: _Image) -> bytes:
+    return msgspec.msgpack.encode(image, order="sorted")
