@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from typing import assert_never
 
-from bridges.halls import Hall
 from bridges.messages import HeadcountReport
 from conference import assignment, registering
 from conference.commands import (
@@ -40,8 +39,8 @@ from conference.events import (
     RelayRegistered,
     RelaysSeen,
 )
+from conference.lookup import conference_of, hall_of, joinable_conference_of, relay_of, seat_of
 from conference.registering import check_id
-from conference.roster import ConferenceState, HallSeat, RelayState
 from conference.state import State
 from relay.messages import PresenceDelta
 
@@ -102,8 +101,8 @@ def decide(state: State, command: Command, now_ms: int) -> list[Event]:  # noqa:
 
 
 def _join(state: State, command: JoinHall) -> list[Event]:
-    conference = _joinable(state, command.conference_id)
-    hall = _hall(state, command.hall_id)
+    conference = joinable_conference_of(state, command.conference_id)
+    hall = hall_of(state, command.hall_id)
     if hall.virtual != command.virtual:
         kinds = ("a virtual hall", "real") if hall.virtual else ("a real hall", "virtual")
         raise RejectedError("hall_kind", f"{command.hall_id} is {kinds[0]}; it cannot join as a {kinds[1]} one")
@@ -113,10 +112,10 @@ def _join(state: State, command: JoinHall) -> list[Event]:
 
 
 def _move(state: State, command: ReportMove) -> list[Event]:
-    conference, report = _joinable(state, command.conference_id), command.report
-    hall = _hall(state, command.hall_id)
-    seat = _seat(conference, command.hall_id)
-    relay = _relay(state, report.to_relay)
+    conference, report = joinable_conference_of(state, command.conference_id), command.report
+    hall = hall_of(state, command.hall_id)
+    seat = seat_of(conference, command.hall_id)
+    relay = relay_of(state, report.to_relay)
     check_id(report.from_relay, "from_relay")
     if relay.virtual != hall.virtual:
         raise RejectedError("relay_kind", f"{hall.hall_id} cannot play from {relay.relay_id}: one of them is virtual")
@@ -141,8 +140,8 @@ def _move(state: State, command: ReportMove) -> list[Event]:
 
 
 def _leave(state: State, command: LeaveHall) -> list[Event]:
-    conference = _conference(state, command.conference_id)
-    hall = _hall(state, command.hall_id)
+    conference = conference_of(state, command.conference_id)
+    hall = hall_of(state, command.hall_id)
     seat = conference.seats.get(hall.hall_id)
     if seat is None or seat.left or not conference.joinable:
         return []
@@ -150,8 +149,8 @@ def _leave(state: State, command: LeaveHall) -> list[Event]:
 
 
 def _headcount(state: State, command: ReportHeadcount) -> list[Event]:
-    conference, report = _conference(state, command.conference_id), command.report
-    hall = _hall(state, command.hall_id)
+    conference, report = conference_of(state, command.conference_id), command.report
+    hall = hall_of(state, command.hall_id)
     # After the end as well: figures arrive late, and a correction is appended with its author and time.
     if conference.phase == "draft":
         raise RejectedError("wrong_phase", f"conference {conference.conference_id} is not open yet")
@@ -188,7 +187,7 @@ def _check_headcount(report: HeadcountReport) -> None:
 
 
 def _observe(state: State, command: ObservePresence) -> list[Event]:
-    relay = _relay(state, command.relay_id)
+    relay = relay_of(state, command.relay_id)
     deltas = _credible(state, command.deltas, virtual=relay.virtual)
     return [PresenceObserved(relay_id=relay.relay_id, deltas=deltas)] if deltas else []
 
@@ -262,7 +261,7 @@ def _register(state: State, command: RegisterRelay, now_ms: int) -> list[Event]:
 
 
 def _lose(state: State, command: LoseRelay) -> list[Event]:
-    relay = _relay(state, command.relay_id)
+    relay = relay_of(state, command.relay_id)
     if not relay.live or relay.epoch != command.epoch:
         return []
     lost = RelayLost(
@@ -278,7 +277,7 @@ def _lose(state: State, command: LoseRelay) -> list[Event]:
 
 def _authorise(state: State, command: AuthorisePublisher) -> list[Event]:
     """Choose the origin of a feed. Each authorisation is noted, also a repeated one: it hands out a new token."""
-    conference = _joinable(state, command.conference_id)
+    conference = joinable_conference_of(state, command.conference_id)
     if command.feed not in conference.feeds:
         raise RejectedError(
             "unknown_feed", f"conference {conference.conference_id} has no feed {command.feed!r}", status=404
@@ -300,38 +299,3 @@ def _authorise(state: State, command: AuthorisePublisher) -> list[Event]:
         ),
     )
     return [PublishingAuthorised(conference_id=conference.conference_id, feed=command.feed, relay_id=origin.relay_id)]
-
-
-def _conference(state: State, conference_id: str) -> ConferenceState:
-    conference = state.conferences.get(conference_id)
-    if conference is None:
-        raise RejectedError("unknown_conference", f"no conference {conference_id!r}", status=404)
-    return conference
-
-
-def _joinable(state: State, conference_id: str) -> ConferenceState:
-    conference = _conference(state, conference_id)
-    if not conference.joinable:
-        raise RejectedError("wrong_phase", f"conference {conference_id} is in phase {conference.phase}")
-    return conference
-
-
-def _hall(state: State, hall_id: str) -> Hall:
-    hall = state.halls.get(hall_id)
-    if hall is None:
-        raise RejectedError("unknown_hall", f"no hall {hall_id!r}", status=404)
-    return hall
-
-
-def _seat(conference: ConferenceState, hall_id: str) -> HallSeat:
-    seat = conference.seats.get(hall_id)
-    if seat is None or seat.left:
-        raise RejectedError("not_joined", f"hall {hall_id} has not joined {conference.conference_id}")
-    return seat
-
-
-def _relay(state: State, relay_id: str) -> RelayState:
-    relay = state.relays.get(relay_id)
-    if relay is None:
-        raise RejectedError("unknown_relay", f"no relay {relay_id!r}", status=404)
-    return relay

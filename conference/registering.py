@@ -12,6 +12,7 @@ from conference.commands import ChangePhase, CreateConference, ImportHalls, Impo
 from conference.errors import RejectedError
 from conference.events import ConferenceCreated, Event, HallsImported, PhaseChanged, UnitsImported
 from conference.lifecycle import TRANSITIONS, can_move
+from conference.lookup import conference_of
 from conference.state import State
 
 MAX_TEXT_CHARACTERS = 300
@@ -123,9 +124,7 @@ def create_conference(state: State, command: CreateConference) -> list[Event]:
 
 def change_phase(state: State, command: ChangePhase) -> list[Event]:
     """The next phase, where `lifecycle.TRANSITIONS` allows it."""
-    conference = state.conferences.get(command.conference_id)
-    if conference is None:
-        raise RejectedError("unknown_conference", f"no conference {command.conference_id!r}", status=404)
+    conference = conference_of(state, command.conference_id)
     if command.phase not in TRANSITIONS or not can_move(conference.phase, command.phase):
         raise RejectedError("wrong_phase", f"a conference does not go from {conference.phase} to {command.phase}")
     return [PhaseChanged(conference_id=conference.conference_id, phase=command.phase)]

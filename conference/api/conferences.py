@@ -9,10 +9,9 @@ import msgspec
 from conference.api.routing import ORGANISER, STAFF, Call, Route
 from conference.attendance_sources import AttendanceView, attendance_of
 from conference.commands import AuthorisePublisher, ChangePhase, CreateConference
-from conference.errors import RejectedError
 from conference.lifecycle import Phase
 from conference.live import ConferenceView, view_conference
-from conference.roster import ConferenceState
+from conference.lookup import conference_of
 
 
 class ConferenceDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -83,7 +82,7 @@ async def authorise_publisher(call: Call) -> PublisherAnswer:
     conference_id, feed = call.path("conference_id"), call.body(PublisherRequest).feed
     coordinator = call.services.coordinator
     await coordinator.execute(AuthorisePublisher(conference_id=conference_id, feed=feed), call.claims.actor)
-    relay = coordinator.state.relays[conference_named(call, conference_id).publishers[feed]]
+    relay = coordinator.state.relays[conference_of(coordinator.state, conference_id).publishers[feed]]
     expires_at_s = coordinator.now_ms() // 1000 + call.services.config.tokens.publisher_s
     token = call.services.keys.issue_relay_token(
         sub=f"publisher-{feed}", conference=conference_id, feeds=[feed], action="publish", exp=expires_at_s
@@ -96,20 +95,13 @@ async def authorise_publisher(call: Call) -> PublisherAnswer:
 async def read_attendance(call: Call) -> AttendanceView:
     """Attendance, each source apart."""
     coordinator = call.services.coordinator
-    conference = conference_named(call, call.path("conference_id"))
+    conference = conference_of(coordinator.state, call.path("conference_id"))
     return attendance_of(coordinator.state, conference, coordinator.now_ms())
 
 
-def conference_named(call: Call, conference_id: str) -> ConferenceState:
-    """The conference with this id; raises `RejectedError` 404."""
-    conference = call.services.coordinator.state.conferences.get(conference_id)
-    if conference is None:
-        raise RejectedError("unknown_conference", f"no conference {conference_id[:64]!r}", status=404)
-    return conference
-
-
 def _view(call: Call, conference_id: str) -> ConferenceView:
-    return view_conference(call.services.coordinator.state, conference_named(call, conference_id))
+    state = call.services.coordinator.state
+    return view_conference(state, conference_of(state, conference_id))
 
 
 ROUTES = (

@@ -11,8 +11,9 @@ from bridges.messages import Assignment, HeadcountReport, JoinRequest, MovedRepo
 from conference.api.problems import RequestError
 from conference.api.routing import HALL, Call, Route
 from conference.commands import JoinHall, LeaveHall, ReportHeadcount, ReportMove
-from conference.errors import ConferenceError, RejectedError
+from conference.errors import ConferenceError
 from conference.events import HallMoved
+from conference.lookup import hall_of, joinable_conference_of, seat_of
 from conference.roster import ConferenceState, RelayState
 
 
@@ -76,16 +77,8 @@ def _require_schema(schema: int) -> None:
 
 def _assignment(call: Call) -> Assignment:
     claims, state = call.claims, call.services.coordinator.state
-    conference = state.conferences.get(claims.conference)
-    if conference is None:
-        raise RejectedError("unknown_conference", f"no conference {claims.conference[:64]!r}", status=404)
-    if not conference.joinable:
-        raise RejectedError("wrong_phase", f"conference {conference.conference_id} is {conference.phase}")
-    hall, seat = state.halls.get(claims.hall), conference.seats.get(claims.hall)
-    if hall is None:
-        raise RejectedError("unknown_hall", f"no hall {claims.hall[:64]!r}", status=404)
-    if seat is None or seat.left:
-        raise RejectedError("not_joined", f"hall {hall.hall_id} has not joined")
+    conference, hall = joinable_conference_of(state, claims.conference), hall_of(state, claims.hall)
+    seat = seat_of(conference, hall.hall_id)
     expires_at_s = call.services.coordinator.now_ms() // 1000 + call.services.config.tokens.relay_s
     primary = _access(call, conference, state.relays[seat.primary], expires_at_s)
     backup = _access(call, conference, state.relays[seat.backup], expires_at_s) if seat.backup else None

@@ -17,6 +17,7 @@ from conference.api.routing import CSV, MAX_IMPORT_BYTES, STAFF, Call, Query, Ro
 from conference.commands import ImportHalls
 from conference.errors import RejectedError
 from conference.events import HallsImported
+from conference.lookup import conference_of, hall_of
 from conference.state import State, hall_status
 
 STATUSES: tuple[str, ...] = get_args(HallStatus)
@@ -99,8 +100,8 @@ async def list_halls(call: Call) -> HallList:
     state = call.services.coordinator.state
     conference_id = call.query("conference")
     status = call.query("status", STATUSES)
-    if conference_id and conference_id not in state.conferences:
-        raise RejectedError("unknown_conference", f"no conference {conference_id[:64]!r}", status=404)
+    if conference_id:
+        conference_of(state, conference_id)
     units = _units_under(state, call.query("unit"))
     views = (
         _view(state, state.halls[hall_id], conference_id)
@@ -149,10 +150,8 @@ def _expiry_s(call: Call) -> int:
 
 def _link(call: Call, hall_id: str, conference_id: str, expires_at_s: int) -> str:
     state = call.services.coordinator.state
-    if conference_id not in state.conferences:
-        raise RejectedError("unknown_conference", f"no conference {conference_id[:64]!r}", status=404)
-    if hall_id not in state.halls:
-        raise RejectedError("unknown_hall", f"no hall {hall_id[:64]!r}", status=404)
+    conference_of(state, conference_id)
+    hall_of(state, hall_id)
     token = call.services.keys.issue_api_token(
         ApiClaims(sub=hall_id, role="hall", hall=hall_id, conference=conference_id, exp=expires_at_s)
     )

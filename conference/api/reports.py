@@ -7,9 +7,9 @@ from typing import cast, get_args
 
 from aiohttp import web
 
-from conference.api.conferences import conference_named
 from conference.api.routing import STAFF, Call, Query, Route
 from conference.attendance_sources import flash_input_of
+from conference.lookup import conference_of
 from conference.reports.flash import FlashInput, build_flash_report
 from conference.reports.page import content_security_policy
 from conference.reports.rendering import ReportFormat, render
@@ -21,7 +21,7 @@ async def read_report(call: Call) -> web.Response:
     """The flash report now, also before the end."""
     wanted = cast("ReportFormat", call.query("format", FORMATS, default="json"))
     coordinator = call.services.coordinator
-    conference = conference_named(call, call.path("conference_id"))
+    conference = conference_of(coordinator.state, call.path("conference_id"))
     given = flash_input_of(coordinator.state, conference, coordinator.now_ms())
     media_type, body = await asyncio.to_thread(_build, given, wanted)
     headers = {"Content-Type": media_type}
