@@ -34,7 +34,7 @@ class WatchedSession:
         active_since: when it was last activated.
         connected_at: when ICE and DTLS were up, None before.
         last_packet_at: of the packets since `active_since`; an earlier packet says nothing about now.
-        first_proof_at: of what proves a living source since `active_since`: sound, or any packet where none is expected.
+        first_proof_at: of what proves a living source since `active_since`: sound, or any packet where none is awaited.
         last_proof_at: likewise.
         brought_sound: it delivered sound at some time.
         expects_sound: it stands in for a session that did.
