@@ -15,11 +15,11 @@ DRAFT = ConferenceState(conference_id="c", title="", feeds=[], phase="draft", ph
 @pytest.mark.parametrize(
     ("look", "code", "status"),
     [
-        (lambda state, name: conference_of(state, name), "unknown_conference", 404),
-        (lambda state, name: joinable_conference_of(state, name), "unknown_conference", 404),
+        (conference_of, "unknown_conference", 404),
+        (joinable_conference_of, "unknown_conference", 404),
         (lambda state, _: joinable_conference_of(state, "c"), "wrong_phase", 409),
-        (lambda state, name: hall_of(state, name), "unknown_hall", 404),
-        (lambda state, name: relay_of(state, name), "unknown_relay", 404),
+        (hall_of, "unknown_hall", 404),
+        (relay_of, "unknown_relay", 404),
         (lambda state, name: seat_of(state.conferences["c"], name), "not_joined", 409),
     ],
 )
