@@ -24,8 +24,9 @@ from monitoring.log_config import configure_logging
 from monitoring.metrics import Registry, RelayMetrics
 from relay.config import RelayConfig
 from relay.core.dtls import Certificate, DtlsContext
+from relay.core.feed import FeedKey
 from relay.core.presence_outbox import PresenceOutbox
-from relay.core.router import FeedKey, Router
+from relay.core.router import Router
 from relay.fanout.choose import choose_fan_out
 from relay.messages import (
     CloseConference,

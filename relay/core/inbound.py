@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Literal
 
 from relay.core.reception import Reception
 from relay.core.timeline import SourceClock
 from relay.fanout.interface import PeerSlot
 from relay.wire.sdp import Codec
 
-if TYPE_CHECKING:
-    from relay.core.track import Track
+Kind = Literal["audio", "video"]
 
 # A source that was heard within so long can answer. Longer than what a pacer or a frame rate of ten leaves between two
 # packets, and as long as a parent may be silent before another one takes over.
@@ -25,10 +24,10 @@ class Inbound:
         last_packet_s: when a packet last came, -inf before the first.
     """
 
-    __slots__ = ("clock", "codec", "codecs", "last_packet_s", "peer", "reception", "ssrc", "track")
+    __slots__ = ("clock", "codec", "codecs", "kind", "last_packet_s", "peer", "reception", "ssrc")
 
-    def __init__(self, track: Track, peer: PeerSlot, ssrc: int, codecs: Mapping[int, Codec]) -> None:
-        self.track = track
+    def __init__(self, kind: Kind, peer: PeerSlot, ssrc: int, codecs: Mapping[int, Codec]) -> None:
+        self.kind: Kind = kind
         self.peer = peer
         self.ssrc = ssrc
         self.codecs = codecs  # by payload type

@@ -5,43 +5,24 @@ Sans-IO: packets and parsed RTCP come in, bursts leave through the fan-out, RTCP
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
-from relay.core.inbound import Inbound
+from relay.core.feed import CNAME, Feed, FeedKey, Stream, Want
+from relay.core.inbound import Inbound, Kind
 from relay.core.nack_register import REORDER_TOLERANCE_S
 from relay.core.output import Output
 from relay.core.source import OUR_SSRC, Source
-from relay.core.track import Kind, Track
+from relay.core.track import Track
 from relay.fanout.interface import FanOut, PeerSlot, TrackSlot
 from relay.wire import rtcp
 from relay.wire.rtp import parse_rtp_header
-from relay.wire.sdp import Codec
-
-FeedKey = tuple[str, str]  # (conference, name of the feed)
 
 CLOCK_RATES: dict[Kind, int] = {"audio": 48_000, "video": 90_000}
 REPORT_INTERVAL_S = 1.0
-CNAME = "diemcau"
 KEYFRAME_INTERVAL_S = 1.0  # a source is asked for at most one keyframe in so long
 MAX_UNKNOWN_SSRCS = 16  # per source; a source that invents more is ignored
-
-
-class Stream(msgspec.Struct, frozen=True, kw_only=True):
-    """One m-line of a source: what it may send and under which SSRCs (empty when the offer names none)."""
-
-    kind: Kind
-    codecs: tuple[Codec, ...]
-    ssrcs: tuple[int, ...] = ()
-
-
-class Want(msgspec.Struct, frozen=True, kw_only=True):
-    """One m-line of a subscriber: the codecs that it takes and the SSRC that we gave it."""
-
-    kind: Kind
-    codecs: tuple[Codec, ...]
-    ssrc: int
 
 
 class RouterTotals(msgspec.Struct, kw_only=True):
@@ -54,20 +35,6 @@ class RouterTotals(msgspec.Struct, kw_only=True):
     packets_resent: int = 0
     plis_received: int = 0
     plis_sent: int = 0
-
-
-class Feed:
-    """A named feed of a conference: an audio track, a video track, its sources and its subscribers."""
-
-    def __init__(self, key: FeedKey, tracks: Mapping[Kind, Track]) -> None:
-        self.key = key
-        self.tracks = dict(tracks)
-        self.sources: list[PeerSlot] = []
-        self.subscribers: set[PeerSlot] = set()
-
-    def last_packet_s(self) -> float:
-        """Time of the last packet from any source, -inf before the first."""
-        return max(track.last_packet_s for track in self.tracks.values())
 
 
 class _Subscriber:
@@ -219,11 +186,11 @@ class Router:
             stream = source.by_payload_type.get(header.payload_type)
             if stream is not None and len(source.by_ssrc) < MAX_UNKNOWN_SSRCS:
                 inbound = self._bind(peer, source, header.ssrc, stream)
-        if inbound is None or header.payload_type not in inbound.codecs:
+        if source is None or inbound is None or header.payload_type not in inbound.codecs:
             self.totals.packets_unrouted += 1
             return
         self.totals.packets_received += 1
-        track = inbound.track
+        track = source.feed.tracks[inbound.kind]
         track.handle_packet(inbound, header, packet, now)
         self._wake_by(track.next_deadline())
         if track.nacks.is_waiting:
@@ -296,7 +263,7 @@ class Router:
     def _bind(peer: PeerSlot, source: Source, ssrc: int, stream: Stream) -> Inbound:
         codecs = {codec.payload_type: codec for codec in stream.codecs}
         track = source.feed.tracks[stream.kind]
-        inbound = source.by_ssrc[ssrc] = Inbound(track, peer, ssrc, codecs)
+        inbound = source.by_ssrc[ssrc] = Inbound(stream.kind, peer, ssrc, codecs)
         track.inbounds.add(inbound)
         return inbound
 
@@ -308,9 +275,10 @@ class Router:
             if inbound is None or not isinstance(packet, rtcp.SenderReport):
                 continue
             inbound.reception.handle_sender_report(packet.ntp_timestamp, now)
-            is_known = inbound.track.handle_sender_report(inbound, packet.ntp_timestamp, packet.rtp_timestamp)
-            if is_known and inbound.track.inbounds.leads(inbound, now):
-                self._pass_sender_report_on(inbound.track)
+            track = source.feed.tracks[inbound.kind]
+            is_known = track.handle_sender_report(inbound, packet.ntp_timestamp, packet.rtp_timestamp)
+            if is_known and track.inbounds.leads(inbound, now):
+                self._pass_sender_report_on(track)
 
     def _pass_sender_report_on(self, track: Track) -> None:
         if track.last_sender_report is None:

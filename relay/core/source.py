@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from relay.core.feed import Feed, Stream
 from relay.core.inbound import Inbound
 from relay.wire import rtcp
-
-if TYPE_CHECKING:
-    from relay.core.router import Feed, Stream
 
 OUR_SSRC = 1  # RTCP sender SSRC of a party that sends no media itself
 MAX_REPORT_BLOCKS = 31  # RFC 3550 section 6.4.1: the count has five bits
@@ -47,6 +44,6 @@ class Source:
         packets: list[rtcp.RtcpPacket] = [rtcp.ReceiverReport(ssrc=OUR_SSRC, reports=reports[:MAX_REPORT_BLOCKS])]
         if self.report_bitrate_bps:
             # A browser without feedback stays at a few hundred kbit/s; an estimate opens it up.
-            video = tuple(ssrc for ssrc, inbound in self.by_ssrc.items() if inbound.track.kind == "video")
+            video = tuple(ssrc for ssrc, inbound in self.by_ssrc.items() if inbound.kind == "video")
             packets.append(rtcp.Remb(sender_ssrc=OUR_SSRC, bitrate_bps=self.report_bitrate_bps, ssrcs=video))
         return packets

@@ -6,11 +6,10 @@ Hot path: one call per arriving packet; bursts leave through the fan-out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from relay.core.burst import BurstAssembler
 from relay.core.catch_up import MAX_CATCHING_UP, CachedGroup, CatchUp
-from relay.core.inbound import Inbound, Inbounds
+from relay.core.inbound import Inbound, Inbounds, Kind
 from relay.core.keyframe_requests import KeyframeRequests
 from relay.core.nack_register import NackRegister
 from relay.core.output import WRAP_GUARD, Output
@@ -20,8 +19,6 @@ from relay.fanout.interface import FanOut, OutputTotals, PeerSlot, TrackSlot
 from relay.wire.codecs import is_keyframe_start
 from relay.wire.rtp import RtpHeader, strip_header
 from relay.wire.sdp import Codec, match_codec
-
-Kind = Literal["audio", "video"]
 
 # What a NACK can still find: video for about four seconds at 2 Mbit/s, audio for ten.
 CACHE_PACKETS: dict[Kind, int] = {"audio": 512, "video": 1024}

@@ -15,8 +15,8 @@ from aiohttp_sse import sse_response
 
 from relay.access import Action, RelayClaims
 from relay.core.dtls import DtlsContext
+from relay.core.feed import FeedKey
 from relay.core.peer import Peer
-from relay.core.router import FeedKey
 from relay.messages import RelayRole
 from relay.net.door import SDP_TYPE, authorise, read_sdp
 from relay.net.negotiation import Negotiated, UnacceptableOfferError, negotiate_play, negotiate_publish

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from relay.core.feed import CNAME, Stream, Want
 from relay.core.ice import IceCredentials
-from relay.core.router import CNAME, Stream, Want
-from relay.core.track import Kind
+from relay.core.inbound import Kind
 from relay.errors import RelayError
 from relay.wire.sdp import (
     AcceptedMedia,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Literal
 
+from relay.core.feed import FeedKey, Stream, Want
 from relay.core.peer import Peer
-from relay.core.router import FeedKey, Stream, Want
 from relay.fanout.interface import PeerSlot
 from relay.net.udp import Address, UdpSocket
 

@@ -19,10 +19,10 @@ import structlog
 from yarl import URL
 
 from relay.core.dtls import DtlsContext
+from relay.core.feed import FeedKey, Stream
 from relay.core.ice import IceCredentials
+from relay.core.inbound import Kind
 from relay.core.peer import Peer
-from relay.core.router import FeedKey, Stream
-from relay.core.track import Kind
 from relay.errors import RelayError
 from relay.messages import Parent, Pull
 from relay.net.door import SDP_TYPE

@@ -9,10 +9,11 @@ import pytest
 from support.pure_relay import FEED, VP8, RecordingFanOut, RtpSource
 
 from relay.core.dtls import Certificate, DtlsContext
+from relay.core.feed import Stream, Want
 from relay.core.ice import CONSENT_EXPIRY_S
 from relay.core.peer import Peer, PeerState
 from relay.core.presence_outbox import PresenceOutbox
-from relay.core.router import Router, Stream, Want
+from relay.core.router import Router
 from relay.core.srtp import RtpProtector, protect_rtp
 from relay.messages import PresenceDelta, SessionClosed, SessionOpened
 from relay.net.negotiation import new_credentials

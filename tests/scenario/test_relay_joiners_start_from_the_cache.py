@@ -23,7 +23,7 @@ from support.pure_relay import (
 )
 
 from relay.core.catch_up import MAX_CATCHING_UP, MAX_GROUP_AGE_S, SLICE_BYTES
-from relay.core.router import Stream, Want
+from relay.core.feed import Stream, Want
 from relay.fanout.interface import PeerSlot
 from relay.wire.rtcp import GenericNack, SenderReport
 from relay.wire.sdp import Codec

@@ -15,7 +15,7 @@ from support.pure_relay import (
     send,
 )
 
-from relay.core.router import Want
+from relay.core.feed import Want
 from relay.fanout.interface import PeerSlot
 from relay.wire.rtcp import GenericNack, SenderReport
 from relay.wire.rtp import parse_rtp_header

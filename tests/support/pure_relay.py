@@ -6,9 +6,10 @@ import random
 import struct
 from collections.abc import Callable, Sequence
 
+from relay.core.feed import Stream, Want
 from relay.core.nack_register import NackRegister
 from relay.core.packet_cache import PacketCache
-from relay.core.router import Router, Stream, Want
+from relay.core.router import Router
 from relay.core.srtp import SrtpKeys
 from relay.core.timeline import nearest
 from relay.fanout.interface import Address, FanOutTotals, OutputTotals, PeerSlot, TrackSlot

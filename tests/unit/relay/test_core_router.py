@@ -17,8 +17,9 @@ from support.pure_relay import (
     send,
 )
 
+from relay.core.feed import Stream, Want
 from relay.core.nack_register import REORDER_TOLERANCE_S
-from relay.core.router import MAX_UNKNOWN_SSRCS, REPORT_INTERVAL_S, Stream, Want
+from relay.core.router import MAX_UNKNOWN_SSRCS, REPORT_INTERVAL_S
 from relay.errors import WireError
 from relay.fanout.interface import PeerSlot
 from relay.wire.rtcp import GenericNack, PictureLossIndication, ReceiverReport, Remb, SenderReport, SourceDescription

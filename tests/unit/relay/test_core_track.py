@@ -7,9 +7,9 @@ from support.pure_relay import H264, OPUS, VP8, RecordingFanOut, RtpSource
 
 from relay.core.burst import FLUSH_AFTER_S
 from relay.core.catch_up import MAX_GROUP_AGE_S
-from relay.core.inbound import Inbound
+from relay.core.inbound import Inbound, Kind
 from relay.core.output import RESENDS_PER_S, WRAP_GUARD, Output
-from relay.core.track import Kind, Track
+from relay.core.track import Track
 from relay.fanout.interface import PeerSlot, TrackSlot
 from relay.wire.rtp import parse_rtp_header
 from relay.wire.sdp import Codec
@@ -29,7 +29,7 @@ class Scene:
             kind, SLOT, self.fan_out, catch_up_slot=CATCH_UP_SLOT, clock_rate=rate, keyframe_interval_s=1.0
         )
         self.source = RtpSource(7, codec, sequence_number=sequence_number)
-        self.inbound = Inbound(self.track, SOURCE, 7, {codec.payload_type: codec})
+        self.inbound = Inbound(kind, SOURCE, 7, {codec.payload_type: codec})
 
     def add(
         self, peer: PeerSlot, codecs: list[Codec], *, wanted: bool = True, link: bool = False, now: float = 0.0
