@@ -164,6 +164,7 @@ class HallAgent:
     def summary(self) -> HallSummary:
         """What the hall saw so far."""
         current = self._players.get(self._follower.current) if self._follower.current is not None else None
+        ages = self._ages_ms
         return HallSummary(
             hall_id=self.link.hall_id,
             relay=current.session.access.relay_id if current is not None else self._relay,
@@ -171,10 +172,10 @@ class HallAgent:
             audio_frames_decoded=self.counts.sounds,
             decode_errors=self._decode_errors.count,
             packets_lost=self.counts.packets_lost,
-            glass_to_glass_ms_p50=self._ages_ms.percentile(0.5),
-            glass_to_glass_ms_p95=self._ages_ms.percentile(0.95),
-            glass_to_glass_ms_max=self._ages_ms.max,
-            timecodes=self._ages_ms.count,
+            glass_to_glass_ms_p50=ages.percentile(0.5) if ages.count else None,
+            glass_to_glass_ms_p95=ages.percentile(0.95) if ages.count else None,
+            glass_to_glass_ms_max=ages.max if ages.count else None,
+            timecodes=ages.count,
             moves=self.moves,
             present=self._shown_at is not None,
             ended=self._ended,

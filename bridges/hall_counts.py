@@ -39,7 +39,7 @@ class HallSummary(msgspec.Struct, frozen=True, kw_only=True):
         audio_frames_decoded: pieces of sound.
         decode_errors: frames that this process could not decode.
         packets_lost: RTP packets that never came.
-        glass_to_glass_ms_p50: median age of a picture when it was decoded; 0 without timecodes.
+        glass_to_glass_ms_p50: median age of a picture when it was decoded; None without timecodes.
         glass_to_glass_ms_p95: 95 of 100 pictures were at most so old.
         glass_to_glass_ms_max: the oldest.
         timecodes: pictures whose timecode was read.
@@ -55,9 +55,9 @@ class HallSummary(msgspec.Struct, frozen=True, kw_only=True):
     audio_frames_decoded: int
     decode_errors: int
     packets_lost: int
-    glass_to_glass_ms_p50: float
-    glass_to_glass_ms_p95: float
-    glass_to_glass_ms_max: float
+    glass_to_glass_ms_p50: float | None
+    glass_to_glass_ms_p95: float | None
+    glass_to_glass_ms_max: float | None
     timecodes: int
     moves: list[HallMove]
     present: bool

@@ -25,8 +25,7 @@ class HallFigures(msgspec.Struct, frozen=True, kw_only=True):
     hall_id: str
     frames_decoded: int
     packets_lost: int
-    glass_to_glass_ms_p95: float = 0.0
-    timecodes: int = 0
+    glass_to_glass_ms_p95: float | None = None
     moves: list[Move] = []
     present: bool = False
 
@@ -136,7 +135,7 @@ def add_hall_figures(figures: DemoFigures, halls: Sequence[HallFigures], served:
     """
     figures.frames_decoded_min = min((hall.frames_decoded for hall in halls), default=0)
     figures.packets_lost = sum(hall.packets_lost for hall in halls)
-    delays = [hall.glass_to_glass_ms_p95 for hall in halls if hall.timecodes]
+    delays = [hall.glass_to_glass_ms_p95 for hall in halls if hall.glass_to_glass_ms_p95 is not None]
     figures.glass_to_glass_ms_p95 = round(max(delays), 1) if delays else None
     if not figures.killed_relay:
         return

@@ -54,6 +54,7 @@ async def test_a_hall_plays_counts_and_leaves_in_order(relays: list[TestRelay], 
     assert summary.moves == []
     assert summary.errors == {}
     assert summary.timecodes > 10
+    assert summary.glass_to_glass_ms_p50 is not None
     assert 0 < summary.glass_to_glass_ms_p50 < 1000
     assert summary.packets_lost == 0
     assert [relay.deleted for relay in relays] == [1, 1]

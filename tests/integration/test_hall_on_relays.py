@@ -80,6 +80,7 @@ async def test_a_hall_survives_its_relay(tmp_path: Path, fate: str) -> None:
             summary = await asyncio.wait_for(task, 10)
             await coordinator.close()
     assert before.relay == "a"
+    assert before.glass_to_glass_ms_p50 is not None
     assert 0 < before.glass_to_glass_ms_p50 < 1000
     assert (report.from_relay, report.to_relay, report.reason) == ("a", "b", "silence")
     assert report.interruption_ms < 1500

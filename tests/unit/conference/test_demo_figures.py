@@ -64,12 +64,8 @@ def test_media_figures_are_the_halls_own() -> None:
     moved = Move(from_relay="a", to_relay="b", interruption_ms=400.0)
     other = Move(from_relay="c", to_relay="b", interruption_ms=9000.0)
     halls = [
-        HallFigures(
-            hall_id="1", frames_decoded=100, packets_lost=1, glass_to_glass_ms_p95=80.0, timecodes=9, moves=[moved]
-        ),
-        HallFigures(
-            hall_id="2", frames_decoded=90, packets_lost=2, glass_to_glass_ms_p95=120.04, timecodes=9, moves=[other]
-        ),
+        HallFigures(hall_id="1", frames_decoded=100, packets_lost=1, glass_to_glass_ms_p95=80.0, moves=[moved]),
+        HallFigures(hall_id="2", frames_decoded=90, packets_lost=2, glass_to_glass_ms_p95=120.04, moves=[other]),
         HallFigures(hall_id="3", frames_decoded=95, packets_lost=0),
     ]
     add_hall_figures(figures, halls, {"1", "2"})
