@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,11 +13,13 @@ MAX_LINES = 450
 
 
 def _tracked() -> list[Path]:
-    """Files of the repository; of the folder where it is no checkout (a source archive)."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
-    if listed.returncode != 0:
+    """Files of the repository; of the folder where it is no checkout (a source archive), or without git."""
+    git = shutil.which("git")
+    listed = subprocess.run([git, "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False) if git else None
+    if listed is None or listed.returncode != 0:
         folders = ("bridges", "conference", "configs", "docs", "monitoring", "relay", "requirements", "tests", "tools")
-        return [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
+        found = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
+        return [path for path in found if "__pycache__" not in path.parts]
     return [ROOT / name for name in listed.stdout.decode().split("\0") if name and (ROOT / name).is_file()]
 
 
