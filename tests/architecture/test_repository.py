@@ -46,8 +46,8 @@ def test_no_file_says_where_packages_come_from() -> None:
     """Pins are hashes; which index serves them is the machine's business."""
     hosts = [
         "py" + "pi.org",
-        "pythonhosted" + ".org",
-        "registry." + "npmjs",
+        "python" + "hosted",
+        "npm" + "js.org",
         "--index" + "-url",
         "--extra-index" + "-url",
     ]
