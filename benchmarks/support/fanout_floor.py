@@ -100,7 +100,16 @@ class LibsrtpFanOut:
         )
         self._peers[peer] = (address, Session(policy))
 
-    def add_output(self, track: TrackSlot, peer: PeerSlot, *, ssrc: int, payload_type: int, index_offset: int) -> None:  # noqa: ARG002 (one track, numbers kept)
+    def add_output(
+        self,
+        track: TrackSlot,  # noqa: ARG002 (there is one)
+        peer: PeerSlot,
+        *,
+        ssrc: int,
+        payload_type: int,
+        index_offset: int,  # noqa: ARG002 (numbers are kept)
+        timestamp_offset: int = 0,  # noqa: ARG002 (so are times)
+    ) -> None:
         """Send to a peer."""
         self._outputs.append((peer, ssrc, payload_type))
 

@@ -55,11 +55,20 @@ class FanOut(Protocol):
         """Forget a peer and all its outputs; its key is wiped."""
         ...
 
-    def add_output(self, track: TrackSlot, peer: PeerSlot, *, ssrc: int, payload_type: int, index_offset: int) -> None:
+    def add_output(
+        self,
+        track: TrackSlot,
+        peer: PeerSlot,
+        *,
+        ssrc: int,
+        payload_type: int,
+        index_offset: int,
+        timestamp_offset: int = 0,
+    ) -> None:
         """Send `track` to `peer` from the next burst on.
 
         `index_offset` is added to the track's packet index to give the 48-bit SRTP index at this output; the sequence
-        number on the wire is its low 16 bits.
+        number on the wire is its low 16 bits. `timestamp_offset` is added to the RTP timestamp, modulo 2^32.
         """
         ...
 

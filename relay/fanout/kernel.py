@@ -95,11 +95,18 @@ def write_header(
     length: int = burst.header_lengths[position]
     datagrams, packet = to.datagrams, burst.packets[position]
     ssrc = outputs.ssrcs[output]
+    timestamp = outputs.timestamp_offsets[output]
+    for octet in range(4, 8):
+        timestamp += packet[octet] << (56 - 8 * octet)
     for octet in range(length):
         datagrams[begin + octet] = packet[octet]
     datagrams[begin + 1] = (packet[1] & 0x80) | outputs.payload_types[output]
     datagrams[begin + 2] = (index >> 8) & 0xFF
     datagrams[begin + 3] = index & 0xFF
+    datagrams[begin + 4] = (timestamp >> 24) & 0xFF
+    datagrams[begin + 5] = (timestamp >> 16) & 0xFF
+    datagrams[begin + 6] = (timestamp >> 8) & 0xFF
+    datagrams[begin + 7] = timestamp & 0xFF
     datagrams[begin + 8] = (ssrc >> 24) & 0xFF
     datagrams[begin + 9] = (ssrc >> 16) & 0xFF
     datagrams[begin + 10] = (ssrc >> 8) & 0xFF

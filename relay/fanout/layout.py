@@ -67,6 +67,7 @@ class Outputs(NamedTuple):
         ssrcs: SSRC on the wire.
         payload_types: payload type on the wire.
         index_offsets: added to a packet's index, gives the 48-bit SRTP index.
+        timestamp_offsets: added to its RTP timestamp, modulo 2^32.
         packets: packets sent so far.
         octets: payload octets sent so far, without padding (RFC 3550 section 6.4.1).
     """
@@ -75,6 +76,7 @@ class Outputs(NamedTuple):
     ssrcs: Ints
     payload_types: Ints
     index_offsets: Ints
+    timestamp_offsets: Ints
     packets: Ints
     octets: Ints
 

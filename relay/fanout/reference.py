@@ -20,7 +20,7 @@ from relay.fanout.interface import Address, FanOutTotals, OutputTotals, PeerSlot
 _SOL_UDP = 17  # linux/socket.h
 _UDP_SEGMENT = 103  # linux/udp.h
 _MAX_INDEX = 1 << 48  # RFC 3711 section 9.2: after so many packets a key is used up
-_HEADER = struct.Struct("!BBH4sI")
+_HEADER = struct.Struct("!BBHII")
 _SEGMENT = struct.Struct("=H")
 _WOULD_BLOCK = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS})
 _NO_OFFLOAD = frozenset({errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.EOPNOTSUPP})
@@ -35,12 +35,13 @@ class _Peer:
 
 
 class _Output:
-    __slots__ = ("index_offset", "octets", "packets", "payload_type", "ssrc")
+    __slots__ = ("index_offset", "octets", "packets", "payload_type", "ssrc", "timestamp_offset")
 
-    def __init__(self, ssrc: int, payload_type: int, index_offset: int) -> None:
+    def __init__(self, ssrc: int, payload_type: int, index_offset: int, timestamp_offset: int) -> None:
         self.ssrc = ssrc
         self.payload_type = payload_type
         self.index_offset = index_offset
+        self.timestamp_offset = timestamp_offset
         self.packets = 0
         self.octets = 0
 
@@ -54,7 +55,7 @@ class _Packet:
         self.index = index
         self.first_octet = packet[0]
         self.marker = packet[1] & 0x80
-        self.timestamp = bytes(packet[4:8])
+        self.timestamp = int.from_bytes(packet[4:8])
         self.extension = bytes(packet[12:header_length])
         self.payload = bytes(packet[header_length:])
         # RFC 3550 section 6.4.1 counts payload octets without padding.
@@ -95,7 +96,16 @@ class ReferenceFanOut:
         for track in list(self._tracks):
             self.remove_output(track, peer)
 
-    def add_output(self, track: TrackSlot, peer: PeerSlot, *, ssrc: int, payload_type: int, index_offset: int) -> None:
+    def add_output(
+        self,
+        track: TrackSlot,
+        peer: PeerSlot,
+        *,
+        ssrc: int,
+        payload_type: int,
+        index_offset: int,
+        timestamp_offset: int = 0,
+    ) -> None:
         """Send `track` to `peer` from the next burst on; an output that exists begins anew.
 
         Raises:
@@ -103,7 +113,7 @@ class ReferenceFanOut:
         """
         if peer not in self._peers:
             raise KeyError(peer)
-        self._tracks.setdefault(track, {})[peer] = _Output(ssrc, payload_type, index_offset)
+        self._tracks.setdefault(track, {})[peer] = _Output(ssrc, payload_type, index_offset, timestamp_offset)
 
     def remove_output(self, track: TrackSlot, peer: PeerSlot) -> None:
         """Stop sending `track` to `peer`; unknown outputs are ignored."""
@@ -185,9 +195,8 @@ class ReferenceFanOut:
             if not 0 <= index < _MAX_INDEX:
                 self._packets_dropped += 1  # older than this output's first packet: it has no index here
                 continue
-            header = _HEADER.pack(
-                packet.first_octet, packet.marker | payload_type, index & 0xFFFF, packet.timestamp, ssrc
-            )
+            timestamp = (packet.timestamp + output.timestamp_offset) & 0xFFFFFFFF
+            header = _HEADER.pack(packet.first_octet, packet.marker | payload_type, index & 0xFFFF, timestamp, ssrc)
             datagrams.append(protect(header + packet.extension, packet.payload, index))
             octets += packet.octets
         if not datagrams:

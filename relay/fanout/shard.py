@@ -92,7 +92,14 @@ class Shard:
         self.peer_rows.give_back(row)
 
     def add_output(
-        self, track: TrackSlot, row: int, peer_row: int, ssrc: int, payload_type: int, index_offset: int
+        self,
+        track: TrackSlot,
+        row: int,
+        peer_row: int,
+        ssrc: int,
+        payload_type: int,
+        index_offset: int,
+        timestamp_offset: int,
     ) -> None:
         """Write an output into a row that is zero."""
         self._outputs = outputs_with(self._outputs, row)
@@ -101,6 +108,7 @@ class Shard:
         outputs.ssrcs[row] = ssrc
         outputs.payload_types[row] = payload_type
         outputs.index_offsets[row] = index_offset
+        outputs.timestamp_offsets[row] = timestamp_offset
         self._tracks.setdefault(track, {})[row] = None
         self._rows_of_track.pop(track, None)
 

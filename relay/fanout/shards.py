@@ -277,7 +277,16 @@ class KernelFanOut:
         self._peers_of_shard[known.shard] -= 1
         self._queues[known.shard].change(partial(self._shards[known.shard].remove_peer, known.row))
 
-    def add_output(self, track: TrackSlot, peer: PeerSlot, *, ssrc: int, payload_type: int, index_offset: int) -> None:
+    def add_output(
+        self,
+        track: TrackSlot,
+        peer: PeerSlot,
+        *,
+        ssrc: int,
+        payload_type: int,
+        index_offset: int,
+        timestamp_offset: int = 0,
+    ) -> None:
         """Send `track` to `peer` from the next burst on; an output that exists begins anew.
 
         Raises:
@@ -289,7 +298,7 @@ class KernelFanOut:
         row = known.outputs[track] = shard.output_rows.take()
         self._outputs_of_track.setdefault(track, Counter())[known.shard] += 1
         self._queues[known.shard].change(
-            partial(shard.add_output, track, row, known.row, ssrc, payload_type, index_offset)
+            partial(shard.add_output, track, row, known.row, ssrc, payload_type, index_offset, timestamp_offset)
         )
 
     def remove_output(self, track: TrackSlot, peer: PeerSlot) -> None:

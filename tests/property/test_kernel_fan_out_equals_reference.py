@@ -20,6 +20,7 @@ from relay.fanout.shards import KernelFanOut
 PROFILES = list(SrtpProfile)
 TRACKS, PEERS, RECEIVERS, CAPACITY = 2, 4, 3, 64
 FIRST_INDEXES = (0, 65_530, 5 * 65_536 - 4)
+TIMESTAMP_OFFSETS = (0, 1, -1, 90_000, (1 << 32) - 1, -(1 << 31))
 OFFSETS = (0, -3, 7, 65_530, -65_536, (1 << 48) - 65_540)
 
 sizes = st.lists(
@@ -106,7 +107,12 @@ class Script:
         # A peer that was removed and comes again may be in another shard: its stream is another one.
         ssrc = 0x8000_0000 | generation << 16 | track << 8 | seed
         self.side.fan_out.add_output(
-            TrackSlot(track), PeerSlot(peer), ssrc=ssrc, payload_type=seed % 128, index_offset=offset
+            TrackSlot(track),
+            PeerSlot(peer),
+            ssrc=ssrc,
+            payload_type=seed % 128,
+            index_offset=offset,
+            timestamp_offset=TIMESTAMP_OFFSETS[seed % len(TIMESTAMP_OFFSETS)],
         )
 
     def _remove_output(self, track: int, peer: int) -> None:

@@ -26,10 +26,11 @@ OnSent = Callable[[bytes], None]
 
 
 class _Output:
-    def __init__(self, ssrc: int, payload_type: int, index_offset: int) -> None:
+    def __init__(self, ssrc: int, payload_type: int, index_offset: int, timestamp_offset: int) -> None:
         self.ssrc = ssrc
         self.payload_type = payload_type
         self.index_offset = index_offset
+        self.timestamp_offset = timestamp_offset
         self.packets = 0
         self.octets = 0
 
@@ -64,9 +65,18 @@ class RecordingFanOut:
             if known == peer:
                 del self._outputs[track, known]
 
-    def add_output(self, track: TrackSlot, peer: PeerSlot, *, ssrc: int, payload_type: int, index_offset: int) -> None:
+    def add_output(
+        self,
+        track: TrackSlot,
+        peer: PeerSlot,
+        *,
+        ssrc: int,
+        payload_type: int,
+        index_offset: int,
+        timestamp_offset: int = 0,
+    ) -> None:
         """See `FanOut`."""
-        self._outputs[track, peer] = _Output(ssrc, payload_type, index_offset)
+        self._outputs[track, peer] = _Output(ssrc, payload_type, index_offset, timestamp_offset)
 
     def remove_output(self, track: TrackSlot, peer: PeerSlot) -> None:
         """See `FanOut`."""
@@ -109,8 +119,8 @@ class RecordingFanOut:
             assert 0 <= wire_index < 1 << 48
             plain = bytearray(packet)
             plain[1] = (plain[1] & 0x80) | output.payload_type
-            struct.pack_into("!H", plain, 2, wire_index & 0xFFFF)
-            struct.pack_into("!I", plain, 8, output.ssrc)
+            timestamp = int.from_bytes(packet[4:8]) + output.timestamp_offset & 0xFFFFFFFF
+            struct.pack_into("!HII", plain, 2, wire_index & 0xFFFF, timestamp, output.ssrc)
             data = bytes(plain)
             first = self.by_index.setdefault((peer, output.ssrc, wire_index), data)
             assert first == data, f"SRTP index {wire_index} of peer {peer} was used for two contents"
