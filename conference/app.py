@@ -27,6 +27,7 @@ from conference.journal.sqlite import SqliteJournal
 from conference.live import LiveBoard
 from conference.policy import MediaCost, Policy
 from conference.state_lock import hold
+from configs.listening import http_site
 from configs.tls import is_loopback
 from monitoring.health import Health
 from monitoring.log_config import get_logger
@@ -139,7 +140,7 @@ async def _listen(runner: web.AppRunner, config: CoordinatorConfig) -> str:
     if context is None and not is_loopback(config.host):
         get_logger("conference.app").warning("plain HTTP beyond loopback: put a TLS proxy in front", host=config.host)
     try:
-        await web.TCPSite(runner, config.host, config.port, backlog=4096, ssl_context=context).start()
+        await http_site(runner, config.host, config.port, tls=context).start()
     except OSError as error:
         raise ListenError(f"cannot listen on {config.host}:{config.port}: {error.strerror or error}") from error
     host = f"[{config.host}]" if ":" in config.host else config.host

@@ -80,7 +80,7 @@ class CoordinatorConfig(Section):
     """One coordinator.
 
     Attributes:
-        host: address to listen on.
+        host: address to listen on; `::` is all addresses of IPv6 and of IPv4.
         port: TCP port; 0 takes any free one.
         public_url: where halls and operators reach it, without a slash at the end; "" means the address it listens on.
         tls: certificate and key to serve HTTPS with; without, plain HTTP for loopback or behind a proxy.

@@ -17,6 +17,7 @@ import structlog
 import uvloop
 from aiohttp import web
 
+from configs.listening import http_site
 from configs.loading import read_secret
 from configs.tls import is_loopback
 from monitoring.health import Health, routes
@@ -40,7 +41,7 @@ from relay.messages import (
 )
 from relay.net.control import ControlLink
 from relay.net.door import middleware
-from relay.net.endpoints import Endpoints
+from relay.net.endpoints import Endpoints, announce
 from relay.net.sessions import Sessions
 from relay.net.udp import UdpSocket
 from relay.net.upstream import Upstream
@@ -92,7 +93,7 @@ class Relay:
             role=config.role,
             context=self._context,
             fingerprint=self._fingerprint,
-            addresses=config.media.candidates(),
+            candidates=announce(config.media.announced(self.socket.port)),
             public_keys=lambda: [*self._coordinator_keys, *self._own_keys],
             max_sessions=config.max_sessions,
             clock=time.monotonic,
@@ -298,8 +299,7 @@ async def serve(config: RelayConfig, stop: asyncio.Event) -> None:
         runner = web.AppRunner(relay.application(), access_log=None, shutdown_timeout=SHUTDOWN_S)
         try:
             await runner.setup()
-            site = web.TCPSite(runner, config.http.host, config.http.port, ssl_context=tls)
-            await site.start()
+            await http_site(runner, config.http.host, config.http.port, tls=tls).start()
             http_port = int(runner.addresses[0][1])
             relay.start(http_port)
             log.info("relay serves", relay_id=config.relay_id, http_port=http_port, media_port=relay.socket.port)

@@ -6,14 +6,51 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from configs.loading import Section
 from configs.tls import TlsFiles
 from relay.messages import Capacity, RelayRole
 
+WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - told apart from an address that others can use
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+MAX_ANNOUNCED = 8  # each is a pair that every peer checks
 Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+def parse_announced(text: str) -> tuple[str, int | None]:
+    """Read `192.0.2.1`, `192.0.2.1:8100`, `2001:db8::1` or `[2001:db8::1]:8100`.
+
+    Returns:
+        The address, and the port or None where the text has none.
+
+    Raises:
+        ValueError: it is none of these, or no address that a peer could send to.
+    """
+    host, port = text, ""
+    if text.startswith("["):
+        host, closing, rest = text[1:].partition("]")
+        port = rest.removeprefix(":")
+        if not closing or not port:
+            raise ValueError("an IPv6 address with a port is written [2001:db8::1]:8100")
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    address = ip_address(host)
+    if address.is_unspecified or address.is_multicast:
+        raise ValueError("must be an address that others can send to")
+    if not port:
+        return str(address), None
+    if not (port.isascii() and port.isdigit() and 0 < int(port) <= 65_535):
+        raise ValueError("the port must be a number from 1 to 65535")
+    return str(address), int(port)
+
+
+def _announced(text: str) -> str:
+    parse_announced(text)
+    return text
+
+
+AnnouncedAddress = Annotated[str, Field(max_length=64), AfterValidator(_announced)]
 FanOutKind = Literal["auto", "kernel", "reference"]
 
 
@@ -21,7 +58,7 @@ class HttpListen(Section):
     """Where WHIP, WHEP, health and metrics are served.
 
     Attributes:
-        host: address to listen on.
+        host: address to listen on; `::` is all addresses of IPv6 and of IPv4.
         port: TCP port; 0 takes a free one.
         tls: certificate and key to serve HTTPS with; without, plain HTTP for loopback or behind a proxy.
     """
@@ -34,24 +71,34 @@ class HttpListen(Section):
 class MediaListen(Section):
     """The one UDP port for media.
 
-    `announced_addresses` are the IP addresses that halls are told to send to; needed when `host` is a wildcard.
+    Attributes:
+        host: address to bind; `::` hears IPv6 and IPv4, `0.0.0.0` IPv4 alone.
+        port: UDP port; 0 takes a free one.
+        announced_addresses: what halls, publishers and child relays are told to send to, best first; needed when
+            `host` is a wildcard. An address behind which a NAT forwards to this relay may carry the port of that NAT:
+            `203.0.113.7:40000`, `[2001:db8::7]:40000`. Without a port the bound one is told. The bound address is told
+            only if it stands here too: peers inside the NAT need it.
     """
 
     host: str = "127.0.0.1"
     port: Port = 0
-    announced_addresses: tuple[str, ...] = ()
+    announced_addresses: Annotated[tuple[AnnouncedAddress, ...], Field(max_length=MAX_ANNOUNCED)] = ()
 
     @model_validator(mode="after")
     def _addresses_are_known(self) -> Self:
-        for address in (self.host, *self.announced_addresses):
-            ip_address(address)
-        if ip_address(self.host).is_unspecified and not self.announced_addresses:
+        bound = ip_address(self.host)
+        if bound.is_unspecified and not self.announced_addresses:
             raise ValueError("announced_addresses must name this machine's address when host is a wildcard")
+        hears_both = bound.version == 6 and bound.is_unspecified
+        for text in self.announced_addresses:
+            if not hears_both and ip_address(parse_announced(text)[0]).version != bound.version:
+                raise ValueError(f"{text} is not of the IP version that host listens on; `host: '::'` hears both")
         return self
 
-    def candidates(self) -> tuple[str, ...]:
-        """Addresses for ICE host candidates."""
-        return self.announced_addresses or (self.host,)
+    def announced(self, bound_port: int) -> tuple[tuple[str, int], ...]:
+        """Addresses and ports for ICE candidates, best first."""
+        found = (parse_announced(text) for text in self.announced_addresses or (self.host,))
+        return tuple((address, port or bound_port) for address, port in found)
 
 
 class CoordinatorLink(Section):
@@ -111,7 +158,7 @@ class RelayConfig(Section):
 
     @model_validator(mode="after")
     def _others_can_reach_it(self) -> Self:
-        if self.coordinator is not None and not self.public_url and self.http.host in {"0.0.0.0", "::"}:  # noqa: S104 (it is refused)
+        if self.coordinator is not None and not self.public_url and self.http.host in WILDCARDS:
             raise ValueError("public_url must say how halls reach this relay when http.host is a wildcard")
         return self
 

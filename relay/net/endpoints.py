@@ -7,7 +7,7 @@ is sent nothing until it is made active).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 from aiohttp import web
@@ -34,6 +34,16 @@ PING_S = 5
 RETRY_AFTER_S = 5  # a full relay empties by failover or drain, within seconds
 
 
+def announce(addresses: Iterable[tuple[str, int]]) -> tuple[Candidate, ...]:
+    """Candidates of a lite agent, best first.
+
+    An address before a NAT is a host candidate as well: the peer sends there directly, and nobody gathered it by STUN.
+    """
+    return tuple(
+        host_candidate(address, port, local_preference=65_535 - rank) for rank, (address, port) in enumerate(addresses)
+    )
+
+
 class StateChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of `PUT <session>/state`."""
 
@@ -51,7 +61,7 @@ class Endpoints:
         role: RelayRole,
         context: DtlsContext,
         fingerprint: str,
-        addresses: Sequence[str],
+        candidates: Sequence[Candidate],
         public_keys: Callable[[], Sequence[str]],
         max_sessions: int,
         clock: Callable[[], float],
@@ -65,7 +75,7 @@ class Endpoints:
             role: only an origin takes publishers.
             context: DTLS state shared by all sessions.
             fingerprint: SHA-256 fingerprint of the relay's certificate.
-            addresses: IP addresses to announce as host candidates.
+            candidates: where peers are told to send to.
             public_keys: gives the keys of the moment.
             max_sessions: beyond it, 503.
             clock: monotonic seconds.
@@ -76,7 +86,7 @@ class Endpoints:
         self._role = role
         self._context = context
         self._fingerprint = fingerprint
-        self._addresses = tuple(addresses)
+        self._candidates = tuple(candidates)
         self._public_keys = public_keys
         self._max_sessions = max_sessions
         self._clock = clock
@@ -153,7 +163,7 @@ class Endpoints:
             negotiated = negotiate(offer)
         except UnacceptableOfferError as error:
             return problem(422, error.code, str(error))
-        answer = negotiated.answer(offer, self._fingerprint, self._candidates())
+        answer = negotiated.answer(offer, self._fingerprint, self._candidates)
         peer = Peer.accept(
             local=negotiated.local,
             remote=negotiated.remote,
@@ -251,13 +261,6 @@ class Endpoints:
         ):
             return session
         raise web.HTTPNotFound(text="there is no such session")
-
-    def _candidates(self) -> list[Candidate]:
-        port = self._socket.port
-        return [
-            host_candidate(address, port, local_preference=65_535 - rank)
-            for rank, address in enumerate(self._addresses)
-        ]
 
 
 def _feed_key(request: web.Request) -> FeedKey:

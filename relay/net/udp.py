@@ -18,6 +18,7 @@ SEGMENT_SIZE = struct.Struct("=H")
 RECEIVE_BYTES = 65_535  # a coalesced read may be as long as one IP packet; a shorter buffer truncates in silence
 READS_PER_WAKE_UP = 32  # then the loop may serve others
 SOCKET_BUFFER_BYTES = 4 * 1024 * 1024  # a keyframe to a few hundred subscribers, and a burst of joins
+MAPPED_PREFIX = "::ffff:"  # as inet_ntop writes an IPv4 address on a dual-stack socket
 
 Address = tuple[str, int]
 OnDatagrams = Callable[["UdpSocket", list[bytes], Address], None]
@@ -25,6 +26,9 @@ OnDatagrams = Callable[["UdpSocket", list[bytes], Address], None]
 
 class UdpSocket:
     """One bound UDP socket; hands over the datagrams of one read, all from one sender, as a list.
+
+    Bound to `::` it hears IPv6 and IPv4. An IPv4 peer is known by its IPv4 address on every socket: the mapped form
+    (RFC 4291 section 2.5.5.2) that the system gives it on a dual-stack socket stays in here and in the fan-out.
 
     Attributes:
         sock: the socket, for a fan-out that sends on it.
@@ -37,7 +41,9 @@ class UdpSocket:
         Raises:
             OSError: the address cannot be bound.
         """
-        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
+        address = ipaddress.ip_address(host)
+        family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+        self._is_dual_stack = family == socket.AF_INET6 and address.is_unspecified
         self.sock = socket.socket(family, socket.SOCK_DGRAM)
         try:
             self.sock.setblocking(False)  # noqa: FBT003 (the standard library takes it so)
@@ -45,6 +51,8 @@ class UdpSocket:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
             with contextlib.suppress(OSError):  # an old kernel delivers each datagram by itself
                 self.sock.setsockopt(socket.SOL_UDP, UDP_GRO, 1)
+            if family == socket.AF_INET6:
+                self.sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not self._is_dual_stack)
             self.sock.bind((host, port))
         except OSError:
             self.sock.close()
@@ -58,6 +66,14 @@ class UdpSocket:
     def port(self) -> int:
         """The local port."""
         return int(self.sock.getsockname()[1])
+
+    def reaches(self, host: str) -> bool:
+        """Whether this socket can send to addresses of this one's family; a name is none of either."""
+        try:
+            version = ipaddress.ip_address(host).version
+        except ValueError:
+            return False
+        return self._is_dual_stack or (version == 6) == (self.sock.family == socket.AF_INET6)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Read from now on."""
@@ -73,6 +89,8 @@ class UdpSocket:
 
     def send(self, data: bytes, address: Address) -> None:
         """Send one datagram, or drop it when the socket would have to wait or the way is closed."""
+        if self._is_dual_stack and ":" not in address[0]:
+            address = (MAPPED_PREFIX + address[0], address[1])
         try:
             self.sock.sendto(data, address)
         except OSError:
@@ -95,6 +113,9 @@ class UdpSocket:
                     segment = SEGMENT_SIZE.unpack_from(value)[0]
             starts = range(0, length, segment or 1)
             datagrams = [bytes(view[start : min(start + segment, length)]) for start in starts]
-            self._on_datagrams(self, datagrams, address[:2])
+            host, remote_port = address[:2]
+            if self._is_dual_stack and host.startswith(MAPPED_PREFIX):
+                host = host[len(MAPPED_PREFIX) :]
+            self._on_datagrams(self, datagrams, (host, remote_port))
             if self._loop is None:
                 return

@@ -321,9 +321,13 @@ class Upstream:
         if not accepted or accepted[0].fingerprint is None:
             raise UpstreamError(f"{link.parent.relay_id} accepted nothing")
         transport = accepted[0]
-        candidates = [(found.address, found.port) for found in transport.candidates if found.protocol == "udp"]
+        candidates = [
+            (found.address, found.port)
+            for found in transport.candidates
+            if found.protocol == "udp" and socket.reaches(found.address)
+        ]
         if not candidates:
-            raise UpstreamError(f"{link.parent.relay_id} gave no UDP candidate")
+            raise UpstreamError(f"{link.parent.relay_id} gave no UDP candidate that we can send to")
         peer = Peer.connect(
             local=local,
             remote=IceCredentials(transport.ice_ufrag, transport.ice_pwd),

@@ -42,7 +42,8 @@ class RtcClient:
         events: of the peer.
     """
 
-    def __init__(self, http: aiohttp.ClientSession, token: str) -> None:
+    def __init__(self, http: aiohttp.ClientSession, token: str, host: str = "127.0.0.1") -> None:
+        """Bind to `host`; the client sends to the relay's first candidate of the same family."""
         self._http = http
         self._token = token
         self._credentials = new_credentials()
@@ -53,10 +54,11 @@ class RtcClient:
         self._index: dict[int, int] = {}
         self._timer: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.socket = socket.socket(family, socket.SOCK_DGRAM)
         self.socket.setblocking(False)  # noqa: FBT003 (the standard library takes it so)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        self.socket.bind(("127.0.0.1", 0))
+        self.socket.bind((host, 0))
         self.answers_checks = True
         self.resource = ""
         self.answer: SessionDescription | None = None
@@ -93,7 +95,9 @@ class RtcClient:
         self.answer = parse_session(text)
         first = self.answer.media[0]
         assert first.fingerprint is not None
-        self.relay_address = (first.candidates[0].address, first.candidates[0].port)
+        is_ipv6 = self.socket.family == socket.AF_INET6
+        candidate = next(each for each in first.candidates if (":" in each.address) == is_ipv6)
+        self.relay_address = (candidate.address, candidate.port)
         self._peer = Peer.connect(
             local=self._credentials,
             remote=IceCredentials(first.ice_ufrag, first.ice_pwd),
@@ -192,7 +196,7 @@ class RtcClient:
                 elif kind is Kind.RTCP:
                     self.rtcp += parse_compound(peer.unprotect_rtcp(data))
                 else:
-                    peer.handle_datagram(data, address, now)
+                    peer.handle_datagram(data, address[:2], now)
             self._drain(peer)
         self._changed.set()
 
@@ -253,10 +257,10 @@ class Programme:
 
 
 @contextlib.asynccontextmanager
-async def rtc_client(url: str, token: str, *, publishes: bool) -> AsyncIterator[RtcClient]:
+async def rtc_client(url: str, token: str, *, publishes: bool, host: str = "127.0.0.1") -> AsyncIterator[RtcClient]:
     """A connected client, closed afterwards."""
     async with aiohttp.ClientSession() as http:
-        client = RtcClient(http, token)
+        client = RtcClient(http, token, host)
         try:
             await client.connect(url, publishes=publishes)
             yield client
