@@ -54,19 +54,22 @@ def new_peer_connection() -> RTCPeerConnection:
     return RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
 
 
-def prefer_codecs(transceiver: RTCRtpTransceiver, kind: Kind, names: Sequence[str]) -> None:
-    """Offer only these codecs, in this order, with their retransmission format.
+def prefer_codecs(
+    transceiver: RTCRtpTransceiver, kind: Kind, names: Sequence[str], *, retransmission: bool = True
+) -> None:
+    """Offer only these codecs, in this order.
 
     Args:
         transceiver: of a connection that has made no offer yet.
         kind: its kind.
         names: MIME types, for example `video/H264`.
+        retransmission: offer the format of RFC 4588 as well; without it, what is lost is sent again as it was.
     """
     capabilities = RTCRtpReceiver.getCapabilities(kind)
     offered = capabilities.codecs if capabilities is not None else []
     wanted = [codec for name in names for codec in offered if codec.mimeType.lower() == name.lower()]
-    retransmission = [codec for codec in offered if codec.mimeType.lower().endswith("/rtx")]
-    transceiver.setCodecPreferences(wanted + retransmission)
+    repairs = [codec for codec in offered if retransmission and codec.mimeType.lower().endswith("/rtx")]
+    transceiver.setCodecPreferences(wanted + repairs)
 
 
 def gather_on_loopback(peer: RTCPeerConnection) -> None:

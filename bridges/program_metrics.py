@@ -63,16 +63,16 @@ async def serve_hall(agent: HallAgent, port: int) -> AsyncIterator[int]:
 
 @contextlib.asynccontextmanager
 async def serve_publisher(counts: PublishCounts, port: int) -> AsyncIterator[int]:
-    """Serve what a publisher counts; ready while its WHIP session is up. See `serve_hall`."""
+    """Serve what a publisher counts; ready while a WHIP session is up. See `serve_hall`."""
     registry, health = Registry("publisher"), Health("publisher")
     PublisherMetrics(registry).feed(
-        connected=lambda: int(counts.connected),
-        reconnections_total=lambda: max(0, counts.connections - 1),
+        connected=lambda: counts.sessions_up,
+        reconnections_total=lambda: counts.reconnections,
         frames_encoded_total=lambda: {str(kind): number for kind, number in counts.frames.items()},
         packets_sent_total=lambda: counts.packets_sent,
         bytes_sent_total=lambda: counts.bytes_sent,
     )
-    health.add_check("connected", lambda: None if counts.connected else "no WHIP session")
+    health.add_check("connected", lambda: None if counts.sessions_up else "no WHIP session")
     async with serve(HOST, port, health=health, registry=registry) as bound:
         yield bound
 

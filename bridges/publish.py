@@ -1,55 +1,45 @@
-"""Publish a programme to a relay by WHIP: the test programme, a file or a device. Shell.
+"""Publish a programme to its origins by WHIP: the test programme, a file or a device. Shell.
 
-A publisher connects again, with backoff, when its relay is lost; the source plays on. It notices the loss by whichever
-comes first: the peer connection fails (consent freshness, RFC 7675), the relay's feedback (RTCP) stops, or the relay
-does not answer HTTP any more.
+One encoder feeds all origins, so that their copies are equal and no relay is a single point of failure. Each origin has
+a session that connects again by itself, with backoff (`bridges.whip_session`); the source plays on.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import random
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Literal
 
 import aiohttp
 import msgspec
-from aiortc import RTCPeerConnection
 
-from bridges.backoff import backoff_s
-from bridges.errors import PublishError, ResourceError
+from bridges.encoding import Encoding
+from bridges.errors import PublishError
 from bridges.file_source import FileSource, open_device
-from bridges.peer import close_peer, make_offer, new_peer_connection, prefer_codecs, take_answer
 from bridges.programme import Programme
-from bridges.source import Kind, Source, SourceTrack
+from bridges.source import Kind, Source
 from bridges.token_claims import expired_at_s
-from bridges.whip_client import Resource, delete_resource, post_offer, relay_answers
+from bridges.whip_session import WhipSession
 
-PublishState = Literal["connecting", "live", "lost", "token_expired", "conference_ended", "ended"]
+PublishState = Literal["connecting", "live", "partly", "lost", "token_expired", "conference_ended", "ended"]
 
-_CHECK_EVERY_S = 1.0
-_ASK_EVERY = 2  # checks between two HTTP questions
-_DEAF_AFTER_S = 8.0  # receiver reports come about once a second; a relay that sent some and stopped is gone
+MAX_ORIGINS = 4  # each costs the publisher's line the whole programme once more
+_log = logging.getLogger(__name__)
 _DEVICE_FORMATS = ("v4l2", "alsa", "pulse", "x11grab", "lavfi")
-# 4xx that time heals: the conference is not open yet, the feed still has its last publisher, too many requests.
-_PASSING = frozenset({408, 409, 425, 429})
-# A relay that has just started learns its signing keys when it registers, and refuses every token until then.
-_KEYLESS_S = 10.0
 
 
 class PublishSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What was published.
 
     Attributes:
-        connections: how often it connected.
-        packets_sent: by RTP.
+        connections: how often it connected, over all origins.
+        packets_sent: by RTP, over all origins.
         bytes_sent: octets of their payloads.
-        conference_ended: the relay took nothing more because the conference has ended, which is the normal end.
+        conference_ended: a relay took nothing more because the conference has ended, which is the normal end.
     """
 
     connections: int
@@ -63,15 +53,17 @@ class PublishCounts:
     """What a publication counts while it runs; metrics read it.
 
     Attributes:
-        connected: a WHIP session is up.
-        connections: sessions so far.
-        packets_sent: RTP packets, brought up to date about once a second.
+        sessions_up: WHIP sessions that are up, one for each origin.
+        connections: sessions so far, over all origins.
+        reconnections: those of them that were not an origin's first.
+        packets_sent: RTP packets over all origins, brought up to date about once a second.
         bytes_sent: likewise.
         frames: frames handed to the encoder, or encoded ones passed on, by kind.
     """
 
-    connected: bool = False
+    sessions_up: int = 0
     connections: int = 0
+    reconnections: int = 0
     packets_sent: int = 0
     bytes_sent: int = 0
     frames: Counter[Kind] = field(default_factory=Counter)
@@ -99,7 +91,7 @@ def open_source(name: str, *, loop: bool = False, width: int = 640, height: int 
 
 async def publish(
     source: Source,
-    whip_url: str,
+    whip_urls: Sequence[str],
     token: str,
     *,
     stop: asyncio.Event | None = None,
@@ -107,190 +99,142 @@ async def publish(
     patience_s: float | None = None,
     counts: PublishCounts | None = None,
 ) -> PublishSummary:
-    """Publish until the source or the conference ends or `stop` is set, then delete the resource and close the source.
+    """Publish until the source or the conference ends or `stop` is set, then delete the sessions and close the source.
 
     Args:
         source: see `open_source`.
-        whip_url: WHIP endpoint of the relay.
-        token: bearer token for it.
+        whip_urls: WHIP endpoints of the origins, 1 to `MAX_ORIGINS`; all are sent the same packets.
+        token: bearer token for them.
         stop: set it to end.
-        on_state: told of each change of state.
-        patience_s: give up when no relay took the offer for so long; None tries for ever.
+        on_state: told of each change of state; `partly` means that some origins are lost and some are not.
+        patience_s: give up when no origin took the offer for so long; None tries for ever.
         counts: kept up to date, if given.
 
     Raises:
         PublishError: `refused` (token, conference or media do not fit), `token_expired`, `unreachable` (patience is at
-            its end), `bad_source` (the source broke off).
+            its end), `bad_source` (the source broke off). What one origin refuses ends it for that origin alone.
     """
-    publisher = _Publisher(source, whip_url, token, stop or asyncio.Event(), on_state, patience_s, counts)
+    publication = _Publication(source, whip_urls, token, on_state, patience_s, counts or PublishCounts())
     try:
         async with aiohttp.ClientSession() as http:
-            return await publisher.run(http)
+            return await publication.run(http, stop or asyncio.Event())
     finally:
         await source.close()
 
 
-class _Publisher:
-    """One publication over as many connections as it takes."""
+class _Publication:
+    """One source on its way to all origins; hears the events of their sessions."""
 
     def __init__(
         self,
         source: Source,
-        whip_url: str,
+        whip_urls: Sequence[str],
         token: str,
-        stop: asyncio.Event,
         on_state: Callable[[PublishState], None] | None,
         patience_s: float | None,
-        counts: PublishCounts | None,
+        counts: PublishCounts,
     ) -> None:
-        self._source = source
-        self._whip_url = whip_url
+        if not 1 <= len(whip_urls) <= MAX_ORIGINS or len(set(whip_urls)) != len(whip_urls):
+            raise PublishError("bad_origins", f"từ 1 đến {MAX_ORIGINS} trạm gốc khác nhau / 1 to {MAX_ORIGINS} origins")
         self._token = token
-        self._stop = stop
         self._on_state = on_state
         self._patience_s = patience_s
-        self._counts = counts or PublishCounts()
-        self._rng = random.Random()  # noqa: S311 - spreads publishers in time, nothing secret
-        self._conference_ended = False
+        self._counts = counts
+        self._over = asyncio.Event()
+        self._encodings = [Encoding(source, kind, counts.frames) for kind in sorted(source.kinds)]
+        self._sessions = [WhipSession(url, token, self._encodings, self._over, self) for url in whip_urls]
+        self._missing: set[WhipSession] = set()  # lost, or refused
+        self._last_up_s = 0.0
+        self._told: PublishState | None = None
         self._told_expired = False
 
-    async def run(self, http: aiohttp.ClientSession) -> PublishSummary:
-        """Connect, stay, connect again."""
-        clock = asyncio.get_running_loop().time
-        attempts, tried_since = 0, clock()
-        while not self._stop.is_set():
-            self._tell("connecting")
-            retry_after_s = 0.0
-            try:
-                if await self._connect_and_stay(http):
-                    break
-                attempts, tried_since = 0, clock()
-            except ResourceError as error:
-                if error.code == "conference_ended":
-                    self._conference_ended = True
-                    break
-                self._judge(error, keyless=clock() - tried_since < _KEYLESS_S)
-                if self._patience_s is not None and clock() - tried_since > self._patience_s:
-                    raise PublishError("unreachable", str(error)) from error
-                retry_after_s = error.retry_after_s
-            self._tell("lost")
-            if not self._told_expired and expired_at_s(self._token, time.time()) is not None:
-                self._told_expired = True
-                self._tell("token_expired")
-            wait_s = max(backoff_s(attempts, self._rng), retry_after_s)
-            attempts += 1
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), wait_s)
-        self._tell("conference_ended" if self._conference_ended else "ended")
+    async def run(self, http: aiohttp.ClientSession, stop: asyncio.Event) -> PublishSummary:
+        """Run the encoders and the sessions until one side has nothing more to do."""
+        self._last_up_s = asyncio.get_running_loop().time()
+        stopped = asyncio.create_task(stop.wait())
+        encoding = [asyncio.create_task(each.run()) for each in self._encodings]
+        sending = {asyncio.create_task(each.run(http)): each for each in self._sessions}
+        try:
+            await self._watch(stopped, set(encoding), dict(sending))
+        finally:
+            self._over.set()
+            for task in (stopped, *encoding):
+                task.cancel()
+            await asyncio.gather(stopped, *encoding, *sending, return_exceptions=True)
+            self._count_up()
+        ended = any(session.conference_ended for session in self._sessions)
+        self._tell("conference_ended" if ended else "ended")
         return PublishSummary(
             connections=self._counts.connections,
             packets_sent=self._counts.packets_sent,
             bytes_sent=self._counts.bytes_sent,
-            conference_ended=self._conference_ended,
+            conference_ended=ended,
         )
 
-    def _judge(self, error: ResourceError, *, keyless: bool) -> None:
-        """Return if time may heal what the relay said.
+    async def _watch(
+        self,
+        stopped: asyncio.Task[bool],
+        encoding: set[asyncio.Task[None]],
+        sending: dict[asyncio.Task[None], WhipSession],
+    ) -> None:
+        """Return when there is nothing more to publish, or nobody to publish to.
 
         Raises:
-            PublishError: it will not.
+            PublishError: the source broke off, or the last origin refused.
         """
-        if not 400 <= error.status < 500 or error.status in _PASSING:
-            return
-        if error.status == 401:
-            # Only the relay's word ends it: this machine's clock may be wrong.
-            expired_at = expired_at_s(self._token, time.time())
-            if expired_at is not None:
-                at = datetime.fromtimestamp(expired_at).astimezone().isoformat(sep=" ", timespec="seconds")
-                raise PublishError(
-                    "token_expired",
-                    f"mã của nguồn phát đã hết hạn lúc {at}; lấy mã mới bằng `diemcau conference publish` / "
-                    f"the publisher's token expired at {at}; get a new one with `diemcau conference publish`",
-                ) from error
-            if keyless:
-                return
-        raise PublishError("refused", str(error)) from error
+        while encoding and sending and not stopped.done():
+            await asyncio.wait({stopped, *encoding, *sending}, return_when=asyncio.FIRST_COMPLETED)
+            for task in [task for task in encoding if task.done()]:
+                encoding.remove(task)
+                task.result()
+            for task in [task for task in sending if task.done()]:
+                session = sending.pop(task)
+                if session.conference_ended:
+                    return
+                if not sending:
+                    task.result()
+                elif (error := task.exception()) is not None:
+                    _log.warning("an origin is given up: %s", error)
+                    self.down(session)
+
+    def connecting(self, _session: WhipSession) -> None:
+        """Tell it while no origin is supplied."""
+        if not self._counts.sessions_up:
+            self._tell("connecting")
+
+    def up(self, session: WhipSession) -> None:
+        """Count it and tell it."""
+        self._counts.connections += 1
+        self._counts.reconnections += session.connections > 1
+        self._missing.discard(session)
+        self._count_up()
+        self._tell("partly" if self._missing else "live")
+
+    def down(self, session: WhipSession) -> None:
+        """Count it and tell it."""
+        self._missing.add(session)
+        self._count_up()
+        self._tell("partly" if self._counts.sessions_up else "lost")
+        if not self._told_expired and expired_at_s(self._token, time.time()) is not None:
+            self._told_expired = True
+            self._tell("token_expired")
+
+    def sent(self, packets: int, octets: int) -> None:
+        """Count them."""
+        self._counts.packets_sent += packets
+        self._counts.bytes_sent += octets
+
+    def has_patience(self) -> bool:
+        """True while an origin is supplied, or was not long ago."""
+        now = asyncio.get_running_loop().time()
+        return self._patience_s is None or self._counts.sessions_up > 0 or now - self._last_up_s <= self._patience_s
+
+    def _count_up(self) -> None:
+        if self._counts.sessions_up:
+            self._last_up_s = asyncio.get_running_loop().time()
+        self._counts.sessions_up = sum(session.is_up for session in self._sessions)
 
     def _tell(self, state: PublishState) -> None:
-        if self._on_state is not None:
+        if self._on_state is not None and state != self._told:
             self._on_state(state)
-
-    async def _connect_and_stay(self, http: aiohttp.ClientSession) -> bool:
-        """One connection: True when there is nothing more to publish, False when the relay was lost.
-
-        Raises:
-            ResourceError: the relay did not take the offer.
-            PublishError: the source broke off.
-        """
-        peer = new_peer_connection()
-        tracks = [SourceTrack(self._source, kind, self._counts.frames) for kind in sorted(self._source.kinds)]
-        resource: Resource | None = None
-        try:
-            for track in tracks:
-                transceiver = peer.addTransceiver(track, direction="sendonly")
-                prefer_codecs(transceiver, track.kind, self._codecs(track.kind))
-            offer = await make_offer(peer, self._whip_url)
-            resource = await post_offer(http, self._whip_url, self._token, offer)
-            await take_answer(peer, resource.answer)
-            self._counts.connections += 1
-            self._counts.connected = True
-            self._tell("live")
-            return await self._stay(http, peer, tracks)
-        finally:
-            self._counts.connected = False
-            if resource is not None:
-                await delete_resource(http, resource)
-            await close_peer(peer)
-
-    def _codecs(self, kind: Kind) -> Sequence[str]:
-        if kind == "audio":
-            return ["audio/opus"]
-        # What passes through can be nothing but H.264; what is encoded here may be VP8 for a peer that knows no H.264.
-        return ["video/H264"] if "video" in self._source.encoded else ["video/H264", "video/VP8"]
-
-    async def _stay(self, http: aiohttp.ClientSession, peer: RTCPeerConnection, tracks: Sequence[SourceTrack]) -> bool:
-        clock = asyncio.get_running_loop().time
-        heard, heard_at, unanswered, checks = 0, clock(), 0, 0
-        before = self._counts.packets_sent, self._counts.bytes_sent
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), _CHECK_EVERY_S)
-            packets, octets = await _sent(peer)
-            self._counts.packets_sent, self._counts.bytes_sent = before[0] + packets, before[1] + octets
-            for track in tracks:
-                if track.error is not None:
-                    raise track.error
-            if self._stop.is_set() or all(track.exhausted for track in tracks):
-                return True
-            if peer.connectionState in {"failed", "closed"}:
-                return False
-            now, received = clock(), await _packets_received(peer)
-            if received != heard:
-                heard, heard_at = received, now
-            if heard and now - heard_at > _DEAF_AFTER_S:
-                return False
-            checks += 1
-            if checks % _ASK_EVERY == 0:
-                unanswered = 0 if await relay_answers(http, self._whip_url) else unanswered + 1
-                if unanswered >= 2:
-                    return False
-
-
-async def _sent(peer: RTCPeerConnection) -> tuple[int, int]:
-    """RTP packets and octets that this connection has sent."""
-    packets, octets = 0, 0
-    for sender in peer.getSenders():
-        for report in (await sender.getStats()).values():
-            if report.type == "outbound-rtp":
-                packets += report.packetsSent
-                octets += report.bytesSent
-    return packets, octets
-
-
-async def _packets_received(peer: RTCPeerConnection) -> int:
-    """Packets of any kind from the relay, which sends a publisher nothing but feedback."""
-    for sender in peer.getSenders():
-        for report in (await sender.getStats()).values():
-            if report.type == "transport":
-                return int(report.packetsReceived)
-    return 0
+        self._told = state

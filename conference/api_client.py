@@ -25,6 +25,12 @@ CONNECT_TIMEOUT_S = 5.0
 MAX_ANSWER_BYTES = 128 * 1024 * 1024
 
 
+def whip_urls_of(answer: Document) -> list[str]:
+    """Where a publisher is to publish, by the answer of `ApiClient.authorise_publisher`; the first origin first."""
+    urls = answer.get("whip_urls")
+    return [str(url) for url in urls] if isinstance(urls, list) and urls else [str(answer.get("whip_url", ""))]
+
+
 class ApiError(ConferenceError):
     """The coordinator answered with a problem.
 
@@ -223,7 +229,7 @@ class ApiClient:
         return await self._document("POST", f"/api/v1/conferences/{conference_id}/phase", body={"phase": phase})
 
     async def authorise_publisher(self, conference_id: str, feed: str) -> Document:
-        """Give a publisher its address and token; answers `{"whip_url", "token", "expires_at_ms"}`."""
+        """Give a publisher its addresses (see `whip_urls_of`) and its token, `{"token", "expires_at_ms"}`."""
         return await self._document("POST", f"/api/v1/conferences/{conference_id}/publishers", body={"feed": feed})
 
     async def attendance(self, conference_id: str) -> Document:

@@ -113,7 +113,7 @@ class ObservePresence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AuthorisePublisher(msgspec.Struct, frozen=True, kw_only=True):
-    """Choose the origin for a feed and note who may publish."""
+    """Choose the origins for a feed and note who may publish."""
 
     conference_id: str
     feed: str

@@ -50,6 +50,7 @@ MAX_INTERRUPTION_MS = 86_400_000.0  # a day
 MAX_SESSION_ID_CHARACTERS = 128
 MAX_AT_MS = 253_402_300_799_999  # the end of the year 9999: a snapshot holds 64-bit integers, and people read dates
 MAX_URL_CHARACTERS = 2_048
+MAX_ORIGINS = 4  # of one publisher: each costs its line the whole programme once more
 MAX_CAPACITY_PER_S = 10**15  # beyond any line, within a 64-bit integer
 
 
@@ -276,7 +277,7 @@ def _lose(state: State, command: LoseRelay) -> list[Event]:
 
 
 def _authorise(state: State, command: AuthorisePublisher) -> list[Event]:
-    """Choose the origin of a feed. Each authorisation is noted, also a repeated one: it hands out a new token."""
+    """Choose the origins of a feed. Each authorisation is noted, also a repeated one: it hands out a new token."""
     conference = joinable_conference_of(state, command.conference_id)
     if command.feed not in conference.feeds:
         raise RejectedError(
@@ -289,7 +290,7 @@ def _authorise(state: State, command: AuthorisePublisher) -> list[Event]:
     # All feeds of a conference at one origin, and that the one which most relays have as their first parent.
     in_use = set(conference.publishers.values())
     present = conference.publishers.get(command.feed)
-    origin = min(
+    origin, *others = sorted(
         origins,
         key=lambda load: (
             load.relay_id != present,
@@ -298,4 +299,13 @@ def _authorise(state: State, command: AuthorisePublisher) -> list[Event]:
             load.relay_id,
         ),
     )
-    return [PublishingAuthorised(conference_id=conference.conference_id, feed=command.feed, relay_id=origin.relay_id)]
+    # The same packets to a second origin, so that none is a single point of failure, and to each that relays hang on.
+    backups = [load.relay_id for number, load in enumerate(others) if number == 0 or load.links][: MAX_ORIGINS - 1]
+    return [
+        PublishingAuthorised(
+            conference_id=conference.conference_id,
+            feed=command.feed,
+            relay_id=origin.relay_id,
+            backup_relay_ids=backups,
+        )
+    ]

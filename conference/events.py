@@ -115,11 +115,12 @@ class HallLeft(msgspec.Struct, frozen=True, kw_only=True, tag="hall_left"):
 
 
 class PublishingAuthorised(msgspec.Struct, frozen=True, kw_only=True, tag="publishing_authorised"):
-    """A publisher was given a token for a feed at an origin."""
+    """A publisher was given a token for a feed at an origin, and at others that take the same packets."""
 
     conference_id: str
     feed: str
     relay_id: str
+    backup_relay_ids: list[str] = []
 
 
 class PresenceObserved(msgspec.Struct, frozen=True, kw_only=True, tag="presence_observed"):

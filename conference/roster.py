@@ -97,6 +97,7 @@ class ConferenceState(msgspec.Struct, kw_only=True):
         phases: each phase that it entered and when, `draft` first.
         seats: by hall id, of every hall that ever joined.
         publishers: by feed, the origin at which its publisher was authorised last.
+        backup_origins: by feed, the other origins that this publisher feeds as well.
     """
 
     conference_id: str
@@ -106,6 +107,7 @@ class ConferenceState(msgspec.Struct, kw_only=True):
     phases: list[tuple[Phase, int]]
     seats: dict[str, HallSeat] = {}
     publishers: dict[str, str] = {}
+    backup_origins: dict[str, list[str]] = {}
 
     @property
     def joinable(self) -> bool:

@@ -153,6 +153,7 @@ def apply(state: State, event: Event, at_ms: int) -> None:  # noqa: C901, PLR091
             conference = state.conferences.get(event.conference_id)
             if conference is not None:
                 conference.publishers[event.feed] = event.relay_id
+                conference.backup_origins[event.feed] = list(event.backup_relay_ids)
         case UnitsImported():
             state.units.update((unit.code, unit) for unit in event.units)
             _locate(state, state.halls.values())

@@ -253,5 +253,5 @@ class PublisherMetrics(Families):
         )
         self.packets_sent_total = self._counter("packets_sent_total", "Media packets sent.")
         self.bytes_sent_total = self._counter("bytes_sent_total", "Bytes of media packets sent.")
-        self.connected = self._gauge("connected", "1 while the WHIP session is up.")
-        self.reconnections_total = self._counter("reconnections_total", "Times that the WHIP session was made anew.")
+        self.connected = self._gauge("connected", "WHIP sessions that are up, one for each origin.")
+        self.reconnections_total = self._counter("reconnections_total", "Times that a WHIP session was made anew.")

@@ -43,9 +43,17 @@ class PublisherRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 class PublisherAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Where and with what a publisher publishes (WHIP, RFC 9725)."""
+    """Where and with what a publisher publishes (WHIP, RFC 9725).
+
+    Attributes:
+        whip_url: at the first origin.
+        whip_urls: at every origin that is to be sent the same packets, the first one included.
+        token: for all of them.
+        expires_at_ms: of the token.
+    """
 
     whip_url: str
+    whip_urls: list[str]
     token: str
     expires_at_ms: int
 
@@ -78,18 +86,18 @@ async def change_phase(call: Call) -> ConferenceView:
 
 
 async def authorise_publisher(call: Call) -> PublisherAnswer:
-    """Give a publisher an origin and a token for one feed."""
+    """Give a publisher its origins and a token for one feed."""
     conference_id, feed = call.path("conference_id"), call.body(PublisherRequest).feed
     coordinator = call.services.coordinator
     await coordinator.execute(AuthorisePublisher(conference_id=conference_id, feed=feed), call.claims.actor)
-    relay = coordinator.state.relays[conference_of(coordinator.state, conference_id).publishers[feed]]
+    conference = conference_of(coordinator.state, conference_id)
+    origins = [conference.publishers[feed], *conference.backup_origins[feed]]
+    urls = [f"{coordinator.state.relays[origin].base_url}/{conference_id}/{feed}/whip" for origin in origins]
     expires_at_s = coordinator.now_ms() // 1000 + call.services.config.tokens.publisher_s
     token = call.services.keys.issue_relay_token(
         sub=f"publisher-{feed}", conference=conference_id, feeds=[feed], action="publish", exp=expires_at_s
     )
-    return PublisherAnswer(
-        whip_url=f"{relay.base_url}/{conference_id}/{feed}/whip", token=token, expires_at_ms=expires_at_s * 1000
-    )
+    return PublisherAnswer(whip_url=urls[0], whip_urls=urls, token=token, expires_at_ms=expires_at_s * 1000)
 
 
 async def read_attendance(call: Call) -> AttendanceView:

@@ -121,19 +121,22 @@ def authorise_publisher(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Authorise a publisher (nguồn phát): prints the WHIP address and writes the token to a file.
+    """Authorise a publisher (nguồn phát): prints its WHIP addresses and writes the token to a file.
 
     Example: diemcau conference publish hn-2026 --token-out publisher.token
     """
-    from conference.secret_file import write_secret  # noqa: PLC0415 - not needed for `--help`
+    from conference.api_client import whip_urls_of  # noqa: PLC0415 - not needed for `--help`
+    from conference.secret_file import write_secret  # noqa: PLC0415 - the same
 
     answer = ask(server, token_file, lambda api: api.authorise_publisher(conference, feed))
     write_secret(token_out, str(answer.get("token", "")))
-    address = str(answer.get("whip_url", ""))
+    addresses = whip_urls_of(answer)
     if as_json:
-        print_json({"whip_url": address, "token_file": str(token_out), "expires_at_ms": answer.get("expires_at_ms")})
+        shown = {"whip_url": addresses[0], "whip_urls": addresses, "token_file": str(token_out)}
+        print_json({**shown, "expires_at_ms": answer.get("expires_at_ms")})
     else:
-        typer.echo(f"diemcau publish SOURCE --whip {address} --token-file {token_out}")
+        options = " ".join(f"--whip {address}" for address in addresses)
+        typer.echo(f"diemcau publish SOURCE {options} --token-file {token_out}")
 
 
 @app.command("status")

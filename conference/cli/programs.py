@@ -27,6 +27,8 @@ PUBLISH_WORDS = {
     "connecting": "Đang nối với trạm (connecting to the relay)…",
     "live": "Đang phát (publishing); Ctrl-C để dừng (to stop).",
     "lost": "Mất trạm, đang nối lại (the relay is lost, connecting again)…",
+    "partly": "Mất một trạm gốc, vẫn đang phát tới trạm kia (one origin is lost, the other is supplied); đang nối lại "
+    "(connecting again).",
     "token_expired": "Mã của nguồn phát đã hết hạn, trạm sẽ từ chối (the publisher's token has expired, the relay will "
     "refuse it). Lấy mã mới (get a new one): diemcau conference publish.",
     "conference_ended": "Hội nghị đã kết thúc (the conference has ended).",
@@ -203,7 +205,12 @@ def publish(
     source: Annotated[str, typer.Argument(help="`test` (chương trình thử), a file, or a device: v4l2:/dev/video0.")],
     conference: Annotated[str, typer.Option(help="Publish into this conference; the server says where.")] = "",
     feed: Annotated[str, typer.Option(help="Feed of that conference.")] = "program",
-    whip: Annotated[str, typer.Option(help="Or the WHIP address itself, with the publisher's token file.")] = "",
+    whip: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Or the WHIP address itself, with the publisher's token file; once more for a second origin."
+        ),
+    ] = None,
     server: Server = DEFAULT_SERVER,
     token_file: Annotated[
         Path | None,
@@ -219,6 +226,8 @@ def publish(
 ) -> None:
     """Publish a source (nguồn phát) into a conference over WHIP (RFC 9725), until it ends or Ctrl-C.
 
+    With two origins (trạm gốc) both are sent the same packets; the loss of one is not seen in any hall below both.
+
     Example: diemcau publish test --conference hn-2026
     """
     if bool(conference) == bool(whip):
@@ -226,10 +235,12 @@ def publish(
     if whip and token_file is None:
         raise typer.BadParameter("--whip needs the publisher's token in a file", param_hint="--token-file")
     if whip and token_file is not None:
-        address, token = whip, read_token(token_file)
+        addresses, token = whip, read_token(token_file)
     else:
+        from conference.api_client import whip_urls_of  # noqa: PLC0415 - not needed for `--help`
+
         answer = ask(server, token_file or DEFAULT_TOKEN_FILE, lambda api: api.authorise_publisher(conference, feed))
-        address, token = str(answer.get("whip_url", "")), str(answer.get("token", ""))
+        addresses, token = whip_urls_of(answer), str(answer.get("token", ""))
     from bridges.program_metrics import serve_publisher  # noqa: PLC0415 - the media libraries are slow to import
     from bridges.publish import PublishCounts, open_source  # noqa: PLC0415 - the same
     from bridges.publish import publish as publish_source  # noqa: PLC0415 - the same
@@ -247,7 +258,7 @@ def publish(
 
     def publishing(stop: asyncio.Event) -> Awaitable[PublishSummary]:
         opened = open_source(source, loop=loop)
-        return publish_source(opened, address, token, stop=stop, on_state=tell, counts=counts)
+        return publish_source(opened, addresses, token, stop=stop, on_state=tell, counts=counts)
 
     summary = run_until_told(
         lambda stop: _serving(metrics_port, lambda port: serve_publisher(counts, port), lambda: publishing(stop))

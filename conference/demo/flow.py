@@ -22,7 +22,7 @@ from bridges.halls import Hall
 from bridges.importing import serialize_halls_csv, serialize_units_csv
 from bridges.units import Unit
 from bridges.vietnam import load_vietnam_units
-from conference.api_client import ApiClient, ApiUnreachableError, Document
+from conference.api_client import ApiClient, ApiUnreachableError, Document, whip_urls_of
 from conference.demo.country import RelaySpot, real_halls, real_relays, virtual_halls, virtual_relays
 from conference.demo.figures import DemoFigures, HallFigures, add_hall_figures, choose_victim, depth_of, describe
 from conference.demo.measuring import cpu_s, metric_total, peak_rss_mb
@@ -197,7 +197,7 @@ class Demo:
             links.update(await self._api.hall_links(hall_ids[first : first + LINKS_PER_REQUEST], CONFERENCE))
         self._view.step("Phát chương trình thử và kết nối các điểm cầu thật", "publishing, joining real halls")
         publisher = await self._api.authorise_publisher(CONFERENCE, FEED)
-        await self._stage.start_publisher(str(publisher["whip_url"]), str(publisher["token"]))
+        await self._stage.start_publisher(whip_urls_of(publisher), str(publisher["token"]))
         await self._stage.start_halls(self._real, links, self._options.seed)
         try:
             await self._wait("all real halls to receive the picture", self._real_halls_present)

@@ -78,11 +78,12 @@ class Stage:
         for spot, address in zip(spots, addresses, strict=True):
             await wait_ready(address, spot.relay_id)
 
-    async def start_publisher(self, whip_url: str, token: str) -> None:
+    async def start_publisher(self, whip_urls: Sequence[str], token: str) -> None:
         """Publish the test programme (chương trình thử)."""
         token_file = self.folder / "publisher.token"
         write_secret(token_file, token)
-        arguments = ["publish", "test", "--whip", whip_url, "--token-file", str(token_file)]
+        addresses = [argument for url in whip_urls for argument in ("--whip", url)]
+        arguments = ["publish", "test", *addresses, "--token-file", str(token_file)]
         await self.supervisor.start(ProgramSpec(PUBLISHER, arguments))
 
     async def start_halls(self, halls: Sequence[Hall], links: Mapping[str, str], seed: int) -> None:

@@ -128,7 +128,7 @@ async def test_a_loop_goes_on_with_growing_timestamps(tmp_path: Path) -> None:
 async def test_a_film_is_published_without_encoding(tmp_path: Path, relay: TestRelay) -> None:
     """The relay's side decodes the film's own timecodes, and the film's end ends the publication."""
     film = write_film(tmp_path / "film.mp4", seconds=3, video="libx264", audio="libopus")
-    summary = await asyncio.wait_for(publish(open_source(str(film)), f"{relay.base_url}/c/program/whip", "t"), 20)
+    summary = await asyncio.wait_for(publish(open_source(str(film)), [f"{relay.base_url}/c/program/whip"], "t"), 20)
     seen = [relay.timecodes.get_nowait() for _ in range(relay.timecodes.qsize())]
     assert len(seen) > 35
     assert seen[0].frame_number < 5

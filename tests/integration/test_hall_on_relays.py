@@ -35,7 +35,7 @@ async def country(directory: Path, signer: Signer) -> AsyncIterator[dict[str, Re
                 control.parents = [parent_of(relays[relay_id], "origin")]
         stop = asyncio.Event()
         token = signer.token("publisher", "publish")
-        publishing = asyncio.create_task(publish(Programme(), relays["origin"].endpoint("whip"), token, stop=stop))
+        publishing = asyncio.create_task(publish(Programme(), [relays["origin"].endpoint("whip")], token, stop=stop))
         try:
             yield relays
         finally:

@@ -22,7 +22,7 @@ async def relay() -> AsyncIterator[TestRelay]:
 async def test_the_test_programme_arrives_with_readable_timecodes(relay: TestRelay) -> None:
     """Every timecode that the relay's side decodes is recent, and frame numbers grow."""
     stop = asyncio.Event()
-    task = asyncio.create_task(publish(Programme(), f"{relay.base_url}/c/program/whip", "t", stop=stop))
+    task = asyncio.create_task(publish(Programme(), [f"{relay.base_url}/c/program/whip"], "t", stop=stop))
     async with asyncio.timeout(15):
         seen = [await relay.timecodes.get() for _ in range(60)]
     ages_ms = [time.time_ns() // 1_000_000 - seen[-1].at_ms]
@@ -45,7 +45,7 @@ async def test_a_publisher_comes_back_after_the_relay_died(relay: TestRelay) -> 
     stop = asyncio.Event()
     port = int(relay.base_url.rpartition(":")[2])
     task = asyncio.create_task(
-        publish(Programme(fps=15), f"{relay.base_url}/c/program/whip", "t", stop=stop, on_state=states.append)
+        publish(Programme(fps=15), [f"{relay.base_url}/c/program/whip"], "t", stop=stop, on_state=states.append)
     )
     async with asyncio.timeout(40):
         before = await relay.timecodes.get()
@@ -68,7 +68,7 @@ async def test_a_relay_without_keys_is_waited_for(relay: TestRelay) -> None:
     stop = asyncio.Event()
     states: list[PublishState] = []
     task = asyncio.create_task(
-        publish(Programme(fps=15), f"{relay.base_url}/c/program/whip", "t", stop=stop, on_state=states.append)
+        publish(Programme(fps=15), [f"{relay.base_url}/c/program/whip"], "t", stop=stop, on_state=states.append)
     )
     await until(lambda: "lost" in states)
     relay.refuse_with = 0
@@ -81,7 +81,7 @@ async def test_a_refused_publisher_gives_up(relay: TestRelay) -> None:
     """A wrong token is an error at once, not a reason to try again."""
     relay.refuse_with = 403
     with pytest.raises(PublishError) as caught:
-        await publish(Programme(), f"{relay.base_url}/c/program/whip", "t")
+        await publish(Programme(), [f"{relay.base_url}/c/program/whip"], "t")
     assert caught.value.code == "refused"
 
 
@@ -89,5 +89,5 @@ async def test_a_publisher_without_a_relay_gives_up_when_its_patience_ends(relay
     """Nobody listens: `unreachable` after the patience that was given."""
     await relay.kill()
     with pytest.raises(PublishError) as caught:
-        await publish(Programme(), f"{relay.base_url}/c/program/whip", "t", patience_s=0.1)
+        await publish(Programme(), [f"{relay.base_url}/c/program/whip"], "t", patience_s=0.1)
     assert caught.value.code == "unreachable"

@@ -32,7 +32,7 @@ async def test_receivers_lose_nothing(tmp_path: Path, settings: dict[str, object
         publishing = asyncio.create_task(
             publish(
                 Programme(fps=15),
-                relay.endpoint("whip"),
+                [relay.endpoint("whip")],
                 signer.token("p", "publish"),
                 stop=stop,
                 on_state=states.append,

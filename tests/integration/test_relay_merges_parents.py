@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 from support.relays import ControlServer, RelayProcess, Signer, control_server, parent_of, relay_process
-from support.rtc_client import RtcClient, longest_gap_s, programme, rtc_client
+from support.rtc_client import (
+    RtcClient,
+    both_parents_deliver,
+    longest_gap_s,
+    missing_and_doubled,
+    programme,
+    rtc_client,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -43,16 +50,7 @@ class Stage:
 
     async def both_deliver(self) -> None:
         """Return when the edge receives everything twice."""
-        deadline = time.monotonic() + 10
-        while True:
-            before = await self.edge.metrics()
-            seen = len(self.player.packets)
-            await self.player.received(seen + 300)
-            after = await self.edge.metrics()
-            name = "diemcau_relay_packets_received_total"
-            if after[name] - before[name] > 1.7 * (len(self.player.packets) - seen):
-                return
-            assert time.monotonic() < deadline, "the second parent does not deliver"
+        await both_parents_deliver(self.edge, self.player)
 
 
 @pytest.fixture
@@ -85,13 +83,6 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         await made.parent("middle-0")
         await made.both_deliver()
         yield made
-
-
-def missing_and_doubled(player: RtcClient, kind: str) -> tuple[int, int]:
-    """How many numbers between the first and the last never came, and how many came more than once."""
-    numbers = [header.sequence_number for _, header, _ in player.of_kind(kind)]
-    last = max((number - numbers[0]) % 65_536 for number in numbers)
-    return last + 1 - len(set(numbers)), len(numbers) - len(set(numbers))
 
 
 @pytest.mark.parametrize("lost", [0, 1])

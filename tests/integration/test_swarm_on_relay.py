@@ -32,7 +32,7 @@ async def relay(tmp_path: Path, signer: Signer) -> AsyncIterator[RelayProcess]:
         stop, states = asyncio.Event(), list[PublishState]()
         token = signer.token("p", "publish")
         publishing = asyncio.create_task(
-            publish(Programme(fps=15), relay.endpoint("whip"), token, stop=stop, on_state=states.append)
+            publish(Programme(fps=15), [relay.endpoint("whip")], token, stop=stop, on_state=states.append)
         )
         await until(lambda: "live" in states)
         yield relay

@@ -18,7 +18,7 @@ from bridges.messages import HeadcountReport, JoinRequest, MovedReport, RelayAcc
 from bridges.peer import close_peer, gather_on_loopback, new_peer_connection
 from bridges.play_session import luma_of
 from bridges.programme import Programme
-from bridges.source import Kind, SourceTrack
+from bridges.source import Kind
 from bridges.timecode import Timecode, read_timecode
 
 
@@ -43,20 +43,23 @@ class Switch:
     live: bool = True
 
 
-class Gated(SourceTrack):
-    """A track that drops its media while its session is on standby or its relay is silent."""
+class Gated(MediaStreamTrack):
+    """The test programme as a track that drops its media while its session is on standby or its relay is silent."""
 
     def __init__(self, kind: Kind, relay: Switch, session: Switch) -> None:
-        super().__init__(Programme(fps=15), kind)
+        super().__init__()
+        self.kind: Kind = kind
+        self._source = Programme(fps=15)
         self._relay = relay
         self._session = session
 
     async def recv(self) -> object:  # type: ignore[override] # the same frames
         """Return the next frame that may pass."""
-        while True:
-            media = await super().recv()
+        while self.readyState == "live":
+            media = await self._source.next_media(self.kind)
             if self._relay.live and self._session.live:
                 return media
+        raise MediaStreamError
 
 
 @dataclass

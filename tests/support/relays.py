@@ -135,9 +135,10 @@ async def relay_process(
     role: str,
     coordinator_url: str = "",
     settings: Mapping[str, object] | None = None,
+    http_port: int = 0,
 ) -> AsyncIterator[RelayProcess]:
     """Start a relay on free loopback ports, wait until it serves, and end it afterwards."""
-    http_port = free_port()
+    http_port = http_port or free_port()
     config_file = write_config(directory, signer, relay_id, role, http_port, coordinator_url, settings or {})
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "conference.cli.main", "relay", "--config", str(config_file), env=os.environ.copy()

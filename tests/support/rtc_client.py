@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator, Sequence
 
 import aiohttp
 import msgspec
-from support.pure_relay import OPUS, VP8, RtpSource
+from support.pure_relay import H264, OPUS, VP8, RtpSource
+from support.relays import RelayProcess
 from yarl import URL
 
 from relay.core.dtls import Certificate, DtlsContext
@@ -27,7 +28,7 @@ from relay.wire.rtp import RtpHeader, parse_rtp_header
 from relay.wire.sdp import SessionDescription, build_play_offer, parse_session, serialize_session
 
 VIDEO_SSRC, AUDIO_SSRC = 0x1111_1111, 0x2222_2222
-CODECS = {"audio": (OPUS,), "video": (VP8,)}
+CODECS = {"audio": (OPUS,), "video": (VP8, H264)}
 CONNECT_TIMEOUT_S = 10.0
 
 
@@ -68,7 +69,7 @@ class RtcClient:
         self.events: list[PeerEvent] = []
 
     def offer(self, *, publishes: bool) -> str:
-        """An offer of VP8 and Opus."""
+        """An offer of VP8, H.264 and Opus; a publisher sends VP8."""
         made = build_play_offer(
             ice_ufrag=self._credentials.ufrag,
             ice_pwd=self._credentials.pwd,
@@ -278,6 +279,27 @@ async def programme(*publishers: RtcClient) -> AsyncIterator[Programme]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+def missing_and_doubled(player: RtcClient, kind: str) -> tuple[int, int]:
+    """How many numbers between the first and the last never came, and how many came more than once."""
+    numbers = [header.sequence_number for _, header, _ in player.of_kind(kind)]
+    last = max((number - numbers[0]) % 65_536 for number in numbers)
+    return last + 1 - len(set(numbers)), len(numbers) - len(set(numbers))
+
+
+async def both_parents_deliver(edge: RelayProcess, player: RtcClient, *, within_s: float = 10.0) -> None:
+    """Return when an edge that merges receives everything twice that a player of it receives."""
+    deadline = time.monotonic() + within_s
+    while True:
+        before = await edge.metrics()
+        seen = len(player.packets)
+        await player.received(seen + 300)
+        after = await edge.metrics()
+        name = "diemcau_relay_packets_received_total"
+        if after[name] - before[name] > 1.7 * (len(player.packets) - seen):
+            return
+        assert time.monotonic() < deadline, "the second parent does not deliver"
 
 
 def longest_gap_s(arrivals: Sequence[float]) -> float:

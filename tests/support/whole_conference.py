@@ -119,7 +119,7 @@ class WholeConference:
 
     async def publish(self) -> None:
         """Start the publisher."""
-        await self.stage.start_publisher(self.whip_url, self.publisher_token)
+        await self.stage.start_publisher([self.whip_url], self.publisher_token)
 
     @property
     def publisher(self) -> Program:

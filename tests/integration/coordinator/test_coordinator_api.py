@@ -45,6 +45,7 @@ async def test_a_conference_from_import_to_report(api: Api) -> None:
             200, "POST", f"/api/v1/conferences/{CONFERENCE}/publishers", json={"feed": "program"}
         )
         assert publisher["whip_url"] == f"http://origin.test:8100/{CONFERENCE}/program/whip"
+        assert publisher["whip_urls"] == [publisher["whip_url"]]
         await api.expect(200, "POST", f"/api/v1/conferences/{CONFERENCE}/phase", json={"phase": "live"})
         shown = await api.expect(200, "GET", f"/api/v1/conferences/{CONFERENCE}")
         assert shown["phase"] == "live"

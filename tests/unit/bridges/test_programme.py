@@ -9,7 +9,6 @@ from bridges.errors import PublishError
 from bridges.lettering import Lettering
 from bridges.play_session import luma_of
 from bridges.programme import SAMPLE_RATE, Picture, Programme, tone_of_a_second
-from bridges.source import SourceTrack
 from bridges.timecode import Timecode, read_timecode
 
 
@@ -77,16 +76,6 @@ async def test_a_programme_that_was_held_up_goes_on_from_now() -> None:
     assert first is not None
     assert after is not None
     assert (after.pts or 0) - (first.pts or 0) >= 9 * 4500
-
-
-async def test_stopping_a_track_leaves_its_source_alone() -> None:
-    """A lost connection stops its tracks; the next connection reads on."""
-    programme = Programme()
-    track = SourceTrack(programme, "audio")
-    await track.recv()
-    track.stop()
-    assert not track.exhausted
-    assert await SourceTrack(programme, "audio").recv() is not None
 
 
 def test_letters_are_cut_off_at_the_edge() -> None:

@@ -216,9 +216,15 @@ def test_presence_of_strangers_is_ignored() -> None:
 
 def authorise(country: Country, feed: str = "program") -> str:
     """The origin of a feed."""
+    return authorise_all(country, feed)[0]
+
+
+def authorise_all(country: Country, feed: str = "program") -> list[str]:
+    """The origins of a feed, the first one first."""
     (event,) = country.do(AuthorisePublisher(conference_id="hn", feed=feed))
     assert isinstance(event, PublishingAuthorised)
-    return event.relay_id
+    assert country.state.conferences["hn"].backup_origins[feed] == event.backup_relay_ids
+    return [event.relay_id, *event.backup_relay_ids]
 
 
 def test_a_publisher_goes_to_the_origin_of_most_relays_and_stays() -> None:
@@ -232,6 +238,22 @@ def test_a_publisher_goes_to_the_origin_of_most_relays_and_stays() -> None:
     assert authorise(country) == "o2"
     country.register("o1")
     assert authorise(country) == "o2"
+
+
+def test_a_publisher_feeds_a_second_origin_and_every_origin_that_relays_hang_on() -> None:
+    """One alone has no second; of three, the third is fed only while a relay hangs on it."""
+    country = Country()
+    country.open_conference("h1")
+    country.register("o1", "e1")
+    assert authorise_all(country) == ["o1"]
+    country.register("o2", "o3")
+    assert authorise_all(country) == ["o1", "o2"]
+    assert country.state.parents["e1"] == ["o1", "o2"]
+    country.do(lose("o2"))
+    assert authorise_all(country) == ["o1", "o3"]
+    country.register("o2")
+    assert country.state.parents["e1"] == ["o1", "o3"]
+    assert authorise_all(country) == ["o1", "o2", "o3"], "e1 keeps its backup parent, which therefore needs the feed"
 
 
 def test_publishers_that_are_refused() -> None:
