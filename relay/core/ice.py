@@ -1,8 +1,9 @@
 """Interactive Connectivity Establishment (RFC 8445): the lite agent, the one that checks it, and consent (RFC 7675).
 
 A relay is a lite agent to halls, publishers and child relays, and a full controlling agent to its own parent, which is
-lite. Full against full is left out, and so are gathering, TURN and trickling. Nothing is answered that does not carry
-our user name and a valid MESSAGE-INTEGRITY, so that a forged source address gets no reflection from us.
+lite. Full against full is left out, and so is gathering: a peer's own TURN server is an address like any other. Nothing
+is answered that does not carry our user name and a valid MESSAGE-INTEGRITY, so that a forged source address gets no
+reflection from us.
 """
 
 from __future__ import annotations
@@ -53,16 +54,31 @@ class _Nomination(msgspec.Struct, frozen=True):
     at: float
 
 
+class IceGeneration(msgspec.Struct, frozen=True):
+    """The credentials of both agents from one offer and answer to the next restart (RFC 8445 section 9)."""
+
+    local: IceCredentials
+    remote: IceCredentials
+
+    @property
+    def username(self) -> str:
+        """What the peer's checks carry."""
+        return f"{self.local.ufrag}:{self.remote.ufrag}"
+
+
 class IceLite:
     """The lite agent of one session: it answers checks and remembers where they came from.
+
+    After a restart the checks of the generation before are answered on, and media goes where it went, until a check of
+    the new generation nominates.
 
     Attributes:
         last_consent: when the last valid check arrived, None before the first.
     """
 
     def __init__(self, local: IceCredentials, remote: IceCredentials) -> None:
-        self._password = local.pwd
-        self._username = f"{local.ufrag}:{remote.ufrag}"
+        self._generation = IceGeneration(local, remote)
+        self._restarted: IceGeneration | None = None
         self._seen: dict[Address, float] = {}
         self._nomination: _Nomination | None = None
         self.last_consent: float | None = None
@@ -78,24 +94,44 @@ class IceLite:
         """Whether a valid check came from this address."""
         return address in self._seen
 
+    @property
+    def latest(self) -> IceGeneration:
+        """The generation of the last restart, also before a check of it came."""
+        return self._restarted or self._generation
+
+    @property
+    def local_ufrags(self) -> tuple[str, ...]:
+        """Our user name fragments whose checks are answered, the latest last."""
+        generations = (self._generation, self._restarted)
+        return tuple(each.local.ufrag for each in generations if each is not None)
+
+    def restart(self, local: IceCredentials, remote: IceCredentials) -> None:
+        """Answer checks with new credentials too. A restart that was not validated yet is forgotten for this one."""
+        self._restarted = IceGeneration(local, remote)
+
     def handle_binding(self, request: BindingRequest, address: Address, now: float) -> bytes | None:
         """Take a check that came from `address`.
 
         Returns:
             The answer for that address, or None: a check without our credentials gets no answer at all.
         """
-        if request.username != self._username or not verify_integrity(request, self._password):
+        generation = self._generation
+        if self._restarted is not None and request.username == self._restarted.username:
+            generation = self._restarted
+        password = generation.local.pwd
+        if request.username != generation.username or not verify_integrity(request, password):
             return None
         if request.ice_controlled is not None:
             # A lite agent is always controlled (RFC 8445 section 6.1.1): the other one has to take the other role.
-            return serialize_binding_error(
-                request.transaction_id, _ROLE_CONFLICT, "Role Conflict", password=self._password
-            )
+            return serialize_binding_error(request.transaction_id, _ROLE_CONFLICT, "Role Conflict", password=password)
         self._remember(address, now)
+        if request.use_candidate and generation is self._restarted:
+            # The first nomination of a restart counts whatever was nominated before it.
+            self._generation, self._restarted, self._nomination = generation, None, None
         if request.use_candidate:
             self._nominate(_Nomination(address, request.priority, now))
         self.last_consent = now
-        return serialize_binding_success(request.transaction_id, address, self._password)
+        return serialize_binding_success(request.transaction_id, address, password)
 
     def consent_deadline(self) -> float | None:
         """When consent ends unless another check arrives; None before the first check."""

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import msgspec
 
 from relay.core.dtls import DtlsContext, DtlsSession, DtlsState
-from relay.core.ice import Address, IceController, IceCredentials, IceLite
+from relay.core.ice import Address, IceController, IceCredentials, IceGeneration, IceLite
 from relay.core.srtp import SrtcpProtector, SrtpKeys, SrtpProfile, SrtpReceiver
 from relay.errors import WireError
 from relay.wire.demux import Kind, classify
@@ -156,6 +156,35 @@ class Peer:
         return cls(ice, is_dtls_server=False, remote_fingerprint=remote_fingerprint, context=context, now=now)
 
     @property
+    def ice_generation(self) -> IceGeneration:
+        """The ICE credentials of the last offer and answer, at our own port.
+
+        Raises:
+            ValueError: it is our own subscription at a parent (our own bug).
+        """
+        return self._lite().latest
+
+    @property
+    def local_ufrags(self) -> tuple[str, ...]:
+        """Our user name fragments whose checks are answered, the latest last, at our own port.
+
+        Raises:
+            ValueError: it is our own subscription at a parent (our own bug).
+        """
+        return self._lite().local_ufrags
+
+    def restart_ice(self, *, local: IceCredentials, remote: IceCredentials, now: float) -> None:
+        """Take new ICE credentials of both ends (RFC 8445 section 9); DTLS and the keys stay.
+
+        A peer that is not connected yet gets as much time again.
+
+        Raises:
+            ValueError: it is our own subscription at a parent (our own bug).
+        """
+        self._lite().restart(local, remote)
+        self._handshake_deadline = now + HANDSHAKE_TIMEOUT_S
+
+    @property
     def address(self) -> Address | None:
         """Where the peer is, None before ICE validated a path."""
         return self._address
@@ -287,6 +316,11 @@ class Peer:
         """End the session: close_notify waits in `datagrams_to_send`, keys are gone."""
         if self.state is not PeerState.CLOSED:
             self._close(CloseReason.LOCAL)
+
+    def _lite(self) -> IceLite:
+        if not isinstance(self._ice, IceLite):
+            raise ValueError("a link to a parent is opened anew and never restarted")  # noqa: TRY004 - a role, no type
+        return self._ice
 
     def _follow_ice(self) -> None:
         address = self._ice.validated_address

@@ -19,12 +19,13 @@ log = structlog.get_logger(__name__)
 # origin may ask: it gains nothing that it could not ask for without a browser.
 CORS_HEADERS = {
     "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Methods": "POST, PUT, DELETE, GET, OPTIONS",
+    "Access-Control-Allow-Methods": "POST, PUT, PATCH, DELETE, GET, OPTIONS",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
     "Access-Control-Expose-Headers": "Location, Link, ETag, Retry-After",
     "Access-Control-Max-Age": "86400",
 }
 SDP_TYPE = "application/sdp"
+FRAGMENT_TYPE = "application/trickle-ice-sdpfrag"  # RFC 8840 section 9
 
 
 def authorise(
@@ -43,15 +44,15 @@ def authorise(
     return claims
 
 
-async def read_sdp(request: web.Request) -> str:
-    """The offer in the body.
+async def read_sdp(request: web.Request, content_type: str = SDP_TYPE) -> str:
+    """The offer, or the fragment of one, in the body.
 
     Raises:
-        web.HTTPUnsupportedMediaType: the body is not `application/sdp`.
+        web.HTTPUnsupportedMediaType: the body is not of this type.
         WireError: it is no UTF-8 text.
     """
-    if request.content_type != SDP_TYPE:
-        raise web.HTTPUnsupportedMediaType(text=f"the body must be {SDP_TYPE}, not {request.content_type}")
+    if request.content_type != content_type:
+        raise web.HTTPUnsupportedMediaType(text=f"the body must be {content_type}, not {request.content_type}")
     body = await request.read()
     if len(body) > MAX_SDP_BYTES:
         raise web.HTTPRequestEntityTooLarge(max_size=MAX_SDP_BYTES, actual_size=len(body))
@@ -81,7 +82,9 @@ def middleware(count_malformed: Callable[[str], None]) -> Middleware:
         except RelayError as error:
             response = problem(400, error.code, str(error))
         except web.HTTPException as error:
-            kept = {name: error.headers[name] for name in ("Allow", "Retry-After") if name in error.headers}
+            kept = {
+                name: error.headers[name] for name in ("Accept-Patch", "Allow", "Retry-After") if name in error.headers
+            }
             response = problem(error.status, f"http_{error.status}", error.text or error.reason, kept)
         except Exception:  # the last line of defence at the door: tell nothing, log all
             log.exception("request failed", method=request.method, path=request.path)

@@ -18,7 +18,8 @@ from relay.core.dtls import DtlsContext
 from relay.core.feed import FeedKey
 from relay.core.peer import Peer
 from relay.messages import RelayRole
-from relay.net.door import SDP_TYPE, authorise, read_sdp
+from relay.net.door import FRAGMENT_TYPE, SDP_TYPE, authorise, read_sdp
+from relay.net.ice_restart import entity_tag, patch_ice
 from relay.net.negotiation import Negotiated, UnacceptableOfferError, negotiate_play, negotiate_publish
 from relay.net.problems import problem
 from relay.net.session import HANG_UP, Session, SessionKind
@@ -98,16 +99,17 @@ class Endpoints:
         """All routes."""
         feed = f"/{{conference:{ID}}}/{{feed:{ID}}}"
         routes: list[web.RouteDef] = []
-        for protocol, create, delete in (
-            ("whip", self._create_publisher, self._delete_publisher),
-            ("whep", self._create_subscriber, self._delete_subscriber),
+        for protocol, create, patch, delete in (
+            ("whip", self._create_publisher, self._patch_publisher, self._delete_publisher),
+            ("whep", self._create_subscriber, self._patch_subscriber, self._delete_subscriber),
         ):
             endpoint = f"{feed}/{protocol}"
             resource = f"{endpoint}/{{session_id:{ID}}}"
             routes += [
                 web.post(endpoint, create),
                 web.options(endpoint, self._options),
-                web.options(resource, self._options),
+                web.options(resource, self._options_of_session),
+                web.patch(resource, patch),
                 web.delete(resource, delete),
             ]
         resource = f"{feed}/whep/{{session_id:{ID}}}"
@@ -130,6 +132,9 @@ class Endpoints:
 
     async def _options(self, _request: web.Request) -> web.Response:
         return web.Response(status=204, headers={"Accept-Post": SDP_TYPE})
+
+    async def _options_of_session(self, _request: web.Request) -> web.Response:
+        return web.Response(status=204, headers={"Accept-Post": SDP_TYPE, "Accept-Patch": FRAGMENT_TYPE})
 
     async def _create_publisher(self, request: web.Request) -> web.Response:
         claims = self._authorise(request, "publish")
@@ -192,12 +197,18 @@ class Endpoints:
             # As bytes: a text body would add a charset to a type that has none (RFC 8866 section 8.1).
             body=serialize_session(answer).encode(),
             content_type=SDP_TYPE,
-            headers={"Location": location, "ETag": f'"{negotiated.local.ufrag}"'},
+            headers={"Location": location, "ETag": entity_tag(session)},
         )
         if kind == "subscriber":
             response.headers.add("Link", f'<{location}/events>; rel="{SSE_REL}"; events="assignment,ended"')
             response.headers.add("Link", f'<{location}/state>; rel="{STATE_REL}"')
         return response
+
+    async def _patch_publisher(self, request: web.Request) -> web.Response:
+        return await patch_ice(request, self._find(request, "publisher", "publish"), self._sessions, self._candidates)
+
+    async def _patch_subscriber(self, request: web.Request) -> web.Response:
+        return await patch_ice(request, self._find(request, "subscriber", "play"), self._sessions, self._candidates)
 
     async def _delete_publisher(self, request: web.Request) -> web.Response:
         self._sessions.close(self._find(request, "publisher", "publish"), "deleted")

@@ -20,7 +20,7 @@ class Session:
 
     Attributes:
         session_id: unguessable; names the WHIP or WHEP resource.
-        local_ufrag: our ICE user name fragment, by which its first datagrams find it.
+        local_ufrags: our ICE user name fragments, by which datagrams from new addresses find it; the latest last.
         addresses: remote addresses from which datagrams are taken to be its own, the latest last.
         subject: opaque id of the holder of the token.
         is_link: true for a relay-to-relay link, which is not presence.
@@ -52,7 +52,7 @@ class Session:
         self.slot = slot
         self.peer = peer
         self.socket = socket
-        self.local_ufrag = local_ufrag
+        self.local_ufrags: tuple[str, ...] = (local_ufrag,)
         self.addresses: dict[Address, None] = {}
         self.key = key
         self.subject = subject

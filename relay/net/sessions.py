@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 
+from relay.core.ice import IceCredentials
 from relay.core.peer import AddressChanged, Closed, Connected
 from relay.core.presence_outbox import PresenceOutbox
 from relay.core.router import Router
@@ -124,7 +125,8 @@ class Sessions:
         session.heard_at_s = self._clock()
         self._by_id[session.session_id] = session
         self._by_slot[session.slot] = session
-        self._by_ufrag[session.local_ufrag] = session
+        for ufrag in session.local_ufrags:
+            self._by_ufrag[ufrag] = session
         self._connecting.add(session)
         for address in session.addresses:
             self._by_address[session.socket, address] = session
@@ -141,6 +143,16 @@ class Sessions:
             self._update_presence(session)
             self.send_rtcp()
             self.on_timers_changed()
+
+    def restart_ice(self, session: Session, *, local: IceCredentials, remote: IceCredentials) -> None:
+        """Take new ICE credentials of both ends for a session at our own port; media goes on meanwhile."""
+        session.peer.restart_ice(local=local, remote=remote, now=self._clock())
+        answered = session.peer.local_ufrags
+        for ufrag in session.local_ufrags:
+            if ufrag not in answered:
+                del self._by_ufrag[ufrag]
+        session.local_ufrags = answered
+        self._by_ufrag[local.ufrag] = session
 
     def close(self, session: Session, reason: str) -> None:
         """Close a session from our side."""
@@ -310,7 +322,8 @@ class Sessions:
         self._end_presence(session, reason)
         session.connected = False
         self._connecting.discard(session)
-        self._by_ufrag.pop(session.local_ufrag, None)
+        for ufrag in session.local_ufrags:
+            self._by_ufrag.pop(ufrag, None)
         self._by_slot.pop(session.slot, None)
         for address in session.addresses:
             self._forget_address(session, address)

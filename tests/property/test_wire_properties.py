@@ -13,6 +13,7 @@ from relay.wire.codecs import is_keyframe_start
 from relay.wire.demux import Kind, classify
 from relay.wire.rtp import extension_value, parse_rtp_header, strip_header
 from relay.wire.sdp import parse_session, serialize_session
+from relay.wire.sdp_fragment import parse_fragment, serialize_fragment
 from relay.wire.sequence_number import SequenceUnwrapper, is_newer
 
 SDP_FOLDER = Path(__file__).parents[1] / "data" / "sdp"
@@ -222,6 +223,22 @@ def test_any_text_is_a_session_or_raises_wire_error(text: str) -> None:
         assert error.protocol == "sdp"  # noqa: PT017 - most inputs do not raise at all
         return
     assert parse_session(serialize_session(description)) == description
+
+
+fragment_lines = st.sampled_from(
+    ["a=ice-ufrag:ysXw", "a=ice-ufrag:zzzz", f"a=ice-pwd:{'p' * 22}", "m=audio 9 RTP/AVP 0", "a=mid:0", "a=x"]
+)
+
+
+@given(st.text(max_size=400) | st.lists(fragment_lines | lines, max_size=20).map("\r\n".join))
+def test_any_text_is_a_fragment_or_raises_wire_error(text: str) -> None:
+    """What is read is written in a form that reads back equal."""
+    try:
+        fragment = parse_fragment(text)
+    except WireError as error:
+        assert error.protocol == "sdp"  # noqa: PT017 - most inputs do not raise at all
+        return
+    assert parse_fragment(serialize_fragment(fragment, [])) == fragment
 
 
 @given(st.sampled_from(["VP8", "VP9", "H264", "AV1", "opus", ""]), st.binary(max_size=40))

@@ -53,6 +53,30 @@ window.conference = {
     return this.connect(pc, url, token);
   },
 
+  /** Restarts ICE by RFC 9725 section 4.3.3; gives the status, the new entity tag and our new user name fragment. */
+  async restart(pc, resource, token) {
+    pc.restartIce();
+    await pc.setLocalDescription();
+    const own = (name) => pc.localDescription.sdp.match(new RegExp(`a=${name}:(\\S+)`))[1];
+    const response = await fetch(resource, {
+      method: "PATCH",
+      headers: {
+        "Content-Type": "application/trickle-ice-sdpfrag",
+        "If-Match": "*",
+        Authorization: `Bearer ${token}`,
+      },
+      body: `a=ice-ufrag:${own("ice-ufrag")}\r\na=ice-pwd:${own("ice-pwd")}\r\n`,
+    });
+    const fragment = await response.text();
+    if (response.status !== 200) throw new Error(`${response.status} ${fragment}`);
+    const theirs = (name) => fragment.match(new RegExp(`a=${name}:\\S+`))[0];
+    const sdp = pc.currentRemoteDescription.sdp
+      .replace(/a=ice-ufrag:\S+/g, theirs("ice-ufrag"))
+      .replace(/a=ice-pwd:\S+/g, theirs("ice-pwd"));
+    await pc.setRemoteDescription({ type: "answer", sdp });
+    return { etag: response.headers.get("ETag"), ufrag: own("ice-ufrag") };
+  },
+
   async statistics(pc, type) {
     const found = [];
     (await pc.getStats()).forEach((report) => {

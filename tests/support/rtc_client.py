@@ -47,7 +47,7 @@ class RtcClient:
         """Bind to `host`; the client sends to the relay's first candidate of the same family."""
         self._http = http
         self._token = token
-        self._credentials = new_credentials()
+        self.credentials = new_credentials()
         self._certificate = Certificate.generate(time.time())
         self._context = DtlsContext(self._certificate)
         self._peer: Peer | None = None
@@ -71,8 +71,8 @@ class RtcClient:
     def offer(self, *, publishes: bool) -> str:
         """An offer of VP8, H.264 and Opus; a publisher sends VP8."""
         made = build_play_offer(
-            ice_ufrag=self._credentials.ufrag,
-            ice_pwd=self._credentials.pwd,
+            ice_ufrag=self.credentials.ufrag,
+            ice_pwd=self.credentials.pwd,
             fingerprint=("sha-256", self._certificate.fingerprint),
             codecs=CODECS,
         )
@@ -100,7 +100,7 @@ class RtcClient:
         candidate = next(each for each in first.candidates if (":" in each.address) == is_ipv6)
         self.relay_address = (candidate.address, candidate.port)
         self._peer = Peer.connect(
-            local=self._credentials,
+            local=self.credentials,
             remote=IceCredentials(first.ice_ufrag, first.ice_pwd),
             remote_candidates=[self.relay_address],
             remote_fingerprint=first.fingerprint,

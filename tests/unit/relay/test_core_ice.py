@@ -96,6 +96,49 @@ def test_before_the_first_check_there_is_nothing() -> None:
     assert ice.consent_deadline() is None
 
 
+def test_a_restart_takes_over_when_it_nominates() -> None:
+    """Until then the old credentials are answered and the old address holds; afterwards only the new ones count."""
+    ice = IceLite(LITE, FULL)
+    ice.handle_binding(check(use_candidate=True, priority=500), HALL, 0.0)
+    local, remote = IceCredentials("lite2", "another-password-of-lite-2"), IceCredentials("full2", "x" * 22)
+    ice.restart(local, remote)
+    assert ice.latest.local == local
+    assert ice.latest.remote == remote
+    assert set(ice.local_ufrags) == {"lite", "lite2"}
+    moved = ("198.51.100.9", 50_000)
+    assert ice.handle_binding(check(username="lite2:full2", password=local.pwd), moved, 0.1) is not None
+    assert ice.validated(moved)
+    assert ice.validated_address == HALL, "a check alone moves nothing"
+    assert ice.handle_binding(check(), HALL, 0.2) is not None
+    # Within the settling time of the old nomination, and of a lower priority: a restart counts all the same.
+    nominates = check(username="lite2:full2", password=local.pwd, use_candidate=True, priority=1)
+    assert ice.handle_binding(nominates, moved, 0.3) is not None
+    assert ice.validated_address == moved
+    assert set(ice.local_ufrags) == {"lite2"}
+    assert ice.last_consent == 0.3
+    assert ice.handle_binding(check(use_candidate=True), HALL, 0.4) is None, "the old generation is over"
+    assert ice.validated(HALL), "what is under way from the old address is still heard"
+
+
+def test_the_passwords_of_two_generations_are_not_mixed() -> None:
+    """A check of one generation that is signed with the password of the other gets no answer."""
+    ice = IceLite(LITE, FULL)
+    ice.restart(IceCredentials("lite2", "another-password-of-lite-2"), FULL)
+    assert ice.handle_binding(check(username="lite2:full", password=LITE.pwd), HALL, 0.0) is None
+    assert ice.handle_binding(check(password="another-password-of-lite-2"), HALL, 0.0) is None
+    assert ice.last_consent is None
+
+
+def test_a_restart_that_nobody_followed_is_replaced_by_the_next() -> None:
+    """Two generations at most are answered: the validated one and the last that was asked for."""
+    ice = IceLite(LITE, FULL)
+    ice.restart(IceCredentials("lite2", "another-password-of-lite-2"), FULL)
+    ice.restart(IceCredentials("lite3", "another-password-of-lite-3"), FULL)
+    assert ice.local_ufrags == ("lite", "lite3")
+    assert ice.handle_binding(check(username="lite2:full", password="another-password-of-lite-2"), HALL, 0.0) is None
+    assert ice.handle_binding(check(username="lite3:full", password="another-password-of-lite-3"), HALL, 0.0)
+
+
 def test_checks_without_our_credentials_get_no_answer() -> None:
     """Another user name or password gives silence, validates nothing and renews no consent."""
     ice = IceLite(LITE, FULL)
