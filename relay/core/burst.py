@@ -6,6 +6,8 @@ heard as delay.
 
 from __future__ import annotations
 
+from bisect import insort
+
 FLUSH_AFTER_S = 0.005  # a frame of a browser's pacer is cut in two by less, and delayed without need by more
 MAX_BURST_PACKETS = 60  # the segments of one run, see relay.core.packet_cache
 
@@ -45,6 +47,10 @@ class BurstAssembler:
         if marker or len(self._indexes) == MAX_BURST_PACKETS or now >= self._deadline:
             complete.append(self.flush())
         return complete
+
+    def insert(self, index: int) -> None:
+        """Take a packet that came late and whose place is among those that have been collected."""
+        insort(self._indexes, index)
 
     def poll_flush(self, now: float) -> list[int]:
         """The burst that has waited long enough, or an empty list."""

@@ -2,26 +2,30 @@
 
 A decoder can begin at a keyframe only, and some sources make one every few seconds and none on request. The packet
 cache still holds everything since the last one, which is sent in slices: a socket with a default receive buffer must
-not lose what comes at once. Live packets queue behind the slices, in order.
+not lose what comes at once, nor the buffer of a thin line. Live packets queue behind the slices, in order.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from relay.core.pacer import TokenBucket
 from relay.core.packet_cache import PacketCache
 
 # Half of what the cache of a video track holds: the other half may arrive while the group is on its way.
 MAX_GROUP_PACKETS = 512
-MAX_GROUP_BYTES = 512 * 1024  # at 25 Mbit/s (below) on its way for a sixth of a second
+MAX_GROUP_BYTES = 512 * 1024  # at 5 Mbit/s, the pacer's floor, on its way for 0.8 s
 MAX_GROUP_AGE_S = 3.5  # an older beginning is more to decode than a keyframe is to wait for
 
-# Linux counts about twice the length of a packet against the default buffer of 208 KiB, so that it holds some ninety
-# packets: six slices of a receiver that is held up. 16 kB in 5 ms are 25 Mbit/s, and 16 receivers fill 400 Mbit/s of a
-# relay's line; more of them wait for a place, or for the next keyframe, which serves all at once.
-SLICE_BYTES = 16_000
-SLICE_INTERVAL_S = 0.005
-MAX_CATCHING_UP = 16
+# A receiver's line is empty at first, and its buffer (64 kB in a small router) takes so much at once. Then the group
+# goes at the rate of the track's pacer, in a round of slices for all receivers that catch up.
+FIRST_OCTETS = 40_000
+SLICE_INTERVAL_S = 0.010
+# A receiver joins the live packets when its line has emptied so far that the next keyframe may come on top.
+LIVE_OCTETS = 28_000
+# All that catch up fill so much of a relay's line (400 Mbit/s); more of them wait for a place, or for the next
+# keyframe, which serves all at once.
+MAX_OCTETS_PER_S = 50_000_000
 MAX_BEHIND_PACKETS = 2 * MAX_GROUP_PACKETS - 64  # further behind, the ring has overtaken it: the source is too fast
 
 
@@ -63,37 +67,37 @@ class CatchUp:
 
     Attributes:
         next_index: what comes before has been sent.
-        due_s: when the next slice may go out.
     """
 
-    __slots__ = ("due_s", "next_index")
+    __slots__ = ("_bucket", "next_index")
 
     def __init__(self, first_index: int, now: float) -> None:
         self.next_index = first_index
-        self.due_s = now
+        self._bucket = TokenBucket(FIRST_OCTETS, now)
 
-    def next_slice(self, cache: PacketCache, end: int, now: float) -> list[int]:
-        """Indexes to send now, oldest first; none before it is due.
+    def next_slice(self, cache: PacketCache, end: int, now: float, octets_per_s: float) -> list[int]:
+        """Indexes to send now, oldest first.
 
         Args:
             cache: the packets; one that it lost or never had is passed over.
             end: the first index that is not to be sent yet.
             now: seconds.
+            octets_per_s: at which the group may be sent.
         """
-        if now < self.due_s:
-            return []
-        self.due_s = now + SLICE_INTERVAL_S
+        self._bucket.fill(now, octets_per_s=octets_per_s, depth=FIRST_OCTETS)
         indexes: list[int] = []
-        octets = 0
         while self.next_index < end:
-            packet = cache.get(self.next_index)
-            if packet is not None:
-                octets += len(packet)
-                if octets > SLICE_BYTES and indexes:
-                    break
+            octets = cache.octets(self.next_index)
+            if not self._bucket.take(octets):
+                break
+            if octets:
                 indexes.append(self.next_index)
             self.next_index += 1
         return indexes
+
+    def is_done(self, end: int) -> bool:
+        """True when all was sent, and the line has had time to carry it away."""
+        return self.next_index >= end and self._bucket.octets >= LIVE_OCTETS
 
     def is_lost(self, end: int) -> bool:
         """True when the source is so fast that the slices fall behind."""

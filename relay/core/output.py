@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from relay.core.catch_up import CatchUp
+from relay.core.pacer import TokenBucket
 from relay.fanout.interface import OutputTotals, PeerSlot
 from relay.wire.sdp import Codec
 
@@ -17,8 +18,14 @@ FIRST_NUMBERS = 0x7FFF
 # A link that is sent nothing for longer begins behind its last number: its receiver could not tell the round any more.
 MAX_LINK_GAP = 1 << 14
 
-# What one subscriber may ask to be sent again: a NACK can name thousands of packets in one datagram.
-RESENDS_PER_S = 400
+# What one subscriber may be sent again: a NACK can name thousands of packets in one datagram, and what repairs a line
+# that is too thin must not fill it. 16 kB at once and 1 Mbit/s, or half of the programme where that is more. A link
+# repairs for all halls below it, on a better line.
+RESEND_OCTETS = 16_000
+RESEND_MIN_OCTETS_PER_S = 125_000
+RESEND_SHARE = 0.5
+LINK_RESENDS = 20  # times as much
+MAX_NACKED = 512  # what of one NACK is looked up at all
 
 
 class Output:
@@ -35,6 +42,7 @@ class Output:
         catch_up: how far it is while it is sent the cached group of pictures, None before and after.
         first_index: the least index that may be sent in the present run of packets.
         index_offset: added to the track's index, gives the SRTP index at this receiver.
+        resends: octets that may be sent again now.
     """
 
     __slots__ = (
@@ -49,8 +57,7 @@ class Output:
         "packets_before",
         "payload_type",
         "peer",
-        "resends_at_s",
-        "resends_left",
+        "resends",
         "ssrc",
         "wanted",
     )
@@ -71,17 +78,13 @@ class Output:
         self.next_wire_index = -1
         self.packets_before = 0
         self.octets_before = 0
-        self.resends_left = float(RESENDS_PER_S)
-        self.resends_at_s = 0.0
+        self.resends = TokenBucket()
 
-    def allow_resends(self, wanted: int, now: float) -> int:
-        """How many of `wanted` packets this receiver may be sent again now (a token bucket of one second)."""
-        elapsed = max(0.0, now - self.resends_at_s)
-        self.resends_left = min(float(RESENDS_PER_S), self.resends_left + elapsed * RESENDS_PER_S)
-        self.resends_at_s = now
-        allowed = min(wanted, int(self.resends_left))
-        self.resends_left -= allowed
-        return allowed
+    def fill_resends(self, mean_octets_per_s: float, now: float) -> None:
+        """Let time pass for `resends`; the track's source sends `mean_octets_per_s`."""
+        times = LINK_RESENDS if self.keeps_numbers else 1
+        octets_per_s = max(RESEND_MIN_OCTETS_PER_S, RESEND_SHARE * mean_octets_per_s)
+        self.resends.fill(now, octets_per_s=octets_per_s * times, depth=RESEND_OCTETS * times)
 
     def begin(self, index: int) -> None:
         """Number a run of packets that begins at `index` of the track."""

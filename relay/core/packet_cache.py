@@ -107,6 +107,11 @@ class PacketCache:
         """Octets before the payload of a packet that `get` gives."""
         return self._header_lengths[index % self.capacity]
 
+    def octets(self, index: int) -> int:
+        """Octets of a packet as it stands now; 0 where `get` gives None."""
+        row = index % self.capacity
+        return self._lengths[row] if index >= 0 and self._indexes[row] == index else 0
+
     def payload_octets(self, index: int) -> int:
         """Octets of payload without padding of a packet that `get` gives, as a sender report counts them."""
         row = index % self.capacity

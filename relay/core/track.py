@@ -5,14 +5,17 @@ Hot path: one call per arriving packet; bursts leave through the fan-out.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import deque
 from collections.abc import Sequence
 
 from relay.core.burst import BurstAssembler
-from relay.core.catch_up import MAX_CATCHING_UP, CachedGroup, CatchUp
+from relay.core.catch_up import MAX_OCTETS_PER_S, SLICE_INTERVAL_S, CachedGroup, CatchUp
 from relay.core.inbound import Inbound, Inbounds, Kind
 from relay.core.keyframe_requests import KeyframeRequests
 from relay.core.nack_register import NackRegister
-from relay.core.output import WRAP_GUARD, Output
+from relay.core.output import MAX_NACKED, WRAP_GUARD, Output
+from relay.core.pacer import Pacer
 from relay.core.packet_cache import PacketCache
 from relay.core.timeline import SEQUENCE_MODULUS, SourceClock, Timeline, nearest
 from relay.fanout.interface import FanOut, OutputTotals, PeerSlot, TrackSlot
@@ -64,11 +67,14 @@ class Track:
         self._fanout = fanout
         self._timeline = Timeline(clock_rate)
         self._bursts = BurstAssembler(is_video=kind == "video")
+        self._pacer = Pacer(self.cache)
+        self._starts: deque[int] = deque()  # of keyframes that have not left yet
         self._waiting: set[PeerSlot] = set()  # for any packet
         self._waiting_for_keyframe: set[PeerSlot] = set()
         self._attached_since = -1  # greatest index at which an output began
         self._group = CachedGroup()
         self._catching_up: dict[PeerSlot, Output] = {}
+        self._slices_due_s = 0.0
 
     @property
     def highest_index(self) -> int:
@@ -112,13 +118,11 @@ class Track:
         if index < highest_before:
             self._send_late(index)
             return
-        if self._waiting or (starts and self._waiting_for_keyframe):
-            self._flush()
-            self._attach_waiting(index, starts=starts)
         if starts:
             self.keyframes.handle_keyframe(now)
+            self._starts.append(index)
         for burst in self._bursts.handle_packet(index, timestamp, marker=header.marker, now=now):
-            self._fanout.send_burst(self.slot, self.cache, burst)
+            self._send(self._pacer.handle_burst(burst, now))
 
     def _join(self, inbound: Inbound, header: RtpHeader, now: float) -> SourceClock | None:
         clock = self._timeline.join(header.sequence_number, header.timestamp, now)
@@ -141,20 +145,24 @@ class Track:
     def poll(self, now: float) -> None:
         """Send what has waited long enough for the rest of its frame, and the next slices of cached groups."""
         burst = self._bursts.poll_flush(now)
-        if burst:
-            self._fanout.send_burst(self.slot, self.cache, burst)
-        for output in list(self._catching_up.values()):
-            self._send_slice(output, now)
-        if self._waiting_for_keyframe and len(self._catching_up) < MAX_CATCHING_UP:
+        self._send(self._pacer.handle_burst(burst, now) if burst else self._pacer.poll(now))
+        if self._catching_up and now >= self._slices_due_s:
+            self._slices_due_s = now + SLICE_INTERVAL_S
+            for output in list(self._catching_up.values()):
+                self._send_slice(output, now)
+        if self._waiting_for_keyframe and (first := self._cached_start(now)) is not None:
             for peer in list(self._waiting_for_keyframe):
-                self._begin_from_cache(self.outputs[peer], now)
+                if self._has_place():
+                    self._begin_from_cache(self.outputs[peer], first, now)
 
     def next_deadline(self) -> float | None:
         """When `poll` is due, or None."""
         deadline = self._bursts.next_deadline()
-        for output in self._catching_up.values():
-            if output.catch_up is not None and (deadline is None or output.catch_up.due_s < deadline):
-                deadline = output.catch_up.due_s
+        paced = self._pacer.next_deadline()
+        if paced is not None and (deadline is None or paced < deadline):
+            deadline = paced
+        if self._catching_up and (deadline is None or self._slices_due_s < deadline):
+            deadline = self._slices_due_s
         return deadline
 
     # --- outputs -------------------------------------------------------------------------------------------------
@@ -183,13 +191,15 @@ class Track:
         elif not output.attached and output.payload_type >= 0:
             if self.kind == "audio" or output.keeps_numbers:
                 self._waiting.add(peer)
-            elif not self._begin_from_cache(output, now):
+            else:
                 self._waiting_for_keyframe.add(peer)
+                if self._has_place() and (first := self._cached_start(now)) is not None:
+                    self._begin_from_cache(output, first, now)
 
     @property
     def wants_keyframe(self) -> bool:
-        """True while a receiver of video waits for one to begin with."""
-        return bool(self._waiting_for_keyframe)
+        """True while a receiver of video waits for one to begin with, and none is on its way."""
+        return bool(self._waiting_for_keyframe) and not self._starts
 
     def totals(self, output: Output) -> OutputTotals:
         """What was sent to a receiver since it was added, over all its runs."""
@@ -203,14 +213,15 @@ class Track:
         """Answer a NACK: send packets again, byte for byte. Returns how many went out."""
         if not output.attached:
             return 0
-        allowed = output.allow_resends(len(sequence_numbers), now)
-        end = self.highest_index + 1 if output.catch_up is None else output.catch_up.next_index
+        output.fill_resends(self._pacer.mean.octets_per_s, now)
+        end = self._first_unsent() if output.catch_up is None else output.catch_up.next_index
         reference = end - 1 + output.index_offset
         indexes = []
-        for number in sequence_numbers[:allowed]:
+        for number in sequence_numbers[:MAX_NACKED]:
             index = nearest(number, reference, SEQUENCE_MODULUS) - output.index_offset
             # Before `first_index` the same number stood for other bytes: never encrypt both (RFC 3711 section 9.1).
-            if output.first_index <= index < end:
+            octets = self.cache.octets(index) if output.first_index <= index < end else 0
+            if octets and output.resends.take(octets):
                 indexes.append(index)
         return self._send_to(output, indexes) if indexes else 0
 
@@ -228,32 +239,38 @@ class Track:
 
     # --- starting from the cache ---------------------------------------------------------------------------------
 
-    def _begin_from_cache(self, output: Output, now: float) -> bool:
-        """Start an output of video with the cached group of pictures; false when it has to wait."""
-        if len(self._catching_up) >= MAX_CATCHING_UP:
-            return False
+    def _has_place(self) -> bool:
+        """True while another receiver may catch up; one may always."""
+        return not self._catching_up or len(self._catching_up) < MAX_OCTETS_PER_S / self._pacer.octets_per_s
+
+    def _cached_start(self, now: float) -> int | None:
+        """Where the cached group of pictures begins, if it serves; while its keyframe waits, all begin with that."""
         first = self._group.first_index(self.cache, now)
-        if first is None or first < output.resumes_at:  # no decoder takes what it was shown before
-            return False
+        return first if first is not None and first < self._first_unsent() else None
+
+    def _begin_from_cache(self, output: Output, first: int, now: float) -> None:
+        """Start an output of video with the cached group of pictures, unless it was shown some of it before."""
+        if first < output.resumes_at:  # no decoder takes that
+            return
+        if not self._catching_up:
+            self._slices_due_s = now + SLICE_INTERVAL_S
         output.begin(first)
         output.catch_up = CatchUp(first, now)
         self._waiting_for_keyframe.discard(output.peer)
         self._catching_up[output.peer] = output
         self._add_to_fan_out(output)
         self._send_slice(output, now)
-        return True
 
     def _send_slice(self, output: Output, now: float) -> None:
-        """Send the next slice if it is due; an output that has all joins those of the live packets."""
+        """Send the next slice; an output that has all joins those of the live packets."""
         if output.catch_up is None:
             return
-        # What is held back for a burst goes out with it, to an output that is live by then.
-        held = self._bursts.first_held()
-        end = self.highest_index + 1 if held is None else held
-        indexes = output.catch_up.next_slice(self.cache, end, now)
+        # What waits goes out when its time comes, to an output that is live by then.
+        end = self._first_unsent()
+        indexes = output.catch_up.next_slice(self.cache, end, now, self._pacer.octets_per_s)
         if indexes:
             self._send_to(output, indexes)
-        if output.catch_up.next_index >= end:
+        if output.catch_up.is_done(end):
             self._fanout.remove_output(self.catch_up_slot, output.peer)
             del self._catching_up[output.peer]
             output.catch_up = None
@@ -279,7 +296,8 @@ class Track:
         matched = match_codec(self.codec, output.codecs) if self.codec is not None else None
         output.payload_type = matched.payload_type if matched is not None else -1
 
-    def _attach_waiting(self, index: int, *, starts: bool) -> None:
+    def _attach_waiting(self, index: int) -> None:
+        """Begin with those that wait for any packet."""
         near_wrap = index & 0xFFFF > 0xFFFF - WRAP_GUARD
         still_waiting: set[PeerSlot] = set()
         for peer in self._waiting:
@@ -289,10 +307,6 @@ class Track:
             else:
                 self._attach(output, index)
         self._waiting = still_waiting
-        if starts:
-            for peer in self._waiting_for_keyframe:
-                self._attach(self.outputs[peer], index)
-            self._waiting_for_keyframe.clear()
 
     def _attach(self, output: Output, index: int) -> None:
         output.begin(index)
@@ -314,21 +328,51 @@ class Track:
         self._waiting_for_keyframe.discard(output.peer)
         if output.attached:
             slot = self._slot_of(output)
-            next_index = self.highest_index + 1 if output.catch_up is None else output.catch_up.next_index
+            next_index = self._first_unsent() if output.catch_up is None else output.catch_up.next_index
             self._catching_up.pop(output.peer, None)
             output.end(next_index, self.totals(output))
             self._fanout.remove_output(slot, output.peer)
 
     def _flush(self) -> None:
-        burst = self._bursts.flush()
-        if burst:
-            self._fanout.send_burst(self.slot, self.cache, burst)
+        """Send all that waits."""
+        waiting = self._pacer.flush() + self._bursts.flush()
+        self._send([waiting] if waiting else [])
+
+    def _first_unsent(self) -> int:
+        """The first index that has not left yet: what waits for its time or for its frame, or what comes next."""
+        for held in (self._pacer.first_held(), self._bursts.first_held()):
+            if held is not None:
+                return held
+        return self.highest_index + 1
+
+    def _send(self, pieces: Sequence[Sequence[int]]) -> None:
+        """Send pieces whose time has come; those who wait for a beginning begin where it leaves."""
+        for piece in pieces:
+            rest = piece
+            if self._waiting:
+                self._attach_waiting(piece[0])
+            while self._starts and self._starts[0] <= piece[-1]:
+                start = self._starts.popleft()
+                if self._waiting_for_keyframe:
+                    place = bisect_left(rest, start)
+                    if place:
+                        self._fanout.send_burst(self.slot, self.cache, rest[:place])
+                        rest = rest[place:]
+                    for peer in self._waiting_for_keyframe:
+                        self._attach(self.outputs[peer], start)
+                    self._waiting_for_keyframe.clear()
+            self._fanout.send_burst(self.slot, self.cache, rest)
 
     def _send_late(self, index: int) -> None:
-        """A packet that was missing goes out by itself, and only to receivers that began before it."""
-        if self._catching_up:
-            # Nothing newer may be held back: an output that has just caught up would be given that and not this.
-            self._flush()
+        """A packet that was missing takes its place among those that wait, or goes out by itself.
+
+        The latter only to receivers that began before it.
+        """
+        for waiting in (self._bursts, self._pacer):
+            first = waiting.first_held()
+            if first is not None and first < index:
+                waiting.insert(index)
+                return
         if index >= self._attached_since:
             self._fanout.send_burst(self.slot, self.cache, [index])
             others = self._catching_up

@@ -103,6 +103,8 @@ def write_config(
     http_port: int,
     coordinator_url: str,
     settings: Mapping[str, object],
+    *,
+    host: str = "127.0.0.1",
 ) -> Path:
     """Write a relay's configuration and the files that it names; `settings` go on top."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -112,8 +114,8 @@ def write_config(
         "program": "relay",
         "relay_id": relay_id,
         "role": role,
-        "http": {"host": "127.0.0.1", "port": http_port},
-        "media": {"host": "127.0.0.1", "port": 0},
+        "http": {"host": host, "port": http_port},
+        "media": {"host": host, "port": 0},
         "public_key_files": [str(key_file)],
     }
     if coordinator_url:
@@ -136,14 +138,15 @@ async def relay_process(
     coordinator_url: str = "",
     settings: Mapping[str, object] | None = None,
     http_port: int = 0,
+    host: str = "127.0.0.1",
 ) -> AsyncIterator[RelayProcess]:
-    """Start a relay on free loopback ports, wait until it serves, and end it afterwards."""
+    """Start a relay on free ports of an address of this machine, wait until it serves, and end it afterwards."""
     http_port = http_port or free_port()
-    config_file = write_config(directory, signer, relay_id, role, http_port, coordinator_url, settings or {})
+    config_file = write_config(directory, signer, relay_id, role, http_port, coordinator_url, settings or {}, host=host)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "conference.cli.main", "relay", "--config", str(config_file), env=os.environ.copy()
     )
-    relay = RelayProcess(process, f"http://127.0.0.1:{http_port}")
+    relay = RelayProcess(process, f"http://{host}:{http_port}")
     try:
         await wait_until_up(relay.base_url, process)
         yield relay

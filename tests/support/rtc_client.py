@@ -223,6 +223,8 @@ class Programme:
     Attributes:
         keyframe_frames: a keyframe comes every so many frames.
         answers_requests: and whenever one is asked for; a file that is passed through cannot do so.
+        packets: of a frame.
+        keyframe_packets: of a keyframe.
         frames: sent so far.
     """
 
@@ -233,6 +235,7 @@ class Programme:
         self.is_silent = False
         self.keyframe_frames = 60
         self.answers_requests = True
+        self.packets = self.keyframe_packets = 4
         self.frames = 0
 
     async def run(self) -> None:
@@ -244,7 +247,8 @@ class Programme:
             while self.frames < elapsed * 30:
                 keyframe = self.frames % self.keyframe_frames == 0 or (self.answers_requests and wanted > asked)
                 asked = max(asked, wanted)
-                self._send(self.video.frame(keyframe=keyframe))
+                packets = self.keyframe_packets if keyframe else self.packets
+                self._send(self.video.frame(keyframe=keyframe, packets=packets))
                 self.frames += 1
             while sounds < elapsed * 50:
                 self._send([self.audio.audio()])

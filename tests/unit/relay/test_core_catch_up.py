@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from relay.core.catch_up import (
+    FIRST_OCTETS,
+    LIVE_OCTETS,
     MAX_BEHIND_PACKETS,
     MAX_GROUP_AGE_S,
     MAX_GROUP_BYTES,
     MAX_GROUP_PACKETS,
-    SLICE_BYTES,
-    SLICE_INTERVAL_S,
     CachedGroup,
     CatchUp,
 )
@@ -77,19 +77,33 @@ def test_a_forgotten_group_serves_nobody() -> None:
 
 
 def test_slices_are_bounded_and_spaced() -> None:
-    """Each carries at most so many octets, one an interval, in order, until the end, which may move."""
-    cache = cache_of(60, without=(33,))
+    """At once goes what a thin line's buffer takes, then what the rate allows, in order, until the end."""
+    cache = cache_of(100, without=(33,))
     catch_up = CatchUp(10, 5.0)
-    sent: list[int] = []
-    now, end = 5.0, 50
-    while catch_up.next_index < end:
-        indexes = catch_up.next_slice(cache, end, now)
-        assert len(indexes) * 1_000 <= SLICE_BYTES
-        assert catch_up.next_slice(cache, end, now + SLICE_INTERVAL_S / 2) == []
+    sent = catch_up.next_slice(cache, 90, 5.0, 100_000)
+    assert len(sent) == FIRST_OCTETS // 1_000
+    assert catch_up.next_slice(cache, 90, 5.0, 100_000) == []
+    now = 5.0
+    for _ in range(50):
+        now += 0.011
+        indexes = catch_up.next_slice(cache, 100, now, 100_000)
+        assert len(indexes) <= 2
         sent += indexes
-        now, end = catch_up.due_s, 60
-    assert sent == [index for index in range(10, 60) if index != 33]
-    assert now >= 5.0 + 3 * SLICE_INTERVAL_S
+    assert sent == [index for index in range(10, 100) if index != 33]
+
+
+def test_a_receiver_is_live_once_its_line_is_empty_again() -> None:
+    """The next keyframe may come on top of what the line still holds."""
+    cache = cache_of(30)
+    catch_up = CatchUp(0, 0.0)
+    assert len(catch_up.next_slice(cache, 30, 0.0, 100_000)) == 30
+    assert not catch_up.is_done(30)
+    wait_s = (LIVE_OCTETS - (FIRST_OCTETS - 30_000)) / 100_000
+    assert catch_up.next_slice(cache, 30, wait_s - 0.01, 100_000) == []
+    assert not catch_up.is_done(30)
+    assert catch_up.next_slice(cache, 30, wait_s + 0.01, 100_000) == []
+    assert catch_up.is_done(30)
+    assert not catch_up.is_done(31), "something came meanwhile"
 
 
 def test_a_source_that_outruns_the_slices_is_noticed() -> None:

@@ -8,7 +8,7 @@ from support.pure_relay import H264, OPUS, VP8, RecordingFanOut, RtpSource
 from relay.core.burst import FLUSH_AFTER_S
 from relay.core.catch_up import MAX_GROUP_AGE_S
 from relay.core.inbound import Inbound, Kind
-from relay.core.output import RESENDS_PER_S, WRAP_GUARD, Output
+from relay.core.output import RESEND_MIN_OCTETS_PER_S, RESEND_OCTETS, WRAP_GUARD, Output
 from relay.core.track import Track
 from relay.fanout.interface import PeerSlot, TrackSlot
 from relay.wire.rtp import parse_rtp_header
@@ -123,15 +123,18 @@ def test_a_receiver_of_other_codecs_is_sent_nothing() -> None:
 
 
 def test_resends_are_bounded() -> None:
-    """One receiver gets so many in a second; what it may not ask for costs nothing of the track."""
+    """One receiver gets so many octets in a second; what it may not ask for costs nothing of the track."""
     scene = Scene()
     output = scene.add(HALL, [VP8])
     for _ in range(60):
         scene.send(scene.source.frame(keyframe=True, packets=10))
-    numbers = list(range(600))
-    assert scene.track.resend(output, numbers, 1.0) == RESENDS_PER_S
+    octets = len(scene.fan_out.sent[HALL][0][1])
+    numbers = list(range(500)) * 2
+    allowed = min(RESEND_OCTETS // octets, 500)
+    assert scene.track.resend(output, numbers, 1.0) == allowed
     assert scene.track.resend(output, numbers, 1.0) == 0
-    assert scene.track.resend(output, numbers, 1.5) == RESENDS_PER_S // 2
+    again = scene.track.resend(output, numbers, 1.1) * octets
+    assert abs(again - 0.1 * RESEND_MIN_OCTETS_PER_S) <= octets
     assert scene.track.resend(output, [40_000], 9.0) == 0
 
 
