@@ -58,11 +58,42 @@ def machine() -> dict[str, str | int | float]:
     }
 
 
+class Signer:
+    """Signs tokens that every relay of one benchmark takes.
+
+    Attributes:
+        public_key: PEM.
+    """
+
+    def __init__(self) -> None:
+        self._key = Ed25519PrivateKey.generate()
+        self.public_key = (
+            self._key.public_key()
+            .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+            .decode()
+        )
+
+    def token(self, action: Action, *, is_link: bool = False) -> str:
+        """A token for the one feed; with `is_link`, for a relay below."""
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": "bench",
+            "conference": CONFERENCE,
+            "feeds": [FEED],
+            "action": action,
+            "exp": int(time.time() + 3600),
+            "link": is_link,
+        }
+        return jwt.encode(claims, self._key, algorithm=ALGORITHM)
+
+
 class RelayUnderTest(msgspec.Struct, frozen=True):
     """A relay process of ours with a key of the benchmark's.
 
     Attributes:
         pid: of the process.
+        base_url: of its HTTP.
         whip: where to publish.
         whep: where to play.
         publish_token_file: token for the one.
@@ -70,6 +101,7 @@ class RelayUnderTest(msgspec.Struct, frozen=True):
     """
 
     pid: int
+    base_url: str
     whip: str
     whep: str
     publish_token_file: Path
@@ -102,37 +134,44 @@ async def end(process: asyncio.subprocess.Process) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def relay_under_test(directory: Path) -> AsyncIterator[RelayUnderTest]:
-    """Start a relay on free loopback ports and wait until it serves."""
-    key = Ed25519PrivateKey.generate()
-    public_key = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    key_file = directory / "key.pem"
-    key_file.write_bytes(public_key)
-    token_file = directory / "publish.token"
-    token_file.write_text(_token(key, "publish"), encoding="ascii")
+async def relay_under_test(
+    directory: Path, *, signer: Signer | None = None, relay_id: str = "bench", coordinator_url: str = ""
+) -> AsyncIterator[RelayUnderTest]:
+    """Start a relay on free loopback ports and wait until it serves.
+
+    Args:
+        directory: for its files.
+        signer: whose tokens it takes; by default one of its own.
+        relay_id: its name.
+        coordinator_url: who seats it in a tree; it is an origin without.
+    """
+    signer = signer or Signer()
+    key_file, token_file = directory / f"{relay_id}.pem", directory / f"{relay_id}.token"
+    key_file.write_text(signer.public_key, encoding="ascii")
+    token_file.write_text(signer.token("publish"), encoding="ascii")
     http_port = free_port()
-    config = {
+    config: dict[str, object] = {
         "program": "relay",
-        "relay_id": "bench",
-        "role": "origin",
+        "relay_id": relay_id,
+        "role": "edge" if coordinator_url else "origin",
         "http": {"host": "127.0.0.1", "port": http_port},
         "media": {"host": "127.0.0.1", "port": 0},
         "public_key_files": [str(key_file)],
     }
-    config_file = directory / "relay.yaml"
+    if coordinator_url:
+        config["coordinator"] = {"url": coordinator_url, "token_file": str(token_file)}
+    config_file = directory / f"{relay_id}.yaml"
     config_file.write_text(yaml.safe_dump(config), encoding="utf-8")
     base = f"http://127.0.0.1:{http_port}"
     # Logs go nowhere, so that a full pipe never holds the relay up.
-    with (directory / "relay.log").open("wb") as log:
+    with (directory / f"{relay_id}.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "conference.cli.main", "relay", "--config", str(config_file), stdout=log, stderr=log
         )
     try:
         await answers(f"{base}/healthz", process)
         feed = f"{base}/{CONFERENCE}/{FEED}"
-        yield RelayUnderTest(process.pid, f"{feed}/whip", f"{feed}/whep", token_file, _token(key, "play"))
+        yield RelayUnderTest(process.pid, base, f"{feed}/whip", f"{feed}/whep", token_file, signer.token("play"))
     finally:
         await end(process)
 
@@ -153,7 +192,7 @@ async def publishing(
 
 async def publishes(relay: RelayUnderTest) -> None:
     """Return once a publisher is connected."""
-    url = str(relay.whep).rsplit("/", 3)[0] + "/metrics"
+    url = f"{relay.base_url}/metrics"
     deadline_s = time.monotonic() + START_TIMEOUT_S
     async with aiohttp.ClientSession() as client:
         while True:
@@ -189,16 +228,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _token(key: Ed25519PrivateKey, action: Action) -> str:
-    claims = {
-        "iss": ISSUER,
-        "aud": AUDIENCE,
-        "sub": "bench",
-        "conference": CONFERENCE,
-        "feeds": [FEED],
-        "action": action,
-        "exp": int(time.time() + 3600),
-    }
-    return jwt.encode(claims, key, algorithm=ALGORITHM)

@@ -1,5 +1,7 @@
 """A source as a process: sends the constant programme by WHIP (SRTP), or as plain RTP to two UDP ports.
 
+What goes by WHIP carries its time of sending, see `benchmarks.support.stamp`.
+
 `python -m benchmarks.support.source --whip URL --token-file F` or `--rtp-audio PORT --rtp-video PORT`. Runs until
 SIGTERM, and prints one JSON object: packets sent, keyframe requests that reached it, keyframes that it sent.
 """
@@ -20,6 +22,7 @@ import msgspec
 from yarl import URL
 
 from benchmarks.support.constant_programme import ConstantProgramme
+from benchmarks.support.stamp import stamped
 from relay.core.dtls import Certificate, DtlsContext
 from relay.core.ice import IceCredentials
 from relay.core.peer import Connected, Peer
@@ -112,7 +115,8 @@ class WhipSource:
                 continue
             begin_s = begin_s or now
             for _, index, packet in self._programme.packets(now - begin_s):
-                protected = protector.protect(packet[:RTP_HEADER_BYTES], packet[RTP_HEADER_BYTES:], index)
+                payload = stamped(packet[RTP_HEADER_BYTES:], time.time_ns())
+                protected = protector.protect(packet[:RTP_HEADER_BYTES], payload, index)
                 self._socket.send(protected, address)
                 self.packets_sent += 1
             if now >= report_s:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import errno
 import select
 import socket
@@ -21,11 +22,29 @@ from relay.swarm.receiver import Receiver
 
 SO_TIMESTAMPNS = 35  # asm-generic/socket.h; Python's socket module names neither
 SO_RXQ_OVFL = 40
+SO_ATTACH_FILTER = 26
 RECEIVE_BYTES = 65_535  # a coalesced read may be as long as one IP packet
 RECEIVE_BUFFER_BYTES = 1024 * 1024  # a keyframe and more, for a batch that comes late
 ANCILLARY_BYTES = 128  # three control messages
 READS_AT_ONCE = 32  # then the loop may serve others
 PASSES = 64  # reads of one socket in one batch
+
+# A filter of the system (linux/filter.h): of what a UDP socket gets, media is dropped, and RTCP, STUN and DTLS pass.
+# The first octet behind the 8 of the UDP header tells RTP and RTCP from others, the second one from the other
+# (RFC 7983, RFC 5761); see relay.wire.demux. Each line: code, jump if true, jump if false, operand.
+_LOAD_OCTET, _AND, _IF_EQUAL, _IF_GREATER, _IF_AT_LEAST, _RETURN = 0x30, 0x54, 0x15, 0x25, 0x35, 0x06
+_NO_MEDIA = (
+    (_LOAD_OCTET, 0, 0, 8),
+    (_AND, 0, 0, 0xC0),
+    (_IF_EQUAL, 0, 3, 0x80),
+    (_LOAD_OCTET, 0, 0, 9),
+    (_IF_GREATER, 2, 0, 223),
+    (_IF_AT_LEAST, 0, 1, 192),
+    (_RETURN, 0, 0, 0xFFFF_FFFF),
+    (_RETURN, 0, 0, 0),
+)
+_FILTER_LINE = struct.Struct("=HBBI")
+_FILTER = struct.Struct("@HP")
 
 _INTEGER = struct.Struct("=i")
 _TIMESPEC = struct.Struct("=qq")
@@ -66,6 +85,17 @@ class SwarmSocket:
             except OSError as error:
                 if error.errno == errno.ECONNREFUSED:
                     self.receiver.handle_refused(now)
+
+    def drop_media(self) -> None:
+        """From now on media does not reach this socket; what a session needs still does.
+
+        Raises:
+            OSError: the system takes no filter.
+        """
+        lines = b"".join(_FILTER_LINE.pack(*line) for line in _NO_MEDIA)
+        program = ctypes.create_string_buffer(lines, len(lines))
+        described = _FILTER.pack(len(_NO_MEDIA), ctypes.addressof(program))
+        self.sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, described)
 
     def connect(self, address: Address) -> None:
         """Hear this address only, and hear it when nobody listens there."""

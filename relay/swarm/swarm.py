@@ -49,6 +49,8 @@ class SwarmOptions(msgspec.Struct, frozen=True, kw_only=True):
         remb_bps: bitrate that each receiver reports by REMB; 0 for none.
         batch_s: time between two readings of all sockets.
         srtp_profiles: offered in DTLS, best first; the server chooses.
+        drops_media: the system drops the media of a receiver that is set up. It goes on as a session and costs the
+            server the same, and this machine next to nothing; what it counts stands still, and it ends as silent.
     """
 
     receivers: int
@@ -57,6 +59,7 @@ class SwarmOptions(msgspec.Struct, frozen=True, kw_only=True):
     remb_bps: int = 0
     batch_s: float = 0.01
     srtp_profiles: tuple[SrtpProfile, ...] = tuple(SrtpProfile)
+    drops_media: bool = False
 
     def check(self) -> None:
         """Refuse sizes that make no sense.
@@ -258,6 +261,8 @@ class Swarm:
                 await asyncio.wait_for(heard.wait(), delay_s)
             heard.clear()
         if receiver.is_live:
+            if self._options.drops_media:
+                member.drop_media()
             self._sockets.read_in_batches(member)
         else:
             self._sockets.close(member)
