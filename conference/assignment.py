@@ -14,14 +14,14 @@ import msgspec
 from conference.errors import RejectedError
 from conference.events import HallAssigned
 from conference.ledger import SeatKey
-from conference.planner import RelayLoad, open_for_halls, place, place_backup, replan
+from conference.planner.loads import HallWish, RelayLoad, open_for_halls
+from conference.planner.pool import NO_RELAYS, Pool
+from conference.planner.tree import replan
 from conference.roster import HallSeat
 from conference.state import State
 from relay.messages import Register
 
 AssignReason = Literal["join", "silence", "assignment", "refused", "relay_lost", "backup_wanted"]
-
-NO_RELAYS: frozenset[str] = frozenset()
 
 
 class Draft:
@@ -43,12 +43,11 @@ class Draft:
             for relay in state.relays.values()
             if relay.virtual == virtual
         }
-        self._live = {load.relay_id for load in state.ledger.pools[virtual]}
-        self._pool = [self._loads[relay_id] for relay_id in sorted(self._live)]
+        self._live = {load.relay_id for load in state.ledger.pools[virtual].loads}
+        self._pool = self._gather()
         self._changed: dict[SeatKey, HallAssigned] = {}
-        # Room only shrinks while seats are given: what found no backup once finds none later in this draft.
-        self._without_backup: set[str] = set()
-        self._full = False
+        # Room only shrinks while seats are given: what found no relay once finds none later in this draft.
+        self._in_vain: set[tuple[str, int, frozenset[str]]] = set()
 
     def lose(self, relay_id: str) -> None:
         """The relay's lease ends."""
@@ -70,6 +69,7 @@ class Draft:
             parents=[] if before is None else before.parents,
             primaries=0 if before is None else before.primaries,
             backups=0 if before is None else before.backups,
+            hall_milliseats=0 if before is None else before.hall_milliseats,
         )
         self._live.add(register.relay_id)
         self._replan()
@@ -90,7 +90,7 @@ class Draft:
         """Assignments for seats that lack a live primary or a backup, as many as the policy allows at once."""
         limit = self._state.policy.assignments_per_decision
         keys = self._state.ledger.unsettled | {key for key, event in self._changed.items() if not event.backup}
-        alone = len(open_for_halls(self._pool)) < 2
+        alone = len(open_for_halls(self._pool.loads)) < 2
         wanted = [
             key
             for key in keys
@@ -99,31 +99,22 @@ class Draft:
         return self.settle_all(sorted(wanted), "backup_wanted", limit)
 
     def _settle(self, key: SeatKey, reason: AssignReason) -> HallAssigned | None:
-        old_primary, old_backup = self._relays_of(key)
-        primary = old_primary if old_primary in self._live else old_backup if old_backup in self._live else ""
-        if primary == old_primary and old_backup in self._live:
+        old = self._relays_of(key)
+        stands = next((relay_id for relay_id in old if relay_id in self._pool), "")
+        if stands == old[0] and old[1] in self._pool:
             return None
-        region = self._state.provinces.get(key[1], "")
-        backup = ""
-        if not primary:
-            if self._full:
-                return None
-            try:
-                primary, backup = place(self._pool, region=region)
-            except RejectedError:
-                self._full = True
-                return None  # it keeps the seat that it has, and gets another when a relay comes
-        elif primary not in self._without_backup:
-            backup = place_backup(self._pool, primary=primary, region=region)
-            if not backup:
-                self._without_backup.add(primary)
-        if (primary, backup) == (old_primary, old_backup):
-            return None
-        self._charge(old_primary, old_backup, -1)
-        self._charge(primary, backup, 1)
+        wish = wish_of(self._state, key)
+        search = (stands, wish.milliseats, wish.exclude)
+        new = (stands, "") if search in self._in_vain else self._pool.settle(wish, *old)
+        if not new[1] and (stands or not new[0]):
+            self._in_vain.add(search)
+        if not new[0] or new == old:
+            return None  # without any relay it keeps the seat that it has, and gets another when one comes
+        self._charge(old, wish, -1)
+        self._charge(new, wish, 1)
         seat = self._state.conferences[key[0]].seats[key[1]]
         epoch = self._changed[key].epoch if key in self._changed else seat.epoch
-        return assigned(key, epoch, primary, backup, reason)
+        return assigned(key, epoch, *new, reason)
 
     def _relays_of(self, key: SeatKey) -> tuple[str, str]:
         event = self._changed.get(key)
@@ -132,17 +123,19 @@ class Draft:
         seat = self._state.conferences[key[0]].seats[key[1]]
         return seat.primary, seat.backup
 
-    def _charge(self, primary: str, backup: str, seats: int) -> None:
-        if primary in self._loads:
-            self._loads[primary].primaries += seats
-        if backup in self._loads:
-            self._loads[backup].backups += seats
+    def _charge(self, relays: tuple[str, str], wish: HallWish, sign: int) -> None:
+        for relay_id, primaries, backups in ((relays[0], sign, 0), (relays[1], 0, sign)):
+            if relay_id in self._loads:
+                self._loads[relay_id].charge(wish.milliseats, primaries=primaries, backups=backups)
+                self._pool.touch(relay_id)
+
+    def _gather(self) -> Pool:
+        return Pool((self._loads[relay_id] for relay_id in self._live), self._state.policy.overflow)
 
     def _replan(self) -> None:
-        self._pool = [self._loads[relay_id] for relay_id in sorted(self._live)]
-        replan(self._pool)
-        self._without_backup.clear()
-        self._full = False
+        replan([self._loads[relay_id] for relay_id in self._live], self._state.policy.overflow)
+        self._pool = self._gather()
+        self._in_vain.clear()
 
 
 def assigned(key: SeatKey, epoch: int, primary: str, backup: str, reason: AssignReason) -> HallAssigned:
@@ -161,6 +154,11 @@ def kind_of(state: State, key: SeatKey) -> bool:
     """Whether a seat's hall is virtual."""
     hall = state.halls.get(key[1])
     return hall is not None and hall.virtual
+
+
+def wish_of(state: State, key: SeatKey) -> HallWish:
+    """What is known of a seat's hall when relays are chosen for it."""
+    return state.policy.wish(key[1], state.provinces.get(key[1], ""))
 
 
 def settle(state: State) -> list[HallAssigned]:
@@ -189,11 +187,10 @@ def join(state: State, key: SeatKey, *, virtual: bool, avoid: frozenset[str] = N
     Raises:
         RejectedError: `no_relay` (503).
     """
-    pool = state.ledger.pools[virtual]
-    region = state.provinces.get(key[1], "")
+    pool, wish = state.ledger.pools[virtual], wish_of(state, key)
     seat = state.conferences[key[0]].seats.get(key[1])
     if seat is None or seat.left:
-        primary, backup = place(pool, region=region, avoid=avoid)
+        primary, backup = pool.place(wish, avoid)
         return assigned(key, 0 if seat is None else seat.epoch, primary, backup, "join")
 
     primary, backup = (
@@ -204,7 +201,7 @@ def join(state: State, key: SeatKey, *, virtual: bool, avoid: frozenset[str] = N
         return None
     if not primary and not backup:
         try:
-            primary, backup = place(pool, region=region, avoid=avoid | {seat.primary, seat.backup})
+            primary, backup = pool.place(wish, avoid | {seat.primary, seat.backup})
         except RejectedError:
             if state.is_live(seat.primary):
                 return None  # nothing better than the doubtful relay that it has
@@ -212,7 +209,7 @@ def join(state: State, key: SeatKey, *, virtual: bool, avoid: frozenset[str] = N
         return assigned(key, seat.epoch, primary, backup, "join")
     reason: AssignReason = "backup_wanted" if primary else "join"
     primary = primary or backup
-    backup = place_backup(pool, primary=primary, region=region, avoid=avoid | {seat.primary, seat.backup})
+    backup = pool.place_backup(wish, primary, avoid | {seat.primary, seat.backup})
     if not backup and primary == seat.primary:
         return None
     return assigned(key, seat.epoch, primary, backup, reason)
@@ -228,14 +225,11 @@ def follow(
     """
     if to_relay == seat.primary or not state.is_live(to_relay):
         return None
-    if to_relay != seat.backup:
-        load = state.relays[to_relay].load
-        if load.charged >= load.hall_limit:
-            return None
-    pool = state.ledger.pools[kind_of(state, key)]
-    region = state.provinces.get(key[1], "")
-    backup = place_backup(pool, primary=to_relay, region=region, avoid=avoid | {seat.primary})
+    pool, wish = state.ledger.pools[kind_of(state, key)], wish_of(state, key)
+    if to_relay != seat.backup and not pool.has_room(to_relay, wish.milliseats):
+        return None
+    backup = pool.place_backup(wish, to_relay, avoid | {seat.primary})
     if not backup and seat.primary not in avoid:
         # Its own line may have been at fault: a standby on the relay that it left is better than none.
-        backup = place_backup(pool, primary=to_relay, region=region, avoid=avoid)
+        backup = pool.place_backup(wish, to_relay, avoid)
     return assigned(key, seat.epoch, to_relay, backup, reason)

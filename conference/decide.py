@@ -283,10 +283,10 @@ def _authorise(state: State, command: AuthorisePublisher) -> list[Event]:
         raise RejectedError(
             "unknown_feed", f"conference {conference.conference_id} has no feed {command.feed!r}", status=404
         )
-    origins = [load for load in state.ledger.pools[False] if load.role == "origin"]
+    origins = [load for load in state.ledger.pools[False].loads if load.role == "origin"]
     if not origins:
         raise RejectedError("no_origin", "no origin relay is registered", status=503)
-    first_parents = [load.parents[0] for load in state.ledger.pools[False] if load.parents]
+    first_parents = [load.parents[0] for load in state.ledger.pools[False].loads if load.parents]
     # All feeds of a conference at one origin, and that the one which most relays have as their first parent.
     in_use = set(conference.publishers.values())
     present = conference.publishers.get(command.feed)

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from conference.lifecycle import JOINABLE, Phase
-from conference.planner import RelayLoad
+from conference.planner.loads import RelayLoad
 from relay.messages import Capacity, RelayRole
 
 # A line that drops every minute of a whole day; more would only repeat what these say.

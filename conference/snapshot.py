@@ -13,7 +13,7 @@ from bridges.halls import Hall
 from bridges.presence import HallPresence
 from bridges.units import Unit
 from conference.errors import CorruptJournalError
-from conference.planner import RelayLoad
+from conference.planner.loads import RelayLoad
 from conference.policy import Policy
 from conference.roster import ConferenceState, Headcount, RelayState
 from conference.state import State, derive

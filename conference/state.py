@@ -33,8 +33,8 @@ from conference.events import (
     RelaysSeen,
     UnitsImported,
 )
-from conference.ledger import SeatLedger
-from conference.planner import RelayLoad
+from conference.ledger import SeatKey, SeatLedger
+from conference.planner.loads import RelayLoad
 from conference.policy import Policy
 from conference.roster import KEPT_INTERRUPTIONS, ConferenceState, HallSeat, Headcount, RelayState
 from conference.standing import Board, standing
@@ -84,7 +84,7 @@ class State:
         self.presence: dict[str, dict[str, HallPresence]] = {}
         self.headcounts: dict[str, dict[str, Headcount]] = {}
         self.newest_ms = 0
-        self.ledger = SeatLedger(self.relays)
+        self.ledger = SeatLedger(self.relays, self.policy.overflow)
         self.provinces: dict[str, str] = {}
         self.boards: dict[str, Board] = {}
 
@@ -96,7 +96,7 @@ class State:
     @property
     def parents(self) -> dict[str, list[str]]:
         """Parents of each live relay, best first."""
-        return {load.relay_id: load.parents for pool in self.ledger.pools.values() for load in pool}
+        return {load.relay_id: load.parents for pool in self.ledger.pools.values() for load in pool.loads}
 
     def seat(self, conference_id: str, hall_id: str) -> HallSeat | None:
         """A hall's seat, also when it left; None if it never joined."""
@@ -215,7 +215,11 @@ def _apply_assignment(state: State, event: HallAssigned, at_ms: int) -> None:
         if was_left:
             _refresh(state, event.conference_id, event.hall_id)
     if conference.joinable:
-        state.ledger.charge(key, seat)
+        _charge(state, key, seat)
+
+
+def _charge(state: State, key: SeatKey, seat: HallSeat) -> None:
+    state.ledger.charge(key, seat, state.policy.milliseats(state.provinces.get(key[1], "")))
 
 
 def _apply_move(state: State, event: HallMoved) -> None:
@@ -310,10 +314,13 @@ def _apply_phase(state: State, event: PhaseChanged, at_ms: int) -> None:
     conference.phases.append((event.phase, at_ms))
     if conference.joinable == was_joinable:
         return
-    count = state.ledger.charge if conference.joinable else state.ledger.release
     for hall_id, seat in conference.seats.items():
         if not seat.left:
-            count((event.conference_id, hall_id), seat)
+            key = (event.conference_id, hall_id)
+            if conference.joinable:
+                _charge(state, key, seat)
+            else:
+                state.ledger.release(key, seat)
     _rebuild_board(state, event.conference_id)
 
 
@@ -362,12 +369,12 @@ def derive(state: State) -> None:
     for relay in state.relays.values():
         relay.load.soft_seats = state.policy.seats(relay.capacity, state.policy.soft_limit)
         relay.load.hard_seats = state.policy.seats(relay.capacity, state.policy.hard_limit)
-        relay.load.primaries = relay.load.backups = relay.load.links = 0
+        relay.load.primaries = relay.load.backups = relay.load.links = relay.load.hall_milliseats = 0
     state.ledger.restore()
     _locate(state, state.halls.values())
     for conference_id, conference in state.conferences.items():
         for hall_id, seat in conference.seats.items():
             if conference.joinable and not seat.left:
-                state.ledger.charge((conference_id, hall_id), seat)
+                _charge(state, (conference_id, hall_id), seat)
         state.boards[conference_id] = Board()
         _rebuild_board(state, conference_id)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from conference.demo.measuring import percentile
-from conference.planner import tree_depth
+from conference.planner.tree import tree_depth
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True, rename={"from_relay": "from", "to_relay": "to"}):

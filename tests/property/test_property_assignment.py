@@ -29,7 +29,7 @@ from conference.decide import decide
 from conference.errors import RejectedError
 from conference.events import Event, RelayLost
 from conference.lifecycle import Phase
-from conference.planner import RelayLoad
+from conference.planner.loads import RelayLoad, open_for_halls
 from conference.policy import MediaCost, Policy
 from conference.snapshot import decode_state, encode_state, fingerprint
 from conference.standing import Tally, standing
@@ -132,9 +132,8 @@ class Country(RuleBasedStateMachine):
         if not events:
             return
         assert isinstance(events[0], RelayLost)
-        pool = self.state.ledger.pools[relay.virtual]
-        edges = [load for load in pool if load.role == "edge"] or pool
-        room = any(load.charged < load.hall_limit for load in edges)
+        open_loads = open_for_halls(self.state.ledger.pools[relay.virtual].loads)
+        room = any(load.charged_milliseats + 1_000 <= load.limit_milliseats for load in open_loads)
         for conference_id, hall_id in self.state.ledger.seats_on.get(relay_id, ()):
             seat = self.state.seat(conference_id, hall_id)
             assert seat is not None
@@ -231,17 +230,18 @@ class Country(RuleBasedStateMachine):
             ]
             assert relay.load.primaries == sum(seat.primary == relay_id for seat in charged)
             assert relay.load.backups == sum(seat.backup == relay_id for seat in charged)
+            assert relay.load.hall_milliseats == 1_000 * (relay.load.primaries + relay.load.backups)
 
     @invariant()
     def links_are_what_parents_say(self) -> None:
         """A relay's links equal the number of relays that have it as a parent, and parents are live and acyclic."""
         for pool in self.state.ledger.pools.values():
-            names = {load.relay_id for load in pool}
-            for load in pool:
-                assert load.links == sum(load.relay_id in other.parents for other in pool)
+            names = {load.relay_id for load in pool.loads}
+            for load in pool.loads:
+                assert load.links == sum(load.relay_id in other.parents for other in pool.loads)
                 assert set(load.parents) <= names - {load.relay_id}
                 assert len(set(load.parents)) == len(load.parents) <= 2
-            self.assert_acyclic(pool)
+            self.assert_acyclic(pool.loads)
 
     @staticmethod
     def assert_acyclic(pool: list[RelayLoad]) -> None:
@@ -256,7 +256,7 @@ class Country(RuleBasedStateMachine):
     def no_relay_is_over_its_hard_limit(self) -> None:
         """Halls and children together never take more than the capacity."""
         for relay in self.state.relays.values():
-            assert 0 <= relay.load.charged <= relay.load.hard_seats
+            assert 0 <= relay.load.charged_milliseats <= 1_000 * relay.load.hard_seats
 
     @invariant()
     def real_and_virtual_never_mix(self) -> None:
@@ -267,7 +267,7 @@ class Country(RuleBasedStateMachine):
                 for relay_id in filter(None, (seat.primary, seat.backup)):
                     assert self.state.relays[relay_id].virtual == hall_id.startswith("virtual")
         for pool in self.state.ledger.pools.values():
-            kinds = {self.state.relays[name].virtual for load in pool for name in (load.relay_id, *load.parents)}
+            kinds = {self.state.relays[name].virtual for load in pool.loads for name in (load.relay_id, *load.parents)}
             assert len(kinds) <= 1
 
     @invariant()
@@ -304,7 +304,8 @@ class Country(RuleBasedStateMachine):
         assert fingerprint(middle) == fingerprint(self.state)
         restored = decode_state(encode_state(self.state), POLICY)
         assert fingerprint(restored) == fingerprint(self.state)
-        assert restored.ledger.pools == self.state.ledger.pools
+        for virtual, pool in self.state.ledger.pools.items():
+            assert restored.ledger.pools[virtual].loads == pool.loads
 
 
 TestCountry = Country.TestCase

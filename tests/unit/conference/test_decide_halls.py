@@ -62,7 +62,7 @@ def test_a_join_after_leaving_is_a_new_assignment(country: Country) -> None:
     """The epoch goes on from the old one."""
     country.join("h1")
     country.do(LeaveHall(conference_id="hn", hall_id="h1"))
-    assert country.state.relays["e1"].load.charged == 0
+    assert country.state.relays["e1"].load.charged_milliseats == 0
     assert only_assignment(country.join("h1")).epoch == 2
 
 
@@ -149,7 +149,7 @@ def test_the_end_frees_every_seat(country: Country) -> None:
     """Relays are empty on paper, the seats' history stays."""
     country.join("h1")
     country.do(ChangePhase(conference_id="hn", phase="ended"))
-    assert all(relay.load.charged == 0 for relay in country.state.relays.values())
+    assert all(relay.load.charged_milliseats == 0 for relay in country.state.relays.values())
     assert country.relays_of("h1") == ("e1", "e2")
     assert country.do(LeaveHall(conference_id="hn", hall_id="h1")) == []
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from conference.planner import RelayLoad, plan_tree, replan, tree_depth
+from conference.planner.loads import RelayLoad
+from conference.planner.paths import paths_of
+from conference.planner.tree import plan_tree, replan, tree_depth
 from relay.messages import RelayRole
 
 
@@ -18,8 +20,38 @@ def test_two_origins_give_every_edge_two_paths() -> None:
     """Primary and backup parent are different origins."""
     tree = plan_tree([relay("o1"), relay("o2"), *(relay(f"e{n}", f"{n:02}") for n in range(34))])
     assert tree["o1"] == tree["o2"] == []
-    assert {tuple(tree[f"e{n}"]) for n in range(34)} == {("o1", "o2")}
+    assert {frozenset(tree[f"e{n}"]) for n in range(34)} == {frozenset({"o1", "o2"})}
     assert tree_depth(tree) == 1
+
+
+def test_the_edges_of_a_region_play_from_different_origins() -> None:
+    """So that a hall finds a primary and a backup on ways apart without leaving its region."""
+    tree = plan_tree([relay("o1", "01"), relay("o2", "79"), *(relay(f"e{n}", "01") for n in range(4))])
+    assert [tree[f"e{n}"][0] for n in range(4)] == ["o1", "o2", "o1", "o2"]
+
+
+def test_three_origins_feed_every_edge_after_the_loss_of_any_two() -> None:
+    """The backup way of an edge leads to the two origins that it does not play from, through a sister if need be."""
+    relays = [*(relay(f"o{n}") for n in range(3)), *(relay(f"e{n}", f"{n % 3:02}") for n in range(12))]
+    replan(relays)
+    table = paths_of(sorted(relays, key=lambda load: load.relay_id))
+    pairs = [number for number, loss in enumerate(table.losses) if len(loss) == 2]
+    dark = {
+        load.relay_id
+        for load, row in zip(sorted(relays, key=lambda load: load.relay_id), table.cuts, strict=True)
+        if load.role == "edge" and row[pairs].any()
+    }
+    assert dark == {"e0"}  # the first has no sister above it
+
+
+def test_fed_once_goes_before_fed_twice() -> None:
+    """Where one seat is left, a newcomer's only link takes it from somebody's second one."""
+    relays = [relay("o1", seats=2), relay("o2", seats=1), relay("a", seats=0), relay("b", seats=0)]
+    replan(relays)
+    assert [len(load.parents) for load in relays] == [0, 0, 2, 1]
+    relays.append(relay("c", seats=0))
+    replan(relays)
+    assert [len(load.parents) for load in relays] == [0, 0, 1, 1, 1]
 
 
 def test_an_edge_prefers_the_origin_of_its_region() -> None:
@@ -29,19 +61,20 @@ def test_an_edge_prefers_the_origin_of_its_region() -> None:
 
 
 def test_a_full_origin_makes_the_tree_deeper() -> None:
-    """Ten edges below one origin with three seats: no relay feeds more than it can, all are fed."""
+    """Ten edges below one origin with three seats: no relay feeds more than it can, all are fed, all but one twice."""
     relays = [relay("o1", seats=3), *(relay(f"e{n}", seats=3) for n in range(10))]
     replan(relays)
     assert all(load.parents for load in relays if load.role == "edge")
     assert max(load.links for load in relays) <= 3
-    assert tree_depth({load.relay_id: load.parents for load in relays}) == 2
+    assert sorted(len(load.parents) for load in relays) == [0, 1, *[2] * 9]
+    assert tree_depth({load.relay_id: load.parents for load in relays}) == 3
 
 
 def test_halls_leave_less_room_for_children() -> None:
     """A relay full of halls feeds no other."""
     relays = [relay("o1", seats=1), relay("a", seats=5), relay("b", seats=5)]
     relays[1].parents = ["o1"]
-    relays[1].primaries = 5
+    relays[1].charge(1_000, primaries=5)
     assert plan_tree(relays)["b"] == []
 
 
