@@ -23,7 +23,7 @@ from conference.errors import ConferenceError, JournalError
 from conference.events import stream_of
 from conference.gateway import Gateway
 from conference.journal.contract import Entry
-from conference.journal.sqlite import SqliteJournal
+from conference.journal.opening import open_journal
 from conference.live import LiveBoard
 from conference.policy import MediaCost, Policy
 from conference.state_lock import hold
@@ -97,7 +97,7 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
         health = Health("coordinator", ["journal"])
         keys = KeyRing.load_or_create(config.key_path)
         coordinator = Coordinator(
-            SqliteJournal(config.journal_path),
+            open_journal(config),
             _policy(config),
             snapshot_every=config.snapshot_every,
             observe_append=_append_observer(metrics),

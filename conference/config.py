@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from conference.journal.redis.address import JournalAddressError, parse_redis_url
 from configs.loading import Section
 from configs.tls import TlsFiles
 
@@ -76,6 +77,41 @@ class RateLimitsConfig(Section):
     behind_proxy: bool = False
 
 
+class JournalConfig(Section):
+    """Where the journal is.
+
+    Attributes:
+        url: a Redis, as `conference.journal.redis.address` describes it; "" is an SQLite file in `state_dir`.
+        name: of the journal, where several coordinations share one Redis.
+        password_file: holds the password for Redis.
+        sentinel_password_file: holds the password for the Sentinels.
+        replicas: so many replicas must have what is acknowledged; by default 1 with Sentinel or Cluster, where a
+            failover could lose it otherwise, and 0 with a single server.
+        require_aof: refuse a Redis that does not sync to its append-only file before it answers.
+        keep_records: so many records are kept at least for audit, although a snapshot contains them.
+        timeout_s: a call to the store that takes longer has failed.
+    """
+
+    url: str = ""
+    name: str = Field(default="diemcau", pattern=r"^[A-Za-z0-9._-]{1,100}$")
+    password_file: Path | None = None
+    sentinel_password_file: Path | None = None
+    replicas: int | None = Field(default=None, ge=0, le=10)
+    require_aof: bool = True
+    keep_records: int = Field(default=100_000, ge=0, le=100_000_000)
+    timeout_s: float = Field(default=4.0, ge=0.5, le=60)
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        if url:
+            try:
+                parse_redis_url(url)
+            except JournalAddressError as error:
+                raise ValueError(str(error)) from None
+        return url
+
+
 class CoordinatorConfig(Section):
     """One coordinator.
 
@@ -84,7 +120,8 @@ class CoordinatorConfig(Section):
         port: TCP port; 0 takes any free one.
         public_url: where halls and operators reach it, without a slash at the end; "" means the address it listens on.
         tls: certificate and key to serve HTTPS with; without, plain HTTP for loopback or behind a proxy.
-        state_dir: folder of the journal and of the signing key.
+        state_dir: folder of the signing key, and of the journal where that is a file.
+        journal: where the journal is.
         lease_s: a relay that sent nothing for so long is lost.
         heartbeat_s: how often relays send a heartbeat.
         return_grace_s: after its start the coordinator waits so long for the relays of its journal before it counts
@@ -100,6 +137,7 @@ class CoordinatorConfig(Section):
     public_url: str = Field(default="", pattern=r"^(https?://[^\s/]+(/[^\s]*[^\s/])?)?$")
     tls: TlsFiles | None = None
     state_dir: Path = Path("state")
+    journal: JournalConfig = JournalConfig()
     lease_s: float = Field(default=3.0, ge=0.2, le=60)
     heartbeat_s: float = Field(default=1.0, ge=0.05, le=20)
     return_grace_s: float = Field(default=10.0, ge=0.2, le=300)

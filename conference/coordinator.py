@@ -155,7 +155,7 @@ class Coordinator:
                 await self._finish_snapshot()
                 if self._since_snapshot:
                     await self._journal.save_snapshot(
-                        Snapshot(positions=dict(self._positions), state=encode_state(state))
+                        self._epoch, Snapshot(positions=dict(self._positions), state=encode_state(state))
                     )
         await self._finish_snapshot()
         if self._writer is not None:
@@ -334,6 +334,8 @@ class Coordinator:
                 return
             await asyncio.sleep(RECOVERY_PAUSE_S)
             try:
+                # What failed may still be under way; with another epoch it can no longer arrive behind this fold.
+                self._epoch = await self._journal.open_writer(after=self._epoch)
                 await self._fold()
             except CorruptJournalError as error:
                 self._unavailable = error
@@ -387,7 +389,7 @@ class Coordinator:
 
     async def _save_snapshot(self, snapshot: Snapshot) -> None:
         try:
-            await self._journal.save_snapshot(snapshot)
+            await self._journal.save_snapshot(self._epoch, snapshot)
         except JournalError as error:
             # Only the next start is slower for it; the events themselves are durable.
             self._log.warning("snapshot not saved", error=str(error))

@@ -58,6 +58,18 @@ class StaleEpochError(JournalError):
     code = "stale_epoch"
 
 
+class UnsafeStoreError(JournalError):
+    """The store would acknowledge what it may lose, and was not configured to be allowed that."""
+
+    code = "journal_not_durable"
+
+
+class RewoundJournalError(JournalError):
+    """The store lost records that were read but never acknowledged; what was folded from it must be folded anew."""
+
+    code = "journal_rewound"
+
+
 class CorruptJournalError(JournalError):
     """A record in the journal does not decode; says which."""
 

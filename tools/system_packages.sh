@@ -1,10 +1,11 @@
 #!/bin/sh
-# Installs what the tests need from Debian or Ubuntu: a real browser, a real Redis, and `ip`.
+# Installs what the tests need from Debian or Ubuntu: a real browser, a real Redis with Sentinel, and `ip`.
 set -eu
 
 missing=""
 command -v chromium >/dev/null || missing="$missing chromium"
 command -v redis-server >/dev/null || missing="$missing redis-server"
+command -v redis-sentinel >/dev/null || missing="$missing redis-sentinel"
 command -v ip >/dev/null || missing="$missing iproute2"
 [ -n "$missing" ] || exit 0
 

@@ -1,7 +1,8 @@
 """What every journal promises; `tests/contract` holds each backend to it.
 
 An append is acknowledged only when it is durable (survives kill -9 and loss of power as far as the backend can).
-Each writer opens a stream with a fencing epoch; an append with a smaller epoch than the newest is refused.
+There is one writer at a time. Whoever takes over gets a greater fencing epoch, and everything that an older writer
+still sends is refused in the same atomic step in which it would have been written.
 """
 
 from __future__ import annotations
@@ -46,14 +47,60 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     state: bytes
 
 
+class Writer(msgspec.Struct, frozen=True, kw_only=True):
+    """Who writes, as far as the store knows.
+
+    Attributes:
+        epoch: the newest; 0 before the first writer.
+        holder: whose it is, for people and for the holder itself; "" where nobody holds it: never taken, given back, or
+            a store for one process alone, whose lock is elsewhere (`conference.state_lock`).
+        pulse: changes with every sign of the holder's life.
+    """
+
+    epoch: int
+    holder: str
+    pulse: int
+
+
 class Journal(Protocol):
     """An append-only journal of several streams."""
 
-    async def open_writer(self) -> int:
-        """Take over writing. Returns a fencing epoch greater than every one before.
+    async def writer(self) -> Writer:
+        """Who writes now.
 
         Raises:
+            JournalError: the store cannot be read.
+        """
+        ...
+
+    async def open_writer(self, *, after: int | None = None) -> int:
+        """Take over writing. Returns a fencing epoch greater than every one before.
+
+        What was appended with an earlier epoch and is still under way is never written from then on.
+
+        Args:
+            after: only if this is still the newest epoch; by default whatever the newest is.
+
+        Raises:
+            StaleEpochError: somebody else took over since `after`.
             JournalError: the store cannot be reached or written.
+        """
+        ...
+
+    async def renew(self, epoch: int) -> None:
+        """Give a sign of life.
+
+        Raises:
+            StaleEpochError: a newer writer exists.
+            JournalError: the store cannot be reached.
+        """
+        ...
+
+    async def release(self, epoch: int) -> None:
+        """Give writing back, so that a successor need not wait; does nothing for an epoch that is not the newest.
+
+        Raises:
+            JournalError: the store cannot be reached.
         """
         ...
 
@@ -62,7 +109,9 @@ class Journal(Protocol):
 
         Raises:
             StaleEpochError: a newer writer exists; nothing was written.
-            JournalError: the store failed (full, read-only, gone); nothing of these entries was written.
+            JournalError: the store failed (full, read-only, gone); nothing was acknowledged. Whether the entries are
+                there is for `open_writer(after=epoch)` and a read after it to tell: a store on another machine may have
+                written them and lost the answer.
         """
         ...
 
@@ -70,12 +119,29 @@ class Journal(Protocol):
         """Records of all streams past the positions given, in order of each stream and in order of append.
 
         Raises:
-            CorruptJournalError: a record does not decode; names stream and position.
+            CorruptJournalError: a record does not decode or is missing; names stream and position.
+            RewoundJournalError: what this journal has read up to `after` is not there any more: the store lost
+                records that nobody had acknowledged. Whoever folded them must fold anew.
         """
         ...
 
-    async def save_snapshot(self, snapshot: Snapshot) -> None:
-        """Keep a snapshot; the newest is returned by `latest_snapshot`."""
+    async def kept_after(self) -> dict[str, int]:
+        """The positions behind which all records are kept; {} where none was ever removed.
+
+        Raises:
+            JournalError: the store cannot be read.
+        """
+        ...
+
+    async def save_snapshot(self, epoch: int, snapshot: Snapshot) -> None:
+        """Keep a snapshot of durable records; the newest is returned by `latest_snapshot`.
+
+        A store in memory may remove records that the snapshot contains.
+
+        Raises:
+            StaleEpochError: a newer writer exists; nothing was kept or removed.
+            JournalError: the store failed.
+        """
         ...
 
     async def latest_snapshot(self) -> Snapshot | None:

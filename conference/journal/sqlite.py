@@ -23,7 +23,7 @@ import msgspec
 
 from conference.errors import CorruptJournalError, JournalError, StaleEpochError
 from conference.events import Event, stream_of
-from conference.journal.contract import Entry, Record, Snapshot
+from conference.journal.contract import Entry, Record, Snapshot, Writer
 from conference.journal.sqlite_file import close, connect, journal_error, open_for_writing, transaction
 
 # One transaction holds at most so many rows, so that the first who waits is not delayed by all the others.
@@ -106,15 +106,37 @@ class SqliteJournal:
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    async def open_writer(self) -> int:
+    async def writer(self) -> Writer:
+        """The newest epoch, held by nobody as far as the file knows: see `Journal.writer`.
+
+        The file is for one machine, where `conference.state_lock` keeps a second coordinator away.
+        """
+        return Writer(epoch=await self._call(_newest_epoch), holder="", pulse=0)
+
+    async def open_writer(self, *, after: int | None = None) -> int:
         """Take over writing: see `Journal.open_writer`."""
 
         def take_over(connection: sqlite3.Connection) -> int:
             with transaction(connection):
-                connection.execute("UPDATE writer SET epoch = epoch + 1")
-                return int(connection.execute("SELECT epoch FROM writer").fetchone()[0])
+                newest = _newest_epoch(connection)
+                if after not in {None, newest}:
+                    raise _stale(after, newest)
+                connection.execute("UPDATE writer SET epoch = ?", (newest + 1,))
+                return newest + 1
 
         return await self._call(take_over)
+
+    async def renew(self, epoch: int) -> None:
+        """Learn whether this is the newest epoch still: see `Journal.renew`."""
+
+        def check(connection: sqlite3.Connection) -> None:
+            if (newest := _newest_epoch(connection)) != epoch:
+                raise _stale(epoch, newest)
+
+        await self._call(check)
+
+    async def release(self, epoch: int) -> None:
+        """Do nothing: nobody holds the file, see `writer`."""
 
     async def append(self, epoch: int, entries: Sequence[Entry]) -> None:
         """Append entries durably, all or none: see `Journal.append`."""
@@ -157,12 +179,18 @@ class SqliteJournal:
                     event=self._decode(stream, position, event),
                 )
 
-    async def save_snapshot(self, snapshot: Snapshot) -> None:
+    async def kept_after(self) -> dict[str, int]:
+        """Nothing is ever removed: see `Journal.kept_after`."""
+        return {}
+
+    async def save_snapshot(self, epoch: int, snapshot: Snapshot) -> None:
         """Keep a snapshot: see `Journal.save_snapshot`. The one before is kept as well, for the audit."""
         positions = self._encoder.encode(snapshot.positions).decode()
 
         def save(connection: sqlite3.Connection) -> None:
             with transaction(connection):
+                if (newest := _newest_epoch(connection)) != epoch:
+                    raise _stale(epoch, newest)
                 connection.execute(
                     "INSERT INTO snapshots (positions, state) VALUES (?, ?)", (positions, snapshot.state)
                 )
@@ -325,8 +353,7 @@ def _perform(connection: sqlite3.Connection, group: Sequence[_Job]) -> None:
     if appends:
         newest = _append(connection, appends)
         for job in appends:
-            taken_over = f"epoch {job.epoch} was replaced by {newest}: another writer took over"
-            job.resolve(None if job.epoch == newest else StaleEpochError(taken_over))
+            job.resolve(None if job.epoch == newest else _stale(job.epoch, newest))
     for call in group:
         if isinstance(call, _Call):
             call.run(connection)
@@ -336,7 +363,7 @@ def _perform(connection: sqlite3.Connection, group: Sequence[_Job]) -> None:
 def _append(connection: sqlite3.Connection, jobs: Sequence[_Append]) -> int:
     """Write the appends of the newest epoch in one transaction; returns that epoch."""
     with transaction(connection):
-        newest = int(connection.execute("SELECT epoch FROM writer").fetchone()[0])
+        newest = _newest_epoch(connection)
         waiting = [(job.epoch, row) for job in jobs if job.epoch == newest for row in job.rows]
         last: dict[str, int] = {}
         for stream in {row[0] for _, row in waiting}:
@@ -350,3 +377,11 @@ def _append(connection: sqlite3.Connection, jobs: Sequence[_Append]) -> int:
             "INSERT INTO records (stream, position, epoch, at_ms, actor, event) VALUES (?, ?, ?, ?, ?, ?)", rows
         )
     return newest
+
+
+def _newest_epoch(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT epoch FROM writer").fetchone()[0])
+
+
+def _stale(epoch: int | None, newest: int) -> StaleEpochError:
+    return StaleEpochError(f"epoch {epoch} was replaced by {newest}: another writer took over")

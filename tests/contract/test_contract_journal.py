@@ -88,6 +88,74 @@ async def test_a_stale_writer_is_refused(open_journal: Callable[[], Journal]) ->
     assert [r.at_ms for r in await all_of(old)] == [1, 3]
 
 
+async def test_a_writer_may_be_succeeded_only_once(open_journal: Callable[[], Journal]) -> None:
+    """Of those who would take over from the same epoch one does; the others learn that they were too late."""
+    first, second, third = open_journal(), open_journal(), open_journal()
+    seen = await first.open_writer()
+    results = await asyncio.gather(
+        second.open_writer(after=seen), third.open_writer(after=seen), return_exceptions=True
+    )
+    assert sorted(str(type(result).__name__) for result in results) == ["StaleEpochError", "int"]
+    with pytest.raises(StaleEpochError):
+        await first.open_writer(after=seen)
+    newest = (await first.writer()).epoch
+    assert newest in results
+    assert await first.open_writer(after=newest) > newest
+
+
+async def test_a_sign_of_life_is_taken_from_the_newest_writer_alone(open_journal: Callable[[], Journal]) -> None:
+    """`renew` tells an older writer that it was replaced; giving back an older epoch changes nothing."""
+    old, new = open_journal(), open_journal()
+    stale = await old.open_writer()
+    await old.renew(stale)
+    epoch = await new.open_writer()
+    with pytest.raises(StaleEpochError):
+        await old.renew(stale)
+    before = await new.writer()
+    await old.release(stale)
+    assert await new.writer() == before
+    await new.renew(epoch)
+    await new.release(epoch)
+    assert (await new.writer()).holder == ""
+
+
+async def test_a_stale_writer_keeps_no_snapshot(open_journal: Callable[[], Journal]) -> None:
+    """What an overtaken writer believes is no snapshot of the journal."""
+    old, new = open_journal(), open_journal()
+    stale = await old.open_writer()
+    await new.open_writer()
+    with pytest.raises(StaleEpochError):
+        await old.save_snapshot(stale, Snapshot(positions={}, state=b"old"))
+    assert await new.latest_snapshot() is None
+
+
+async def test_a_reader_follows_a_writer(open_journal: Callable[[], Journal]) -> None:
+    """Another process reads on from where it was, each time, without what it has."""
+    writer, reader = open_journal(), open_journal()
+    epoch = await writer.open_writer()
+    positions: dict[str, int] = {}
+    for round_ in range(5):
+        await writer.append(epoch, [left(round_), counted(round_)])
+        records = await all_of(reader, positions)
+        assert [r.at_ms for r in records] == [round_, round_]
+        positions |= {record.stream: record.position for record in records}
+    assert await all_of(reader, positions) == []
+
+
+async def test_what_follows_a_snapshot_is_read_from_there(open_journal: Callable[[], Journal]) -> None:
+    """After a start: the snapshot, and exactly the records past its positions."""
+    writer = open_journal()
+    epoch = await writer.open_writer()
+    await writer.append(epoch, [left(1), counted(2), left(3), counted(4), left(5)])
+    await writer.save_snapshot(epoch, Snapshot(positions={CONTROL: 2, ATTENDANCE: 1}, state=b"3"))
+    reader = open_journal()
+    snapshot = await reader.latest_snapshot()
+    assert snapshot is not None
+    assert [r.at_ms for r in await all_of(reader, snapshot.positions)] == [4, 5]
+    assert [r.at_ms for r in await all_of(reader)] == [1, 2, 3, 4, 5]
+    assert await reader.kept_after() == {}
+
+
 async def test_a_stale_append_beside_good_ones_is_refused_alone(journal: Journal) -> None:
     """Of appends that wait together only that with the stale epoch fails."""
     stale = await journal.open_writer()
@@ -120,8 +188,10 @@ async def test_the_newest_snapshot_comes_back(open_journal: Callable[[], Journal
     """A snapshot survives a new start byte for byte; before the first there is none."""
     journal = open_journal()
     assert await journal.latest_snapshot() is None
+    epoch = await journal.open_writer()
     for number in range(4):
-        await journal.save_snapshot(Snapshot(positions={CONTROL: number}, state=bytes([number, 0, 255])))
+        await journal.save_snapshot(epoch, Snapshot(positions={CONTROL: number}, state=bytes([number, 0, 255])))
+        await journal.append(epoch, [left(number)])
     await journal.close()
     assert await open_journal().latest_snapshot() == Snapshot(positions={CONTROL: 3}, state=bytes([3, 0, 255]))
 

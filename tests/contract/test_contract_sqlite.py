@@ -124,7 +124,7 @@ async def test_a_damaged_snapshot_is_refused(tmp_path: Path) -> None:
     """Positions that do not decode raise, instead of a silent start from nothing."""
     path = tmp_path / "journal.db"
     journal = SqliteJournal(path)
-    await journal.save_snapshot(Snapshot(positions={"control": 1}, state=b"x"))
+    await journal.save_snapshot(await journal.open_writer(), Snapshot(positions={"control": 1}, state=b"x"))
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE snapshots SET positions = '[]'")
     connection.close()

@@ -10,7 +10,7 @@ from conference.commands import ChangePhase, CreateConference
 from conference.coordinator import Coordinator
 from conference.errors import CorruptJournalError, JournalError, RejectedError, StaleEpochError
 from conference.events import Event, stream_of
-from conference.journal.contract import Entry, Record, Snapshot
+from conference.journal.contract import Entry, Record, Snapshot, Writer
 from conference.policy import Policy
 from conference.snapshot import fingerprint
 from conference.state import State, apply
@@ -23,6 +23,7 @@ class ScriptedJournal:
         gate: appends go on while it is set.
         failures: errors of the next appends, in order; None for one that succeeds.
         appends: what each successful append wrote.
+        epoch: of the newest writer.
     """
 
     def __init__(self) -> None:
@@ -35,10 +36,30 @@ class ScriptedJournal:
         self.snapshots: list[Snapshot] = []
         self.waiting = asyncio.Event()
         self.closed = False
+        self.epoch = 0
 
-    async def open_writer(self) -> int:
-        """The only epoch there is."""
-        return 1
+    async def writer(self) -> Writer:
+        """Nobody holds it."""
+        return Writer(epoch=self.epoch, holder="", pulse=0)
+
+    async def open_writer(self, *, after: int | None = None) -> int:
+        """One more."""
+        if after not in {None, self.epoch}:
+            raise StaleEpochError("taken over")
+        self.epoch += 1
+        return self.epoch
+
+    async def renew(self, epoch: int) -> None:
+        """Tell a stale one."""
+        if epoch != self.epoch:
+            raise StaleEpochError("taken over")
+
+    async def release(self, epoch: int) -> None:
+        """Nobody held it."""
+
+    async def kept_after(self) -> dict[str, int]:
+        """Everything is kept."""
+        return {}
 
     async def append(self, epoch: int, entries: Sequence[Entry]) -> None:
         """Wait for the gate, then fail or keep."""
@@ -71,8 +92,9 @@ class ScriptedJournal:
             if record.position > after.get(record.stream, 0):
                 yield record
 
-    async def save_snapshot(self, snapshot: Snapshot) -> None:
-        """Keep it."""
+    async def save_snapshot(self, epoch: int, snapshot: Snapshot) -> None:
+        """Keep it, if it is the newest writer's."""
+        await self.renew(epoch)
         self.snapshots.append(snapshot)
 
     async def latest_snapshot(self) -> Snapshot | None:
@@ -189,6 +211,22 @@ async def test_a_failed_append_leaves_nothing_behind(coordinator: Coordinator, j
     assert fingerprint(coordinator.state) == folded(journal)
     await coordinator.execute(create(1), "a")
     assert fingerprint(coordinator.state) == folded(journal)
+
+
+async def test_what_failed_cannot_arrive_behind_the_fold(coordinator: Coordinator, journal: ScriptedJournal) -> None:
+    """The state is folded again with another epoch, and not at all once somebody else has taken over."""
+    journal.failures = [JournalError("no answer")] * 2
+    with pytest.raises(JournalError):
+        await coordinator.execute(create(1), "a")
+    await recovered(coordinator)
+    assert (coordinator.epoch, journal.epoch) == (2, 2)
+    journal.epoch = 3
+    with pytest.raises(JournalError):
+        await coordinator.execute(create(1), "a")
+    for _ in range(20):
+        await asyncio.sleep(0)
+    with pytest.raises(JournalError, match="taken over"):
+        await coordinator.execute(create(1), "a")
 
 
 async def test_nothing_is_read_or_taken_until_the_journal_was_read_again(

@@ -1,0 +1,269 @@
+"""A connection to the Redis that is master now: found anew when it fails, and only used when it keeps what it is given.
+
+Shell. Commands are sent again until an answer came or `timeout_s` has passed; so they must be such that a repetition
+does no harm (`conference.journal.redis.scripts`). An answer to a durable command counts once the server has synced it
+to its append-only file and as many replicas as configured have it:
+
+- with `appendfsync always` a server answers after the sync;
+- otherwise, from Redis 7.2 on, `WAITAOF` waits for it;
+- a server with neither is refused, unless the configuration allows it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from typing import Any
+
+import msgspec
+from redis import exceptions
+from redis.asyncio import Connection, RedisCluster, Sentinel, SSLConnection
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from conference.errors import JournalError, UnsafeStoreError
+from conference.journal.redis.address import RedisAddress
+from conference.journal.redis.scripts import Command
+
+CONNECT_TIMEOUT_S = 2.0
+# While no master answers: often enough that a failover is noticed at once, seldom enough to cost nothing.
+RETRY_PAUSE_S = 0.1
+# A replica that is there confirms within a round trip; one that is not is asked for again after so long.
+CONFIRM_MS = 1_000
+_WAITAOF_SINCE = (7, 2)
+
+# What another master, or a moment, makes good.
+_PASSING = (
+    exceptions.ReadOnlyError,
+    exceptions.BusyLoadingError,
+    exceptions.MasterDownError,
+    exceptions.MovedError,
+    exceptions.AskError,
+    exceptions.TryAgainError,
+    exceptions.ClusterDownError,
+)
+_PASSING_CODES = ("MISCONF", "NOREPLICAS", "UNBLOCKED", "BUSY", "MASTERDOWN", "LOADING")
+
+
+class Durability(msgspec.Struct, frozen=True, kw_only=True):
+    """What an acknowledgement promises.
+
+    Attributes:
+        replicas: how many replicas must have confirmed.
+        require_aof: refuse a server that does not sync to an append-only file before it answers.
+    """
+
+    replicas: int = 0
+    require_aof: bool = True
+
+
+class Passwords(msgspec.Struct, frozen=True, kw_only=True):
+    """Secrets; "" where none is asked for."""
+
+    server: str = ""
+    sentinel: str = ""
+
+
+class _NotYetError(Exception):
+    """An attempt failed and may succeed later."""
+
+
+class Link:
+    """At most one connection to the master, used by one command at a time.
+
+    Args:
+        address: where to look for it.
+        key: a key of the journal: names the node of a Cluster.
+        passwords: for servers and Sentinels.
+        durability: what an acknowledgement promises.
+        timeout_s: how long a command may take, attempts and pauses included.
+    """
+
+    def __init__(
+        self, address: RedisAddress, key: str, *, passwords: Passwords, durability: Durability, timeout_s: float
+    ) -> None:
+        self._address = address
+        self._key = key
+        self._passwords = passwords
+        self._durability = durability
+        self._timeout_s = timeout_s
+        self._lock = asyncio.Lock()
+        self._connection: Connection | None = None
+        self._confirmations: list[Command] = []
+
+    async def ask(self, command: Command, *, durable: bool = False) -> Any:
+        """The answer to one command.
+
+        Args:
+            command: what to do.
+            durable: answer only once what it wrote is safe; see the module.
+
+        Raises:
+            UnsafeStoreError: the server does not keep what it acknowledges.
+            JournalError: no answer came in time, or the server refused.
+        """
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        reason = "no answer in time"
+        async with self._lock:
+            while True:
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        return await self._attempt(command, durable=durable)
+                except _NotYetError as error:
+                    reason = str(error)
+                except TimeoutError:
+                    pass
+                except BaseException:
+                    await self._drop()
+                    raise
+                await self._drop()
+                if asyncio.get_running_loop().time() + RETRY_PAUSE_S >= deadline:
+                    raise JournalError(f"{self._address}: {reason}")
+                await asyncio.sleep(RETRY_PAUSE_S)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        async with self._lock:
+            await self._drop()
+
+    async def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(exceptions.RedisError, OSError):
+                await connection.disconnect(nowait=True)
+
+    async def _attempt(self, command: Command, *, durable: bool) -> Any:
+        try:
+            if self._connection is None:
+                await self._connect()
+            confirmations = self._confirmations if durable else []
+            answer, *confirmed = await self._exchange(command, *confirmations)
+        except (exceptions.AuthenticationError, exceptions.AuthorizationError) as error:
+            raise JournalError(f"{self._address}: the server refuses user or password: {error}") from error
+        except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
+            raise _NotYetError(str(error)) from error
+        except exceptions.RedisError as error:
+            if isinstance(error, _PASSING) or str(error).startswith(_PASSING_CODES):
+                raise _NotYetError(str(error)) from error
+            raise JournalError(f"{self._address}: {error}") from error
+        for reply in confirmed:
+            self._check_confirmed(reply)
+        return answer
+
+    def _check_confirmed(self, reply: object) -> None:
+        """Check the answer of WAIT (a number of replicas) or of WAITAOF (a list: here, and of replicas)."""
+        if isinstance(reply, list):
+            if not reply or reply[0] != 1:
+                raise _NotYetError("the server has not synced its append-only file")
+        elif not isinstance(reply, int) or reply < self._durability.replicas:
+            raise _NotYetError(f"{reply} of {self._durability.replicas} replicas confirmed")
+
+    async def _exchange(self, *commands: Command) -> list[Any]:
+        """Send commands at once and read all their answers; raises the first that is an error."""
+        connection = self._connection
+        if connection is None:
+            raise _NotYetError("not connected")
+        await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+        answers: list[Any] = []
+        failure: exceptions.ResponseError | None = None
+        for _ in commands:
+            try:
+                answers.append(await connection.read_response())
+            except exceptions.ResponseError as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        return answers
+
+    async def _connect(self) -> None:
+        host, port = await self._locate()
+        kind = SSLConnection if self._address.tls else Connection
+        self._connection = kind(host=host, port=port, db=self._address.database, **self._options())
+        await self._connection.connect()
+        role = (await self._exchange(("ROLE",)))[0]
+        if role[0] != b"master":
+            raise _NotYetError(f"{host}:{port} is no master")
+        synced = await self._check_durable()
+        self._confirmations = list(synced)
+        if self._durability.replicas:
+            self._confirmations.append(("WAIT", self._durability.replicas, CONFIRM_MS))
+
+    def _options(self) -> dict[str, Any]:
+        """What all connections share; no library of its own tries again behind our back."""
+        options: dict[str, Any] = {
+            "username": self._address.user or None,
+            "password": self._passwords.server or None,
+            "socket_timeout": self._timeout_s,
+            "socket_connect_timeout": CONNECT_TIMEOUT_S,
+            "retry": Retry(NoBackoff(), 0),
+            "protocol": 2,
+        }
+        if self._address.tls:
+            options["ssl_cert_reqs"] = "required"
+            options["ssl_min_version"] = ssl.TLSVersion.TLSv1_2
+        return options
+
+    async def _locate(self) -> tuple[str, int]:
+        """Host and port of the master."""
+        nodes = self._address.nodes
+        if self._address.kind == "single":
+            return nodes[0]
+        if self._address.kind == "sentinel":
+            own = {"username": None, "password": self._passwords.sentinel or None, "ssl": self._address.tls}
+            options = {**self._options(), **own, "socket_timeout": CONNECT_TIMEOUT_S}
+            sentinel = Sentinel(nodes, sentinel_kwargs=options)
+            try:
+                host, port = await sentinel.discover_master(self._address.service)
+                return str(host), int(port)
+            finally:
+                for each in sentinel.sentinels:
+                    await each.aclose()
+        options = {**self._options(), "ssl": self._address.tls, "socket_timeout": CONNECT_TIMEOUT_S}
+        options.pop("retry")
+        cluster = RedisCluster(startup_nodes=[ClusterNode(host, port) for host, port in nodes], **options)
+        try:
+            await cluster.initialize()
+            node = cluster.get_node_from_key(self._key)
+            if node is None:
+                raise _NotYetError("no node of the Cluster serves the journal's slot")
+            return str(node.host), int(node.port)
+        finally:
+            await cluster.aclose()
+
+    async def _check_durable(self) -> list[Command]:
+        """What must follow a command so that its answer means that it is synced.
+
+        Raises:
+            UnsafeStoreError: nothing would.
+        """
+        version, is_aof_on = _persistence(await self._exchange(("INFO", "server"), ("INFO", "persistence")))
+        if not is_aof_on:
+            return self._refuse("it has no append-only file: set `appendonly yes`")
+        if await self._syncs_always():
+            return []
+        if version >= _WAITAOF_SINCE:
+            return [("WAITAOF", 1, 0, CONFIRM_MS)]
+        return self._refuse("it answers before it syncs: set `appendfsync always`, or use Redis 7.2 or newer")
+
+    async def _syncs_always(self) -> bool:
+        try:
+            answer: list[bytes] = (await self._exchange(("CONFIG", "GET", "appendfsync")))[0]
+        except exceptions.NoPermissionError:
+            return False  # it must show by WAITAOF
+        return answer[1:] == [b"always"]
+
+    def _refuse(self, reason: str) -> list[Command]:
+        if self._durability.require_aof:
+            raise UnsafeStoreError(
+                f"{self._address} may lose what it acknowledges; {reason} (or allow it: require_aof)"
+            )
+        return []
+
+
+def _persistence(answers: list[bytes]) -> tuple[tuple[int, ...], bool]:
+    """Version, and whether there is an append-only file, from INFO."""
+    facts = dict(line.split(":", 1) for line in b"\n".join(answers).decode().split() if ":" in line)
+    version = tuple(int(part) for part in facts.get("redis_version", "0").split(".") if part.isdigit())
+    return version, facts.get("aof_enabled") == "1"

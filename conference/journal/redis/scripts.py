@@ -1,0 +1,161 @@
+"""The atomic steps of a Redis journal, as Lua scripts, and the keys that they work on. Pure.
+
+Redis runs a script without anything between its steps: that the writer's epoch is still the newest and that the
+records are written is one step. Scripts are sent whole (`EVAL`): a server that has just taken over knows none.
+
+Every step may be sent twice, because an answer can be lost: each tells a repetition from a new request and answers it
+like the first. A repetition writes as well (`pulse`), so that a `WAIT` behind it waits for something.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+SCHEMA_VERSION = 1
+
+Argument = str | int | bytes
+Command = tuple[Argument, ...]
+
+
+class Keys(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys of one journal; the hash tag `{name}` keeps them on one node of a Cluster.
+
+    Attributes:
+        journal: hash: schema, epoch, holder, pulse, sequence, append, base, `position:<stream>`.
+        records: stream: one entry a record, with the id `<sequence>-0`.
+        snapshot: hash: positions, state.
+        cuts: list of `<sequence> <positions>`: where the stream may be cut off, oldest first.
+    """
+
+    journal: str
+    records: str
+    snapshot: str
+    cuts: str
+
+
+def keys_of(name: str) -> Keys:
+    """The keys of the journal of that name."""
+    tag = f"{{{name}}}"
+    return Keys(
+        journal=f"{tag}:journal", records=f"{tag}:records", snapshot=f"{tag}:snapshot", cuts=f"{tag}:snapshot-cuts"
+    )
+
+
+# ARGV: the epoch before, the holder. Asked twice it grants the same epoch twice: an answer that was lost, or a request
+# that arrives after its sender gave up, must not look like another writer.
+_OPEN = """
+local journal = KEYS[1]
+local schema = redis.call('HGET', journal, 'schema')
+if schema and schema ~= '1' then return {'schema', schema} end
+if redis.call('HGET', journal, 'filling') then return {'filling', ''} end
+local epoch = tonumber(redis.call('HGET', journal, 'epoch') or '0')
+local holder = redis.call('HGET', journal, 'holder')
+local after = tonumber(ARGV[1])
+if epoch == after then
+  epoch = after + 1
+  redis.call('HSET', journal, 'schema', '1', 'epoch', epoch, 'holder', ARGV[2])
+elseif epoch ~= after + 1 or holder ~= ARGV[2] then
+  return {'stale', epoch}
+end
+redis.call('HINCRBY', journal, 'pulse', 1)
+return {'open', epoch, redis.call('HGET', journal, 'sequence') or '0'}
+"""
+
+# ARGV: epoch, id of this append, sequence before it, then stream, at_ms, actor and event of each record.
+# `sequence` counts the records of all streams. That it is what the writer thinks shows that the store has lost nothing
+# since (a failover may lose what no replica had).
+_APPEND = """
+local journal, records = KEYS[1], KEYS[2]
+local known = redis.call('HMGET', journal, 'epoch', 'append', 'sequence')
+local epoch, sequence = known[1] or '0', known[3] or '0'
+if epoch ~= ARGV[1] then return {'stale', epoch} end
+redis.call('HINCRBY', journal, 'pulse', 1)
+if known[2] == ARGV[2] then return {'written', sequence} end
+if sequence ~= ARGV[3] then return {'rewound', sequence} end
+local number, positions = tonumber(sequence), {}
+for i = 4, #ARGV, 4 do
+  local stream = ARGV[i]
+  local position = (positions[stream] or tonumber(redis.call('HGET', journal, 'position:' .. stream) or '0')) + 1
+  positions[stream] = position
+  number = number + 1
+  redis.call('XADD', records, number .. '-0', 's', stream, 'p', position, 'e', epoch, 't', ARGV[i + 1],
+    'a', ARGV[i + 2], 'v', ARGV[i + 3])
+end
+for stream, position in pairs(positions) do redis.call('HSET', journal, 'position:' .. stream, position) end
+redis.call('HSET', journal, 'sequence', number, 'append', ARGV[2])
+return {'written', number}
+"""
+
+# ARGV: epoch.
+_RENEW = """
+local epoch = redis.call('HGET', KEYS[1], 'epoch') or '0'
+if epoch ~= ARGV[1] then return {'stale', epoch} end
+redis.call('HINCRBY', KEYS[1], 'pulse', 1)
+return {'renewed', epoch}
+"""
+
+# ARGV: epoch.
+_RELEASE = """
+if redis.call('HGET', KEYS[1], 'epoch') == ARGV[1] then redis.call('HSET', KEYS[1], 'holder', '') end
+return {'released', ARGV[1]}
+"""
+
+# ARGV: epoch, positions (JSON), the sum of the positions, state, how many records are kept at least.
+# Records are cut off at the newest snapshot's place that leaves so many.
+_SNAPSHOT = """
+local journal, records, snapshot, cuts = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local known = redis.call('HMGET', journal, 'epoch', 'sequence')
+if known[1] ~= ARGV[1] then return {'stale', known[1] or '0'} end
+local at, newest = tonumber(ARGV[3]), tonumber(known[2] or '0')
+if at > newest then return {'rewound', newest} end
+redis.call('HSET', snapshot, 'positions', ARGV[2], 'state', ARGV[4])
+redis.call('RPUSH', cuts, ARGV[3] .. ' ' .. ARGV[2])
+local limit, base = math.min(at, newest - tonumber(ARGV[5])), nil
+while true do
+  local cut = redis.call('LINDEX', cuts, 0)
+  if not cut or tonumber(string.match(cut, '^%d+')) > limit then break end
+  base = redis.call('LPOP', cuts)
+end
+if base then
+  local sequence, positions = string.match(base, '^(%d+) (.*)$')
+  redis.call('HSET', journal, 'base', positions)
+  redis.call('XTRIM', records, 'MINID', (tonumber(sequence) + 1) .. '-0')
+end
+return {'saved', at}
+"""
+
+
+def open_command(keys: Keys, *, after: int, holder: str) -> Command:
+    """Take over from the epoch `after`: answers `open` with the epoch and the sequence, or `stale`."""
+    return ("EVAL", _OPEN, 1, keys.journal, after, holder)
+
+
+def append_command(keys: Keys, *, epoch: int, append_id: str, sequence: int, fields: list[Argument]) -> Command:
+    """Append records to those up to `sequence`: answers `written` with the new sequence, `stale` or `rewound`.
+
+    Args:
+        keys: of the journal.
+        epoch: the writer's.
+        append_id: tells a repetition from another append.
+        sequence: number of the last record before these.
+        fields: stream, at_ms, actor and event (JSON) of each record, one after the other.
+    """
+    return ("EVAL", _APPEND, 2, keys.journal, keys.records, epoch, append_id, sequence, *fields)
+
+
+def renew_command(keys: Keys, *, epoch: int) -> Command:
+    """Give a sign of life: answers `renewed` or `stale`."""
+    return ("EVAL", _RENEW, 1, keys.journal, epoch)
+
+
+def release_command(keys: Keys, *, epoch: int) -> Command:
+    """Let go of the epoch, if it is the newest."""
+    return ("EVAL", _RELEASE, 1, keys.journal, epoch)
+
+
+def snapshot_command(
+    keys: Keys, *, epoch: int, positions: bytes, sequence: int, state: bytes, keep_records: int
+) -> Command:
+    """Keep a snapshot and cut records off behind it: answers `saved`, `stale` or `rewound`."""
+    where = (keys.journal, keys.records, keys.snapshot, keys.cuts)
+    return ("EVAL", _SNAPSHOT, 4, *where, epoch, positions, sequence, state, keep_records)

@@ -1,0 +1,74 @@
+"""Real redis-server processes on free ports, with their files in a folder of the test."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from conference.layout import free_ports
+
+WAIT_S = 20.0
+DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
+
+
+class RedisServer:
+    """One redis-server; started when made.
+
+    Args:
+        folder: for its files; made if missing.
+        options: of its command line beyond address and folder; durable by default.
+        port: a free one unless given.
+        binary: `redis-server`, or `redis-sentinel` with a configuration file among the options.
+    """
+
+    def __init__(
+        self, folder: Path, *options: str, port: int = 0, binary: str = "redis-server", durable: bool = True
+    ) -> None:
+        self.folder = folder
+        self.port = port or free_ports(1)[0]
+        self._binary = binary
+        self._options = (*(DURABLE if durable else ()), *options)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"redis://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it, and wait until it has read its files and answers."""
+        with (self.folder / "log").open("ab") as log:
+            arguments = [*self._options, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+            self._process = subprocess.Popen(
+                [self._binary, *arguments, "--save", "", "--daemonize", "no"], stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + WAIT_S
+        while self.ask("PING") != b"+PONG":
+            assert self._process.poll() is None, (self.folder / "log").read_text()
+            assert time.monotonic() < deadline, "it does not answer"
+            time.sleep(0.02)
+
+    def ask(self, *words: str) -> bytes:
+        """First line of the answer to a command; b"" where nothing answers."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+                connection.sendall(" ".join(words).encode() + b"\r\n")
+                return connection.makefile("rb").readline().strip()
+        except OSError:
+            return b""
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it as a crash does, whatever state it is in."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
