@@ -45,7 +45,7 @@ def _fan_out_clear(
                 index = burst.indexes[position] + outputs.index_offsets[output]
                 header = write_header(output, position, index, end, outputs, burst, scratch)
                 length = burst.lengths[position]
-                plain = burst.packets.ctypes.data + position * burst.packets.strides[0]
+                plain = burst.words.ctypes.data + position * burst.words.strides[0]
                 _memcpy(scratch.datagrams.ctypes.data + end + header, plain + header, length - header)
                 if position == begin:
                     segment = length + _TAG_BYTES

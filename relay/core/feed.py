@@ -13,8 +13,6 @@ from relay.wire.sdp import Codec
 
 FeedKey = tuple[str, str]  # (conference, name of the feed)
 
-CNAME = "diemcau"
-
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):
     """One m-line of a source: what it may send and under which SSRCs (empty when the offer names none)."""

@@ -194,11 +194,24 @@ class Peer:
         """The keys that we encrypt RTP with.
 
         Raises:
-            ValueError: the peer is not connected (our own bug).
+            ValueError: the peer is not connected, or has handed its keys over (our own bug).
         """
         if self._local_keys is None:
             raise ValueError("a peer has keys only while it is connected")
         return self._local_keys
+
+    def hand_over_keys(self) -> SrtpKeys:
+        """Give the keys that we encrypt with to somebody who sends RTP and RTCP in the peer's place.
+
+        The peer protects nothing any more: two who count the SRTCP index would use one twice (RFC 3711 section 9.1).
+
+        Raises:
+            ValueError: see `local_keys`.
+        """
+        keys = self.local_keys
+        self._local_keys = None
+        self._rtcp_protector = None
+        return keys
 
     @property
     def last_consent(self) -> float | None:
@@ -259,8 +272,9 @@ class Peer:
         if isinstance(self._ice, IceController):
             self._ice.handle_timer(now)
             self._outbox.extend(self._ice.datagrams_to_send())
-        self._dtls.handle_timer(now)
-        self._follow_dtls()
+        if self.state is not PeerState.CONNECTED:  # DTLS has a timer while it shakes hands, and never again
+            self._dtls.handle_timer(now)
+            self._follow_dtls()
 
     def next_deadline(self, now: float) -> float | None:
         """When to call `handle_timer` at the latest; None when closed."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from relay.core.feed import CNAME, Feed, FeedKey, Stream, Want
+from relay.core.feed import Feed, FeedKey, Stream, Want
 from relay.core.inbound import Inbound, Kind
 from relay.core.nack_register import REORDER_TOLERANCE_S
 from relay.core.output import Output
@@ -278,25 +278,7 @@ class Router:
             track = source.feed.tracks[inbound.kind]
             is_known = track.handle_sender_report(inbound, packet.ntp_timestamp, packet.rtp_timestamp)
             if is_known and track.inbounds.leads(inbound, now):
-                self._pass_sender_report_on(track)
-
-    def _pass_sender_report_on(self, track: Track) -> None:
-        if track.last_sender_report is None:
-            return
-        ntp_timestamp, rtp_timestamp = track.last_sender_report
-        for output in track.outputs.values():
-            if not output.attached:
-                continue
-            sent = track.totals(output)
-            report = rtcp.SenderReport(
-                ssrc=output.ssrc,
-                ntp_timestamp=ntp_timestamp,
-                rtp_timestamp=rtp_timestamp,
-                packet_count=sent.packets & 0xFFFFFFFF,
-                octet_count=sent.octets & 0xFFFFFFFF,
-                reports=(),
-            )
-            self._rtcp.append((output.peer, [report, rtcp.SourceDescription(chunks=((output.ssrc, CNAME),))]))
+                track.pass_sender_report_on()
 
     def _handle_subscriber_rtcp(
         self, subscriber: _Subscriber, packet: rtcp.RtcpPacket | rtcp.Unknown, now: float

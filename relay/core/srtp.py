@@ -1,9 +1,9 @@
 """SRTP and SRTCP (RFC 3711, RFC 7714): keys, protection with an explicit index, and the receiving side.
 
 Outbound RTP is protected here by the caller's own 48-bit index (roll-over counter and sequence number), because a relay
-chooses the index per output and must never encrypt one index with two contents. Inbound packets and all RTCP go through
-libsrtp, which guesses the roll-over counter and keeps the replay window. No MKI, no key derivation rate, no
-early-authentication: RFC 8827 section 6.5 uses none of them.
+chooses the index per output and must never encrypt one index with two contents. Outbound RTCP is numbered by whoever
+holds the key, one count for all SSRCs. Inbound packets go through libsrtp, which guesses the roll-over counter and
+keeps the replay window. No MKI, no key derivation rate, no early-authentication: RFC 8827 section 6.5 uses none.
 """
 
 from __future__ import annotations
@@ -22,17 +22,21 @@ from relay.errors import WireError
 
 REPLAY_WINDOW = 1024  # packets; 0.7 s of a 10 Mbit/s stream, longer than a NACKed packet is still of use
 MAX_PACKET_BYTES = 1500  # libsrtp's buffer here, and what a path without fragmentation carries
-MAX_RTCP_BYTES = 1352  # leaves room for the index, the tag and the MKI that libsrtp reserves
+MAX_RTCP_BYTES = 1352  # index and tag stay within the smallest path that WebRTC is expected to run over
 MAX_SSRCS = 64  # a peer could otherwise make us keep a replay window for each of 2^32 sources
 
 _RTCP_HEADER_BYTES = 8
 _SRTCP_INDEX_BYTES = 4
+MAX_SRTCP_INDEX = 1 << 31  # RFC 3711 section 3.4: 31 bits, and a key is used up behind them (section 9.2)
+_ENCRYPTED = 1 << 31  # the flag in front of the SRTCP index, same section
 _RTP_HEADER_BYTES = 12
 _ROLL_OVER = struct.Struct("!I")
+_SRTCP_INDEX = struct.Struct("!I")
 
 _LABEL_ENCRYPTION = 0
 _LABEL_AUTHENTICATION = 1
 _LABEL_SALT = 2
+_LABEL_RTCP = 3  # added to each of these for RTCP (RFC 3711 section 4.3.2)
 _REPLAY_ERRORS = frozenset(
     {
         "replay check failed (bad index)",
@@ -105,7 +109,7 @@ class SrtpKeys(msgspec.Struct, frozen=True):
 
 
 class SessionKeys(msgspec.Struct, frozen=True):
-    """Session keys for RTP (RFC 3711 section 4.3.1); `auth_key` is empty for AEAD. Its `repr` hides them."""
+    """Session keys for RTP or RTCP (RFC 3711 section 4.3); `auth_key` is empty for AEAD. Its `repr` hides them."""
 
     encryption_key: bytes
     auth_key: bytes
@@ -138,11 +142,20 @@ def split_exported(material: bytes, profile: SrtpProfile) -> tuple[SrtpKeys, Srt
 
 def derive_session_keys(keys: SrtpKeys) -> SessionKeys:
     """Derive the RTP session keys with AES in counter mode (RFC 3711 section 4.3.3, RFC 7714 section 11)."""
+    return _derive_all(keys, 0)
+
+
+def derive_rtcp_session_keys(keys: SrtpKeys) -> SessionKeys:
+    """Derive the RTCP session keys, see `derive_session_keys` (RFC 3711 section 4.3.2)."""
+    return _derive_all(keys, _LABEL_RTCP)
+
+
+def _derive_all(keys: SrtpKeys, first_label: int) -> SessionKeys:
     profile = keys.profile
     return SessionKeys(
-        encryption_key=_derive(keys, _LABEL_ENCRYPTION, profile.key_length),
-        auth_key=_derive(keys, _LABEL_AUTHENTICATION, profile.auth_key_length),
-        salt=_derive(keys, _LABEL_SALT, profile.salt_length),
+        encryption_key=_derive(keys, first_label + _LABEL_ENCRYPTION, profile.key_length),
+        auth_key=_derive(keys, first_label + _LABEL_AUTHENTICATION, profile.auth_key_length),
+        salt=_derive(keys, first_label + _LABEL_SALT, profile.salt_length),
     )
 
 
@@ -258,30 +271,47 @@ class SrtpReceiver:
 
 
 class SrtcpProtector:
-    """Protects RTCP toward one peer; libsrtp counts the SRTCP index per sender SSRC. One per key, never two."""
+    """Protects RTCP toward one peer and counts the SRTCP index, over all SSRCs together. One per key, never two."""
+
+    __slots__ = ("_auth", "_cipher_key", "_gcm", "_index", "_salt", "_tag_length")
 
     def __init__(self, keys: SrtpKeys) -> None:
-        self._session = Session(
-            Policy(
-                key=keys.master_key + keys.master_salt,
-                ssrc_type=Policy.SSRC_ANY_OUTBOUND,
-                srtp_profile=keys.profile.libsrtp_profile,
-            )
-        )
+        session = derive_rtcp_session_keys(keys)
+        self._tag_length = keys.profile.tag_length
+        self._salt = int.from_bytes(session.salt, "big")
+        self._gcm = AESGCM(session.encryption_key) if not session.auth_key else None
+        # The two below serve counter mode alone; AEAD leaves them unused.
+        self._cipher_key = algorithms.AES(session.encryption_key)
+        self._auth = hmac.new(session.auth_key, digestmod=hashlib.sha1)
+        self._index = 0
 
     def protect_rtcp(self, packet: Buffer) -> bytes:
-        """Protect one compound RTCP packet.
+        """Protect one compound RTCP packet (RFC 3711 section 3.4, RFC 7714 section 9).
 
         Raises:
-            WireError: `rtcp`, when the packet is shorter than a header or longer than 1,352 octets.
+            WireError: `rtcp`, when the packet is shorter than a header or longer than 1,352 octets, or when the key
+                has protected 2^31 packets.
         """
         plain = bytes(packet)
         if not _RTCP_HEADER_BYTES <= len(plain) <= MAX_RTCP_BYTES:
             raise WireError("rtcp", f"cannot protect a packet of {len(plain)} octets")
-        try:
-            return bytes(self._session.protect_rtcp(plain))
-        except Error as error:
-            raise WireError("rtcp", f"cannot protect: {error}") from error
+        index = self._index + 1
+        if index >= MAX_SRTCP_INDEX:
+            raise WireError("rtcp", "the key is used up")
+        self._index = index
+        header, payload, trailer = plain[:8], plain[8:], _SRTCP_INDEX.pack(_ENCRYPTED | index)
+        ssrc = int.from_bytes(header[4:], "big")
+        if self._gcm is not None:
+            # RFC 7714 section 9.1: two zero octets, SSRC, two zero octets, index; XOR the salt.
+            nonce = self._salt ^ ssrc << 48 ^ index
+            return header + self._gcm.encrypt(nonce.to_bytes(12, "big"), payload, header + trailer) + trailer
+        # RFC 3711 section 4.1.1, with the SRTCP index in the place of the packet's.
+        counter = self._salt << 16 ^ ssrc << 64 ^ index << 16
+        encryptor = Cipher(self._cipher_key, modes.CTR(counter.to_bytes(16, "big"))).encryptor()
+        authenticated = header + encryptor.update(payload) + trailer
+        auth = self._auth.copy()
+        auth.update(authenticated)
+        return authenticated + auth.digest()[: self._tag_length]
 
 
 def _bounded(data: Buffer, protocol: str, shortest: int) -> bytes:

@@ -23,6 +23,8 @@ from relay.wire.codecs import is_keyframe_start
 from relay.wire.rtp import RtpHeader, strip_header
 from relay.wire.sdp import Codec, match_codec
 
+CNAME = "diemcau"
+
 # What a NACK can still find: video for about four seconds at 2 Mbit/s, audio for ten.
 CACHE_PACKETS: dict[Kind, int] = {"audio": 512, "video": 1024}
 
@@ -141,6 +143,14 @@ class Track:
             return False
         self.last_sender_report = (ntp_timestamp, inbound.clock.map_timestamp(rtp_timestamp))
         return True
+
+    def pass_sender_report_on(self) -> None:
+        """Send the source's clock pair to all who receive, each with its own SSRC and counts."""
+        if self.last_sender_report is None:
+            return
+        ntp_timestamp, rtp_timestamp = self.last_sender_report
+        for slot in (self.slot, self.catch_up_slot):
+            self._fanout.send_report(slot, ntp_timestamp=ntp_timestamp, rtp_timestamp=rtp_timestamp, cname=CNAME)
 
     def poll(self, now: float) -> None:
         """Send what has waited long enough for the rest of its frame, and the next slices of cached groups."""
@@ -321,6 +331,7 @@ class Track:
             ssrc=output.ssrc,
             payload_type=output.payload_type,
             index_offset=output.index_offset,
+            sent_before=OutputTotals(packets=output.packets_before, octets=output.octets_before),
         )
 
     def _detach(self, output: Output) -> None:

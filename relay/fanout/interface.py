@@ -31,6 +31,8 @@ class FanOutTotals(msgspec.Struct, frozen=True, kw_only=True):
     packets_dropped: int = 0
     bursts_dropped: int = 0
     send_errors: int = 0
+    reports_sent: int = 0
+    reports_dropped: int = 0
 
 
 class OutputTotals(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,11 +42,17 @@ class OutputTotals(msgspec.Struct, frozen=True, kw_only=True):
     octets: int = 0
 
 
+NOTHING_SENT = OutputTotals()
+
+
 class FanOut(Protocol):
     """Sends bursts of a track to all its outputs. Slots are small integers chosen by the caller."""
 
     def add_peer(self, peer: PeerSlot, address: Address, keys: SrtpKeys) -> None:
-        """Know a peer: where it is and with which key to encrypt for it."""
+        """Know a peer: where it is and with which key to encrypt for it.
+
+        The keys are the fan-out's alone from now on: it counts the SRTCP index, and two who count would use one twice.
+        """
         ...
 
     def set_address(self, peer: PeerSlot, address: Address) -> None:
@@ -64,11 +72,19 @@ class FanOut(Protocol):
         payload_type: int,
         index_offset: int,
         timestamp_offset: int = 0,
+        sent_before: OutputTotals = NOTHING_SENT,
     ) -> None:
         """Send `track` to `peer` from the next burst on.
 
-        `index_offset` is added to the track's packet index to give the 48-bit SRTP index at this output; the sequence
-        number on the wire is its low 16 bits. `timestamp_offset` is added to the RTP timestamp, modulo 2^32.
+        Args:
+            track: what to send.
+            peer: to whom.
+            ssrc: on the wire.
+            payload_type: on the wire.
+            index_offset: added to the track's packet index, gives the 48-bit SRTP index at this output; the sequence
+                number on the wire is its low 16 bits.
+            timestamp_offset: added to the RTP timestamp, modulo 2^32.
+            sent_before: what went out under this SSRC before; sender reports count it, `output_totals` does not.
         """
         ...
 
@@ -82,6 +98,14 @@ class FanOut(Protocol):
 
     def resend(self, track: TrackSlot, peer: PeerSlot, cache: PacketCache, indexes: Sequence[int]) -> int:
         """Send packets again to one output, byte for byte as the first time. Returns how many the cache still had."""
+        ...
+
+    def send_report(self, track: TrackSlot, *, ntp_timestamp: int, rtp_timestamp: int, cname: str) -> None:
+        """Send a sender report and the CNAME (RFC 3550 sections 6.4.1, 6.5) to every output of the track.
+
+        Each tells the output's own SSRC, times and counts; `ntp_timestamp` has 64 bits, and `rtp_timestamp` is the
+        track's. The CNAME has at most 255 octets.
+        """
         ...
 
     def output_totals(self, track: TrackSlot, peer: PeerSlot) -> OutputTotals:

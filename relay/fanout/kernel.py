@@ -1,4 +1,4 @@
-"""The compiled fan-out kernel: one call sends one burst to many outputs, without the interpreter's lock.
+"""The compiled fan-out kernel: one call sends one burst or report to many outputs, without the interpreter's lock.
 
 Hot path: header rewrite, SRTP by libcrypto, one `sendmsg` with UDP generic segmentation offload per run and output. It
 equals `relay.fanout.reference` byte for byte and count for count. Functions of C are declared by name, so that Numba
@@ -20,6 +20,7 @@ from typing import Any, TypeVar, cast
 
 from numba import njit, types
 
+from relay.core.srtp import MAX_SRTCP_INDEX
 from relay.fanout.layout import (
     AEAD,
     BURSTS_DROPPED,
@@ -27,10 +28,15 @@ from relay.fanout.layout import (
     COUNTER_MODE,
     PACKETS_DROPPED,
     PACKETS_SENT,
+    REPORTS_DROPPED,
+    REPORTS_SENT,
+    RTCP,
+    RTP,
     SEND_ERRORS,
     SENDS,
     Burst,
     Ints,
+    Octets,
     Outputs,
     Peers,
     Scratch,
@@ -51,6 +57,14 @@ _errno_location: _External = types.ExternalFunction("__errno_location", _INT_POI
 _memcpy: _External = types.ExternalFunction("memcpy", _P(_P, _P, _P))
 
 _MAX_INDEX = 1 << 48  # RFC 3711 section 9.2: after so many packets a key is used up
+_MAX_SRTCP_INDEX = MAX_SRTCP_INDEX
+_ENCRYPTED = 1 << 31  # the flag in front of the SRTCP index, RFC 3711 section 3.4
+_RTP_HEADER_BYTES = 12
+_RTCP_HEADER_BYTES = 8
+_SENDER_REPORT_BYTES = 28
+_TRAILER_BYTES = 4
+# Of a header's first eight octets in network order: version, padding, extension and CSRC count; the marker.
+_FIRST_OCTET_AND_MARKER = -(1 << 55)
 _GET_TAG = 0x10  # EVP_CTRL_AEAD_GET_TAG of openssl/evp.h
 _AEAD_TAG_BYTES = 16
 _SHA1_TAG_BYTES = 10
@@ -88,52 +102,82 @@ def compiling_alone() -> Iterator[None]:
 
 
 @compiled
+def _network_order(word: int) -> int:
+    """The same 64 bits as octets of a machine with its least octet first: LLVM makes one instruction of this."""
+    return (
+        ((word & 0xFF) << 56)
+        | ((word & 0xFF00) << 40)
+        | ((word & 0xFF0000) << 24)
+        | ((word & 0xFF000000) << 8)
+        | ((word >> 8) & 0xFF000000)
+        | ((word >> 24) & 0xFF0000)
+        | ((word >> 40) & 0xFF00)
+        | ((word >> 56) & 0xFF)
+    )
+
+
+@compiled
 def write_header(
     output: int, position: int, index: int, begin: int, outputs: Outputs, burst: Burst, to: Scratch
 ) -> int:
     """Write the header of a packet as this output sends it at octet `begin`; returns its length."""
     length: int = burst.header_lengths[position]
-    datagrams, packet = to.datagrams, burst.packets[position]
-    ssrc = outputs.ssrcs[output]
-    timestamp = outputs.timestamp_offsets[output]
-    for octet in range(4, 8):
-        timestamp += packet[octet] << (56 - 8 * octet)
-    for octet in range(length):
-        datagrams[begin + octet] = packet[octet]
-    datagrams[begin + 1] = (packet[1] & 0x80) | outputs.payload_types[output]
-    datagrams[begin + 2] = (index >> 8) & 0xFF
-    datagrams[begin + 3] = index & 0xFF
-    datagrams[begin + 4] = (timestamp >> 24) & 0xFF
-    datagrams[begin + 5] = (timestamp >> 16) & 0xFF
-    datagrams[begin + 6] = (timestamp >> 8) & 0xFF
-    datagrams[begin + 7] = timestamp & 0xFF
-    datagrams[begin + 8] = (ssrc >> 24) & 0xFF
-    datagrams[begin + 9] = (ssrc >> 16) & 0xFF
-    datagrams[begin + 10] = (ssrc >> 8) & 0xFF
-    datagrams[begin + 11] = ssrc & 0xFF
+    first = _network_order(burst.words[position, 0])
+    to.header[0] = _network_order(
+        (first & _FIRST_OCTET_AND_MARKER)
+        | (outputs.payload_types[output] << 48)
+        | ((index & 0xFFFF) << 32)
+        | ((first + outputs.timestamp_offsets[output]) & 0xFFFFFFFF)
+    )
+    to.header[1] = _network_order(outputs.ssrcs[output] << 32)
+    at = to.datagrams.ctypes.data + begin
+    _memcpy(at, to.header.ctypes.data, _RTP_HEADER_BYTES)
+    if length > _RTP_HEADER_BYTES:
+        plain = burst.words.ctypes.data + position * burst.words.strides[0]
+        _memcpy(at + _RTP_HEADER_BYTES, plain + _RTP_HEADER_BYTES, length - _RTP_HEADER_BYTES)
     return length
 
 
 @compiled
 def _protect_aead(
-    peer: int, position: int, index: int, begin: int, header: int, peers: Peers, burst: Burst, to: Scratch
+    peer: int,
+    protocol: int,
+    ssrc: int,
+    index: int,
+    begin: int,
+    header: int,
+    plain: int,
+    length: int,
+    trailer: int,
+    peers: Peers,
+    to: Scratch,
 ) -> bool:
-    """Encrypt behind a written header; False when OpenSSL refuses."""
-    nonce, salt = to.nonce, peers.salts[peer]
-    # RFC 7714 section 8.1: two zero octets, SSRC, roll-over counter, sequence number; XOR the salt.
-    nonce[0] = salt[0]
-    nonce[1] = salt[1]
-    for octet in range(4):
-        nonce[2 + octet] = to.datagrams[begin + 8 + octet] ^ salt[2 + octet]
-    for octet in range(6):
-        nonce[6 + octet] = ((index >> (40 - 8 * octet)) & 0xFF) ^ salt[6 + octet]
-    length = burst.lengths[position]
-    cipher = peers.ciphers[peer]
+    """Encrypt behind a header that stands at octet `begin`, and write the tag; False when OpenSSL refuses.
+
+    Args:
+        peer: whose key.
+        protocol: `RTP` or `RTCP`.
+        ssrc: of the packet.
+        index: of SRTP or SRTCP.
+        begin: where the packet begins in `to.datagrams`.
+        header: octets that stay in the clear.
+        plain: address of the whole packet.
+        length: its octets.
+        trailer: octets of `to.trailer` that are authenticated as well (RFC 7714 section 9.2).
+        peers: the shard's peers.
+        to: memory of this thread.
+    """
+    # RFC 7714 sections 8.1, 9.1: two zero octets, SSRC, index (48 bits); XOR the salt.
+    salts = peers.salts
+    to.nonce[0] = salts[peer, protocol, 0] ^ _network_order((ssrc << 16) | (index >> 32))
+    to.nonce[1] = salts[peer, protocol, 1] ^ _network_order(index << 32)
+    cipher = peers.ciphers[peer, protocol]
     written = to.written.ctypes.data
     at = to.datagrams.ctypes.data + begin
-    plain = burst.packets.ctypes.data + position * burst.packets.strides[0]
-    done: int = _encrypt_init(cipher, 0, 0, 0, nonce.ctypes.data)
+    done: int = _encrypt_init(cipher, 0, 0, 0, to.nonce.ctypes.data)
     done &= _encrypt_update(cipher, 0, written, at, header)
+    if trailer > 0:
+        done &= _encrypt_update(cipher, 0, written, to.trailer.ctypes.data, trailer)
     if length > header:
         done &= _encrypt_update(cipher, at + header, written, plain + header, length - header)
     done &= _encrypt_final(cipher, at + length, written)
@@ -143,39 +187,50 @@ def _protect_aead(
 
 @compiled
 def _protect_counter_mode(
-    peer: int, position: int, index: int, begin: int, header: int, peers: Peers, burst: Burst, to: Scratch
+    peer: int,
+    protocol: int,
+    ssrc: int,
+    index: int,
+    begin: int,
+    header: int,
+    plain: int,
+    length: int,
+    kept: int,
+    peers: Peers,
+    to: Scratch,
 ) -> bool:
-    """Encrypt behind a written header and authenticate; False when OpenSSL refuses."""
-    counter, salt, datagrams = to.nonce, peers.salts[peer], to.datagrams
+    """Encrypt behind a header that stands at octet `begin`, and authenticate; see `_protect_aead`.
+
+    `to.trailer` is authenticated behind the packet. Of its octets `kept` are sent, in front of the tag.
+    """
     # RFC 3711 section 4.1.1: salt * 2^16 XOR SSRC * 2^64 XOR index * 2^16.
-    for octet in range(4):
-        counter[octet] = salt[octet]
-        counter[4 + octet] = datagrams[begin + 8 + octet] ^ salt[4 + octet]
-    for octet in range(6):
-        counter[8 + octet] = ((index >> (40 - 8 * octet)) & 0xFF) ^ salt[8 + octet]
-    counter[14] = 0
-    counter[15] = 0
-    length = burst.lengths[position]
-    cipher = peers.ciphers[peer]
-    at = datagrams.ctypes.data + begin
-    plain = burst.packets.ctypes.data + position * burst.packets.strides[0]
-    done: int = _encrypt_init(cipher, 0, 0, 0, counter.ctypes.data)
+    salts = peers.salts
+    to.nonce[0] = salts[peer, protocol, 0] ^ _network_order(ssrc)
+    to.nonce[1] = salts[peer, protocol, 1] ^ _network_order(index << 16)
+    cipher = peers.ciphers[peer, protocol]
+    at = to.datagrams.ctypes.data + begin
+    done: int = _encrypt_init(cipher, 0, 0, 0, to.nonce.ctypes.data)
     if length > header:
         done &= _encrypt_update(cipher, at + header, to.written.ctypes.data, plain + header, length - header)
-    # Section 4.2: the packet and the roll-over counter are authenticated; the tag then takes the counter's place.
-    for octet in range(4):
-        datagrams[begin + length + octet] = (index >> (40 - 8 * octet)) & 0xFF
+    # Section 4.2: the tag of a packet takes the place of the roll-over counter; that of RTCP stands behind its index.
+    _memcpy(at + length, to.trailer.ctypes.data, _TRAILER_BYTES)
     state, digest = to.hmac_state.ctypes.data, to.digest.ctypes.data
     states = peers.hmac_states.ctypes.data + peer * peers.hmac_states.strides[0]
+    states += protocol * peers.hmac_states.strides[1]
     _memcpy(state, states, _SHA_CTX_BYTES)
-    done &= _sha1_update(state, at, length + 4)
+    done &= _sha1_update(state, at, length + _TRAILER_BYTES)
     done &= _sha1_final(digest, state)
     _memcpy(state, states + _SHA_CTX_BYTES, _SHA_CTX_BYTES)
     done &= _sha1_update(state, digest, _SHA1_BYTES)
     done &= _sha1_final(digest, state)
-    for octet in range(_SHA1_TAG_BYTES):
-        datagrams[begin + length + octet] = to.digest[octet]
+    _memcpy(at + length + kept, digest, _SHA1_TAG_BYTES)
     return done == 1
+
+
+@compiled
+def _write_uint32(number: int, to: Octets, at: int) -> None:
+    for octet in range(4):
+        to[at + octet] = (number >> (24 - 8 * octet)) & 0xFF
 
 
 @compiled
@@ -236,6 +291,7 @@ def _protect_run(
     """
     peer = outputs.peers[output]
     protection = peers.protections[peer]
+    ssrc = outputs.ssrcs[output]
     count = 0
     end = 0
     segment = 0
@@ -248,11 +304,13 @@ def _protect_run(
             continue
         header = write_header(output, position, index, end, outputs, burst, scratch)
         length = burst.lengths[position]
+        plain = burst.words.ctypes.data + position * burst.words.strides[0]
         if protection == AEAD:
-            intact &= _protect_aead(peer, position, index, end, header, peers, burst, scratch)
+            intact &= _protect_aead(peer, RTP, ssrc, index, end, header, plain, length, 0, peers, scratch)
             length += _AEAD_TAG_BYTES
         elif protection == COUNTER_MODE:
-            intact &= _protect_counter_mode(peer, position, index, end, header, peers, burst, scratch)
+            _write_uint32(index >> 16, scratch.trailer, 0)
+            intact &= _protect_counter_mode(peer, RTP, ssrc, index, end, header, plain, length, 0, peers, scratch)
             length += _SHA1_TAG_BYTES
         else:
             intact = False
@@ -307,3 +365,73 @@ def fan_out(
             elif count != 0:
                 counters[SEND_ERRORS] += 1
             waiting -= burst.runs[run, 1] - burst.runs[run, 0]
+
+
+@compiled
+def _protect_report(output: int, rtp_timestamp: int, length: int, outputs: Outputs, peers: Peers, to: Scratch) -> int:
+    """Complete `to.report` for an output and protect it; returns its octets on the wire, 0 when that failed."""
+    peer, ssrc, report = outputs.peers[output], outputs.ssrcs[output], to.report
+    _write_uint32(ssrc, report, 4)
+    _write_uint32(rtp_timestamp + outputs.timestamp_offsets[output], report, 16)
+    _write_uint32(outputs.packets_before[output] + outputs.packets[output], report, 20)
+    _write_uint32(outputs.octets_before[output] + outputs.octets[output], report, 24)
+    _write_uint32(ssrc, report, _SENDER_REPORT_BYTES + 4)
+    index = peers.srtcp_indexes[peer] + 1
+    if index >= _MAX_SRTCP_INDEX:
+        return 0
+    peers.srtcp_indexes[peer] = index
+    _write_uint32(index | _ENCRYPTED, to.trailer, 0)
+    plain, at = report.ctypes.data, to.datagrams.ctypes.data
+    _memcpy(at, plain, _RTCP_HEADER_BYTES)
+    if peers.protections[peer] == AEAD:
+        if not _protect_aead(peer, RTCP, ssrc, index, 0, _RTCP_HEADER_BYTES, plain, length, _TRAILER_BYTES, peers, to):
+            return 0
+        _memcpy(at + length + _AEAD_TAG_BYTES, to.trailer.ctypes.data, _TRAILER_BYTES)
+        return length + _AEAD_TAG_BYTES + _TRAILER_BYTES
+    if peers.protections[peer] == COUNTER_MODE and _protect_counter_mode(
+        peer, RTCP, ssrc, index, 0, _RTCP_HEADER_BYTES, plain, length, _TRAILER_BYTES, peers, to
+    ):
+        return length + _TRAILER_BYTES + _SHA1_TAG_BYTES
+    return 0
+
+
+@compiled
+def send_reports(
+    fd: int,
+    address_length: int,
+    rows: Ints,
+    outputs: Outputs,
+    peers: Peers,
+    report: Octets,
+    rtp_timestamp: int,
+    scratch: Scratch,
+    counters: Ints,
+) -> None:
+    """Send a sender report for each output in `rows` (RFC 3711 section 3.4, RFC 7714 section 9); nothing waits.
+
+    Args:
+        fd: a UDP socket.
+        address_length: octets of a socket address of its family.
+        rows: rows of `outputs`.
+        outputs: the shard's outputs.
+        peers: the shard's peers; their SRTCP indexes grow.
+        report: a sender report without report blocks and a description of one chunk. SSRC, RTP time and counts are
+            written for each output.
+        rtp_timestamp: of the track.
+        scratch: memory of this thread.
+        counters: the shard's counters.
+    """
+    length = report.shape[0]
+    scratch.report[:length] = report
+    for output in rows:
+        address = peers.addresses.ctypes.data + outputs.peers[output] * peers.addresses.strides[0]
+        protected = _protect_report(output, rtp_timestamp, length, outputs, peers, scratch)
+        result = FAILED
+        if protected > 0:
+            result = send_run(fd, 1, protected, protected, address, address_length, scratch, counters)
+        if result == SENT:
+            counters[REPORTS_SENT] += 1
+        elif result == WOULD_BLOCK:
+            counters[REPORTS_DROPPED] += 1
+        else:
+            counters[SEND_ERRORS] += 1

@@ -17,22 +17,27 @@ import numpy.typing as npt
 
 from relay.core.packet_cache import MAX_PACKET_BYTES, MAX_RUN_BYTES, TAG_BYTES, PacketCache
 from relay.fanout.interface import Address
+from relay.wire.rtcp import SenderReport, SourceDescription, serialize_compound
 
 Ints = npt.NDArray[np.int64]
 Octets = npt.NDArray[np.uint8]
 
-SALT_BYTES = 16  # 14 for counter mode, 12 for AEAD
+SALT_BYTES = 16  # 14 for counter mode, 12 for AEAD, zeros behind
 HMAC_STATE_BYTES = 192  # two SHA_CTX of openssl/sha.h: after the inner and after the outer padded key
 ADDRESS_BYTES = 28  # struct sockaddr_in6, the longer one
 INET_BYTES = 16  # struct sockaddr_in
+
+# Positions of what a peer has for each of the two protocols.
+RTP, RTCP = 0, 1
 
 # How a peer's packets are protected; 0 is no protection, and nothing is sent to such a peer.
 AEAD = 1
 COUNTER_MODE = 2
 
 # Positions in the counters of a shard, in the order of `relay.fanout.interface.FanOutTotals`.
-PACKETS_SENT, BYTES_SENT, SENDS, PACKETS_DROPPED, BURSTS_DROPPED, SEND_ERRORS = range(6)
-COUNTERS = 6
+PACKETS_SENT, BYTES_SENT, SENDS, PACKETS_DROPPED, BURSTS_DROPPED, SEND_ERRORS, REPORTS_SENT, REPORTS_DROPPED = range(8)
+COUNTERS = 8
+MAX_REPORT_BYTES = 320  # a sender report and a CNAME of 255 octets
 
 _FIRST_ROWS = 64
 _PADDING_BIT = 0x20
@@ -45,18 +50,21 @@ class Peers(NamedTuple):
     """Where peers are and how to encrypt for them; a row without a peer is zero.
 
     Attributes:
-        ciphers: addresses of EVP_CIPHER_CTX, each with its key set; it knows the profile's cipher.
+        ciphers: shape [rows, 2], for RTP and RTCP: addresses of EVP_CIPHER_CTX, each with its key set; it knows the
+            profile's cipher.
         protections: `AEAD` or `COUNTER_MODE`.
-        salts: shape [rows, 16], session salts.
-        hmac_states: shape [rows, 192], for counter mode.
+        salts: shape [rows, 2, 2], session salts of 16 octets as two words of the machine.
+        hmac_states: shape [rows, 2, 192], for counter mode.
         addresses: shape [rows, 28], socket addresses as the kernel takes them.
+        srtcp_indexes: the last SRTCP index that was used.
     """
 
     ciphers: Ints
     protections: Ints
-    salts: Octets
+    salts: Ints
     hmac_states: Octets
     addresses: Octets
+    srtcp_indexes: Ints
 
 
 class Outputs(NamedTuple):
@@ -70,6 +78,8 @@ class Outputs(NamedTuple):
         timestamp_offsets: added to its RTP timestamp, modulo 2^32.
         packets: packets sent so far.
         octets: payload octets sent so far, without padding (RFC 3550 section 6.4.1).
+        packets_before: packets sent under the SSRC before, for reports.
+        octets_before: the same of payload octets.
     """
 
     peers: Ints
@@ -79,13 +89,15 @@ class Outputs(NamedTuple):
     timestamp_offsets: Ints
     packets: Ints
     octets: Ints
+    packets_before: Ints
+    octets_before: Ints
 
 
 class Burst(NamedTuple):
     """Packets as they go to every output, without what differs between outputs.
 
     Attributes:
-        packets: shape [n, 1536].
+        words: shape [n, 192], the packets in rows of 1,536 octets, as words of the machine.
         lengths: octets, padding included.
         header_lengths: octets before the payload.
         octets: payload octets without padding.
@@ -93,7 +105,7 @@ class Burst(NamedTuple):
         runs: shape [r, 2], positions `start` and `end` (exclusive) of what one send carries.
     """
 
-    packets: Octets
+    words: Ints
     lengths: Ints
     header_lengths: Ints
     octets: Ints
@@ -106,7 +118,10 @@ class Scratch(NamedTuple):
 
     Attributes:
         datagrams: the protected packets of one run, end to end.
-        nonce: initialisation vector or first counter block.
+        report: a compound RTCP packet in the clear.
+        header: the fixed RTP header, as two words.
+        nonce: initialisation vector or first counter block, as two words.
+        trailer: roll-over counter, or the SRTCP index with its flag.
         digest: SHA-1 digest.
         hmac_state: one SHA_CTX.
         written: where EVP tells how many octets it wrote; int32.
@@ -116,7 +131,10 @@ class Scratch(NamedTuple):
     """
 
     datagrams: Octets
-    nonce: Octets
+    report: Octets
+    header: Ints
+    nonce: Ints
+    trailer: Octets
     digest: Octets
     hmac_state: Octets
     written: npt.NDArray[np.int32]
@@ -128,11 +146,12 @@ class Scratch(NamedTuple):
 def new_peers(rows: int = _FIRST_ROWS) -> Peers:
     """An empty table."""
     return Peers(
-        ciphers=np.zeros(rows, dtype=np.int64),
+        ciphers=np.zeros((rows, 2), dtype=np.int64),
         protections=np.zeros(rows, dtype=np.int64),
-        salts=np.zeros((rows, SALT_BYTES), dtype=np.uint8),
-        hmac_states=np.zeros((rows, HMAC_STATE_BYTES), dtype=np.uint8),
+        salts=np.zeros((rows, 2, 2), dtype=np.int64),
+        hmac_states=np.zeros((rows, 2, HMAC_STATE_BYTES), dtype=np.uint8),
         addresses=np.zeros((rows, ADDRESS_BYTES), dtype=np.uint8),
+        srtcp_indexes=np.zeros(rows, dtype=np.int64),
     )
 
 
@@ -145,7 +164,10 @@ def new_scratch() -> Scratch:
     """Memory for one thread; `message` points into it."""
     scratch = Scratch(
         datagrams=np.zeros(MAX_RUN_BYTES + MAX_PACKET_BYTES + TAG_BYTES, dtype=np.uint8),
-        nonce=np.zeros(16, dtype=np.uint8),
+        report=np.zeros(MAX_REPORT_BYTES, dtype=np.uint8),
+        header=np.zeros(2, dtype=np.int64),
+        nonce=np.zeros(2, dtype=np.int64),
+        trailer=np.zeros(4, dtype=np.uint8),
         digest=np.zeros(20, dtype=np.uint8),
         hmac_state=np.zeros(HMAC_STATE_BYTES // 2, dtype=np.uint8),
         written=np.zeros(2, dtype=np.int32),
@@ -199,13 +221,23 @@ def copy_burst(cache: PacketCache, indexes: Sequence[int]) -> Burst:
     last_octets = packets[np.arange(len(held)), lengths - 1].astype(np.int64)
     padded = (packets[:, 0] & _PADDING_BIT) != 0
     return Burst(
-        packets=packets,
+        words=packets.view(np.int64),
         lengths=lengths,
         header_lengths=header_lengths,
         octets=lengths - header_lengths - np.where(padded, last_octets, 0),
         indexes=at,
         runs=np.array(runs, dtype=np.int64).reshape(-1, 2),
     )
+
+
+def report_template(ntp_timestamp: int, cname: str) -> Octets:
+    """A sender report and a source description, with zeros where outputs differ.
+
+    Raises:
+        ValueError: the CNAME has more than 255 octets (our own bug).
+    """
+    report = SenderReport(0, ntp_timestamp, 0, 0, 0)
+    return np.frombuffer(serialize_compound([report, SourceDescription(((0, cname),))]), dtype=np.uint8)
 
 
 def socket_address(address: Address, family: int) -> bytes:

@@ -14,6 +14,7 @@ import ctypes.util
 import struct
 import sys
 from collections.abc import Callable
+from typing import NamedTuple
 
 from relay.core.srtp import SessionKeys, SrtpProfile
 from relay.errors import RelayError
@@ -50,6 +51,20 @@ class KernelUnavailableError(RelayError):
         self.reason = reason
 
 
+class PeerKeys(NamedTuple):
+    """What a peer has for one of RTP and RTCP.
+
+    Attributes:
+        cipher: from `LibCrypto.new_cipher`; whoever holds this frees it.
+        salt: session salt.
+        hmac_states: from `LibCrypto.hmac_states`.
+    """
+
+    cipher: int
+    salt: bytes
+    hmac_states: bytes
+
+
 class LibCrypto:
     """What is needed of libcrypto outside the kernel."""
 
@@ -77,6 +92,14 @@ class LibCrypto:
         self._sha1_init = self._function("SHA1_Init", number, pointer)
         self._sha1_update = self._function("SHA1_Update", number, pointer, pointer, size)
         self._sha1_final = self._function("SHA1_Final", number, pointer, pointer)
+
+    def new_keys(self, keys: SessionKeys, profile: SrtpProfile) -> PeerKeys:
+        """All that the kernel needs to encrypt with these keys.
+
+        Raises:
+            MemoryError: see `new_cipher`.
+        """
+        return PeerKeys(self.new_cipher(keys, profile), keys.salt, self.hmac_states(keys.auth_key))
 
     def new_cipher(self, keys: SessionKeys, profile: SrtpProfile) -> int:
         """The address of an EVP_CIPHER_CTX with the encryption key set; give it to `free_cipher`.

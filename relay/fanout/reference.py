@@ -14,8 +14,10 @@ import struct
 from collections.abc import Sequence
 
 from relay.core.packet_cache import PacketCache
-from relay.core.srtp import RtpProtector, SrtpKeys
-from relay.fanout.interface import Address, FanOutTotals, OutputTotals, PeerSlot, TrackSlot
+from relay.core.srtp import RtpProtector, SrtcpProtector, SrtpKeys
+from relay.errors import WireError
+from relay.fanout.interface import NOTHING_SENT, Address, FanOutTotals, OutputTotals, PeerSlot, TrackSlot
+from relay.wire.rtcp import SenderReport, SourceDescription, serialize_compound
 
 _SOL_UDP = 17  # linux/socket.h
 _UDP_SEGMENT = 103  # linux/udp.h
@@ -27,21 +29,25 @@ _NO_OFFLOAD = frozenset({errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.EOPNOTSU
 
 
 class _Peer:
-    __slots__ = ("address", "protector")
+    __slots__ = ("address", "protector", "rtcp_protector")
 
-    def __init__(self, address: Address, protector: RtpProtector) -> None:
+    def __init__(self, address: Address, keys: SrtpKeys) -> None:
         self.address = address
-        self.protector = protector
+        self.protector = RtpProtector(keys)
+        self.rtcp_protector = SrtcpProtector(keys)
 
 
 class _Output:
-    __slots__ = ("index_offset", "octets", "packets", "payload_type", "ssrc", "timestamp_offset")
+    __slots__ = ("index_offset", "octets", "packets", "payload_type", "sent_before", "ssrc", "timestamp_offset")
 
-    def __init__(self, ssrc: int, payload_type: int, index_offset: int, timestamp_offset: int) -> None:
+    def __init__(
+        self, ssrc: int, payload_type: int, index_offset: int, timestamp_offset: int, sent_before: OutputTotals
+    ) -> None:
         self.ssrc = ssrc
         self.payload_type = payload_type
         self.index_offset = index_offset
         self.timestamp_offset = timestamp_offset
+        self.sent_before = sent_before
         self.packets = 0
         self.octets = 0
 
@@ -75,6 +81,8 @@ class ReferenceFanOut:
         self._packets_dropped = 0
         self._bursts_dropped = 0
         self._send_errors = 0
+        self._reports_sent = 0
+        self._reports_dropped = 0
 
     def add_peer(self, peer: PeerSlot, address: Address, keys: SrtpKeys) -> None:
         """Know a peer: where it is and with which key to encrypt for it.
@@ -82,7 +90,7 @@ class ReferenceFanOut:
         Raises:
             ValueError: the address is not numeric (our own bug).
         """
-        self._peers[peer] = _Peer(self._reachable(address), RtpProtector(keys))
+        self._peers[peer] = _Peer(self._reachable(address), keys)
 
     def set_address(self, peer: PeerSlot, address: Address) -> None:
         """ICE validated another address for the peer; an unknown peer is ignored."""
@@ -105,6 +113,7 @@ class ReferenceFanOut:
         payload_type: int,
         index_offset: int,
         timestamp_offset: int = 0,
+        sent_before: OutputTotals = NOTHING_SENT,
     ) -> None:
         """Send `track` to `peer` from the next burst on; an output that exists begins anew.
 
@@ -113,7 +122,8 @@ class ReferenceFanOut:
         """
         if peer not in self._peers:
             raise KeyError(peer)
-        self._tracks.setdefault(track, {})[peer] = _Output(ssrc, payload_type, index_offset, timestamp_offset)
+        output = _Output(ssrc, payload_type, index_offset, timestamp_offset, sent_before)
+        self._tracks.setdefault(track, {})[peer] = output
 
     def remove_output(self, track: TrackSlot, peer: PeerSlot) -> None:
         """Stop sending `track` to `peer`; unknown outputs are ignored."""
@@ -142,6 +152,11 @@ class ReferenceFanOut:
         self._send_runs(self._peers[peer], output, runs)
         return sum(map(len, runs))
 
+    def send_report(self, track: TrackSlot, *, ntp_timestamp: int, rtp_timestamp: int, cname: str) -> None:
+        """Send a sender report and the CNAME to every output of the track."""
+        for peer, output in self._tracks.get(track, {}).items():
+            self._send_report(self._peers[peer], output, ntp_timestamp, rtp_timestamp, cname)
+
     def output_totals(self, track: TrackSlot, peer: PeerSlot) -> OutputTotals:
         """Counters of one output; zero for an unknown one."""
         output = self._tracks.get(track, {}).get(peer)
@@ -156,6 +171,8 @@ class ReferenceFanOut:
             packets_dropped=self._packets_dropped,
             bursts_dropped=self._bursts_dropped,
             send_errors=self._send_errors,
+            reports_sent=self._reports_sent,
+            reports_dropped=self._reports_dropped,
         )
 
     def close(self) -> None:
@@ -213,6 +230,27 @@ class ReferenceFanOut:
         output.packets += len(datagrams)
         output.octets += octets
         return True
+
+    def _send_report(self, peer: _Peer, output: _Output, ntp_timestamp: int, rtp_timestamp: int, cname: str) -> None:
+        report = SenderReport(
+            ssrc=output.ssrc,
+            ntp_timestamp=ntp_timestamp,
+            rtp_timestamp=(rtp_timestamp + output.timestamp_offset) & 0xFFFFFFFF,
+            packet_count=(output.sent_before.packets + output.packets) & 0xFFFFFFFF,
+            octet_count=(output.sent_before.octets + output.octets) & 0xFFFFFFFF,
+        )
+        plain = serialize_compound([report, SourceDescription(((output.ssrc, cname),))])
+        try:
+            self._send([peer.rtcp_protector.protect_rtcp(plain)], peer.address)
+        except WireError:  # the key is used up
+            self._send_errors += 1
+        except OSError as error:
+            if error.errno in _WOULD_BLOCK:
+                self._reports_dropped += 1
+            else:
+                self._send_errors += 1
+        else:
+            self._reports_sent += 1
 
     def _send(self, datagrams: list[bytes], address: Address) -> None:
         if len(datagrams) > 1:

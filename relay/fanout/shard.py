@@ -8,24 +8,29 @@ from __future__ import annotations
 
 import socket
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 
 from relay.fanout.interface import OutputTotals, TrackSlot
-from relay.fanout.kernel import fan_out
+from relay.fanout.kernel import fan_out, send_reports
 from relay.fanout.layout import (
     ADDRESS_BYTES,
     COUNTERS,
     INET_BYTES,
+    RTCP,
+    RTP,
+    SALT_BYTES,
     Burst,
     Ints,
+    Octets,
     new_outputs,
     new_peers,
     new_scratch,
     outputs_with,
     peers_with,
 )
-from relay.fanout.libcrypto import LibCrypto
+from relay.fanout.libcrypto import LibCrypto, PeerKeys
 
 
 class Rows:
@@ -71,15 +76,16 @@ class Shard:
 
     # --- the shard's thread ------------------------------------------------------------------------------------------
 
-    def set_peer(self, row: int, cipher: int, protection: int, salt: bytes, hmac_states: bytes, address: bytes) -> None:
-        """Write a peer; what stood there is wiped. `cipher` becomes the shard's to free."""
+    def set_peer(self, row: int, protection: int, keys: Sequence[PeerKeys], address: bytes) -> None:
+        """Write a peer, with its keys for RTP and RTCP; what stood there is wiped."""
         self._peers = peers_with(self._peers, row)
         self._wipe_peer(row)
         peers = self._peers
-        peers.ciphers[row] = cipher
         peers.protections[row] = protection
-        peers.salts[row, : len(salt)] = np.frombuffer(salt, dtype=np.uint8)
-        peers.hmac_states[row] = np.frombuffer(hmac_states, dtype=np.uint8)
+        for protocol, key in zip((RTP, RTCP), keys, strict=True):
+            peers.ciphers[row, protocol] = key.cipher
+            peers.salts[row, protocol] = np.frombuffer(key.salt.ljust(SALT_BYTES, b"\0"), dtype=np.int64)
+            peers.hmac_states[row, protocol] = np.frombuffer(key.hmac_states, dtype=np.uint8)
         peers.addresses[row] = np.frombuffer(address, dtype=np.uint8)
 
     def set_address(self, row: int, address: bytes) -> None:
@@ -100,6 +106,7 @@ class Shard:
         payload_type: int,
         index_offset: int,
         timestamp_offset: int,
+        sent_before: OutputTotals,
     ) -> None:
         """Write an output into a row that is zero."""
         self._outputs = outputs_with(self._outputs, row)
@@ -109,6 +116,8 @@ class Shard:
         outputs.payload_types[row] = payload_type
         outputs.index_offsets[row] = index_offset
         outputs.timestamp_offsets[row] = timestamp_offset
+        outputs.packets_before[row] = sent_before.packets
+        outputs.octets_before[row] = sent_before.octets
         self._tracks.setdefault(track, {})[row] = None
         self._rows_of_track.pop(track, None)
 
@@ -125,11 +134,7 @@ class Shard:
 
     def send_to_track(self, track: TrackSlot, burst: Burst) -> None:
         """Send a burst to every output of a track."""
-        rows = self._rows_of_track.get(track)
-        if rows is None:
-            rows = np.fromiter(self._tracks.get(track, ()), dtype=np.int64)
-            self._rows_of_track[track] = rows
-        self.send(rows, burst)
+        self.send(self._rows_of(track), burst)
 
     def send_to_output(self, row: int, burst: Burst) -> None:
         """Send a burst to one output."""
@@ -148,19 +153,45 @@ class Shard:
             self._counters,
         )
 
+    def send_report(self, track: TrackSlot, report: Octets, rtp_timestamp: int) -> None:
+        """Send a sender report to every output of a track."""
+        self.send_reports(self._rows_of(track), report, rtp_timestamp)
+
+    def send_reports(self, rows: Ints, report: Octets, rtp_timestamp: int) -> None:
+        """Send a sender report to these outputs, see `relay.fanout.kernel.send_reports`."""
+        send_reports(
+            self._fd,
+            self._address_length,
+            rows,
+            self._outputs,
+            self._peers,
+            report,
+            rtp_timestamp,
+            self._scratch,
+            self._counters,
+        )
+
     def wipe(self) -> None:
         """Forget everything save the counters; nothing can be sent any more."""
         self._fd = -1  # the socket may be closed next, and its number given to another file
-        for row in np.flatnonzero(self._peers.ciphers):
-            self._wipe_peer(int(row))
+        for row in range(self._peers.protections.shape[0]):
+            self._wipe_peer(row)
         self._outputs = new_outputs()
         self._tracks.clear()
         self._rows_of_track.clear()
         for array in (self._scratch.datagrams, self._scratch.hmac_state, self._scratch.nonce):
             array[:] = 0
 
+    def _rows_of(self, track: TrackSlot) -> Ints:
+        rows = self._rows_of_track.get(track)
+        if rows is None:
+            rows = np.fromiter(self._tracks.get(track, ()), dtype=np.int64)
+            self._rows_of_track[track] = rows
+        return rows
+
     def _wipe_peer(self, row: int) -> None:
-        self._libcrypto.free_cipher(int(self._peers.ciphers[row]))
+        for cipher in self._peers.ciphers[row].tolist():
+            self._libcrypto.free_cipher(cipher)
         for array in self._peers:
             array[row] = 0
 

@@ -25,9 +25,9 @@ from functools import partial
 import numpy as np
 
 from relay.core.packet_cache import PacketCache
-from relay.core.srtp import SrtpKeys, derive_session_keys
+from relay.core.srtp import SrtpKeys, derive_rtcp_session_keys, derive_session_keys
 from relay.fanout import layout
-from relay.fanout.interface import Address, FanOutTotals, OutputTotals, PeerSlot, TrackSlot
+from relay.fanout.interface import NOTHING_SENT, Address, FanOutTotals, OutputTotals, PeerSlot, TrackSlot
 from relay.fanout.kernel import compiling_alone
 from relay.fanout.libcrypto import LibCrypto
 from relay.fanout.shard import Shard
@@ -228,6 +228,7 @@ class KernelFanOut:
         nothing, nobody = layout.copy_burst(PacketCache(1), []), np.zeros(0, dtype=np.int64)
         with compiling_alone():
             self._shards[0].send(nobody, nothing)
+            self._shards[0].send_reports(nobody, layout.report_template(0, ""), 0)
         self._queues = [
             ShardQueue(name=f"fan-out-{number}", threaded=threads > 0) for number in range(len(self._shards))
         ]
@@ -247,14 +248,12 @@ class KernelFanOut:
             shard = self._peers_of_shard.index(min(self._peers_of_shard))
             self._peers_of_shard[shard] += 1
             known = self._peers[peer] = _Peer(shard, self._shards[shard].peer_rows.take())
-        session = derive_session_keys(keys)
+        sessions = (derive_session_keys(keys), derive_rtcp_session_keys(keys))
         change = partial(
             self._shards[known.shard].set_peer,
             known.row,
-            self._libcrypto.new_cipher(session, keys.profile),
-            layout.COUNTER_MODE if session.auth_key else layout.AEAD,
-            session.salt,
-            self._libcrypto.hmac_states(session.auth_key),
+            layout.COUNTER_MODE if keys.profile.auth_key_length else layout.AEAD,
+            [self._libcrypto.new_keys(session, keys.profile) for session in sessions],
             where,
         )
         self._queues[known.shard].change(change)
@@ -286,6 +285,7 @@ class KernelFanOut:
         payload_type: int,
         index_offset: int,
         timestamp_offset: int = 0,
+        sent_before: OutputTotals = NOTHING_SENT,
     ) -> None:
         """Send `track` to `peer` from the next burst on; an output that exists begins anew.
 
@@ -298,7 +298,17 @@ class KernelFanOut:
         row = known.outputs[track] = shard.output_rows.take()
         self._outputs_of_track.setdefault(track, Counter())[known.shard] += 1
         self._queues[known.shard].change(
-            partial(shard.add_output, track, row, known.row, ssrc, payload_type, index_offset, timestamp_offset)
+            partial(
+                shard.add_output,
+                track,
+                row,
+                known.row,
+                ssrc,
+                payload_type,
+                index_offset,
+                timestamp_offset,
+                sent_before,
+            )
         )
 
     def remove_output(self, track: TrackSlot, peer: PeerSlot) -> None:
@@ -338,6 +348,16 @@ class KernelFanOut:
         self._queues[known.shard].resend(command, packets=packets)
         return packets
 
+    def send_report(self, track: TrackSlot, *, ntp_timestamp: int, rtp_timestamp: int, cname: str) -> None:
+        """Send a sender report and the CNAME to every output of the track; returns before they are sent."""
+        outputs = self._outputs_of_track.get(track)
+        if outputs is None:
+            return
+        report = layout.report_template(ntp_timestamp, cname)
+        for shard, count in outputs.items():
+            if count:
+                self._queues[shard].change(partial(self._shards[shard].send_report, track, report, rtp_timestamp))
+
     def output_totals(self, track: TrackSlot, peer: PeerSlot) -> OutputTotals:
         """Counters of one output; zero for an unknown one."""
         known = self._peers.get(peer)
@@ -354,6 +374,8 @@ class KernelFanOut:
             packets_dropped=sums[layout.PACKETS_DROPPED] + sum(queue.packets_dropped for queue in self._queues),
             bursts_dropped=sums[layout.BURSTS_DROPPED] + sum(queue.bursts_dropped for queue in self._queues),
             send_errors=sums[layout.SEND_ERRORS],
+            reports_sent=sums[layout.REPORTS_SENT],
+            reports_dropped=sums[layout.REPORTS_DROPPED],
         )
 
     def wait_idle(self, timeout_s: float = 10.0) -> bool:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from relay.core.feed import CNAME, Stream, Want
+from relay.core.feed import Stream, Want
 from relay.core.ice import IceCredentials
 from relay.core.inbound import Kind
+from relay.core.track import CNAME
 from relay.errors import RelayError
 from relay.wire.sdp import (
     AcceptedMedia,

@@ -290,7 +290,7 @@ class Sessions:
         self.totals.handshakes["completed"] += 1
         address = session.peer.address
         if session.kind == "subscriber" and address is not None:
-            self._fanout.add_peer(session.slot, address, session.peer.local_keys)
+            self._fanout.add_peer(session.slot, address, session.peer.hand_over_keys())
             self._router.add_subscriber(
                 session.slot,
                 session.key,

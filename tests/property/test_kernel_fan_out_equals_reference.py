@@ -37,6 +37,7 @@ operations = st.one_of(
     st.tuples(st.just("remove_peer"), peers),
     st.tuples(st.just("add_output"), tracks, peers, st.sampled_from(OFFSETS), seeds),
     st.tuples(st.just("remove_output"), tracks, peers),
+    st.tuples(st.just("report"), tracks, st.integers(0, (1 << 64) - 1), st.integers(0, (1 << 32) - 1)),
 )
 
 
@@ -113,6 +114,11 @@ class Script:
             payload_type=seed % 128,
             index_offset=offset,
             timestamp_offset=TIMESTAMP_OFFSETS[seed % len(TIMESTAMP_OFFSETS)],
+        )
+
+    def _report(self, track: int, ntp_timestamp: int, rtp_timestamp: int) -> None:
+        self.side.fan_out.send_report(
+            TrackSlot(track), ntp_timestamp=ntp_timestamp, rtp_timestamp=rtp_timestamp, cname="kênh"
         )
 
     def _remove_output(self, track: int, peer: int) -> None:

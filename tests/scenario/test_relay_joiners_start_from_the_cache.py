@@ -139,7 +139,7 @@ def test_losses_on_the_way_are_repaired_and_counted() -> None:
     assert again == [sent[0]]
     assert scene.router.packets_sent(HALL) == len(sent) + 1
     scene.router.handle_rtcp(PeerSlot(PUBLISHER), [SenderReport(0xAAAA, 1 << 32, 0, 8, 800)], scene.now)
-    (report,) = (packet for packet in rtcp_for(scene.router, HALL) if isinstance(packet, SenderReport))
+    (report,) = scene.fan_out.reports[HALL]
     payload_octets = sum(len(packet) - 12 for _, packet in scene.fan_out.sent[HALL])
     assert (report.packet_count, report.octet_count) == (len(sent) + 1, payload_octets)
 

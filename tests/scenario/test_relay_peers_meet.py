@@ -11,7 +11,7 @@ import pytest
 from relay.core.dtls import Certificate, DtlsContext
 from relay.core.ice import CONSENT_EXPIRY_S, IceCredentials
 from relay.core.peer import HANDSHAKE_TIMEOUT_S, AddressChanged, Closed, CloseReason, Connected, Peer, PeerState
-from relay.core.srtp import RtpProtector, SrtpProfile, protect_rtp
+from relay.core.srtp import RtpProtector, SrtcpProtector, SrtpProfile, protect_rtp
 from relay.errors import WireError
 
 SERVER_AT = ("192.0.2.1", 8_101)
@@ -93,6 +93,20 @@ def test_peers_connect_and_exchange_media() -> None:
         assert receiver.unprotect_rtcp(sender.protect_rtcp(report)) == report
         with pytest.raises(WireError, match="authentication failed"):
             sender.unprotect_rtp(protect_rtp(protector, rtp(6), 12, 6))
+
+
+def test_a_peer_whose_keys_were_handed_over_protects_nothing_more() -> None:
+    """Whoever has them counts the SRTCP index from now on; what the other side says is still opened."""
+    link = Link()
+    link.tick(0.0)
+    report = bytes.fromhex("80c9000100000007")
+    keys = link.server.hand_over_keys()
+    with pytest.raises(WireError, match="no keys"):
+        link.server.protect_rtcp(report)
+    with pytest.raises(ValueError, match="while it is connected"):
+        link.server.hand_over_keys()
+    assert link.client.unprotect_rtcp(SrtcpProtector(keys).protect_rtcp(report)) == report
+    assert link.server.unprotect_rtcp(link.client.protect_rtcp(report)) == report
 
 
 @pytest.mark.parametrize("seed", [3, 4])

@@ -49,7 +49,7 @@ def test_receivers_see_one_stream() -> None:
 
     router.rtcp_to_send()
     router.handle_rtcp(PeerSlot(11), [SenderReport(2_000, 5 << 32, 4_000_003_000, 8, 800)], 2.1)
-    report = next(packet for packet in rtcp_for(router, HALL) if isinstance(packet, SenderReport))
+    (report,) = fan_out.reports[HALL]
     assert (report.ssrc, report.ntp_timestamp) == (0xBBBB, 5 << 32)
     assert report.rtp_timestamp == stamps[12], "sender reports follow the shifted clock"
     assert report.packet_count == 16

@@ -31,6 +31,7 @@ def test_a_standby_is_sent_nothing_and_begins_at_a_keyframe() -> None:
     router.handle_rtcp(HALL, [GenericNack(1, 0xBBBB, (0, 1, 2, 3))], 0.05)
     router.handle_rtcp(PeerSlot(PUBLISHER), [SenderReport(0xAAAA, 1 << 32, 0, 8, 800)], 0.05)
     assert rtcp_for(router, HALL) == []
+    assert HALL not in fan_out.reports
     assert HALL not in fan_out.sent
     assert not router.is_receiving(HALL)
 

@@ -12,8 +12,8 @@ from relay.core.packet_cache import PacketCache
 from relay.core.router import Router
 from relay.core.srtp import SrtpKeys
 from relay.core.timeline import nearest
-from relay.fanout.interface import Address, FanOutTotals, OutputTotals, PeerSlot, TrackSlot
-from relay.wire.rtcp import GenericNack, PictureLossIndication, RtcpPacket
+from relay.fanout.interface import NOTHING_SENT, Address, FanOutTotals, OutputTotals, PeerSlot, TrackSlot
+from relay.wire.rtcp import GenericNack, PictureLossIndication, RtcpPacket, SenderReport
 from relay.wire.rtp import RtpHeader, parse_rtp_header
 from relay.wire.sdp import Codec
 
@@ -26,11 +26,14 @@ OnSent = Callable[[bytes], None]
 
 
 class _Output:
-    def __init__(self, ssrc: int, payload_type: int, index_offset: int, timestamp_offset: int) -> None:
+    def __init__(
+        self, ssrc: int, payload_type: int, index_offset: int, timestamp_offset: int, sent_before: OutputTotals
+    ) -> None:
         self.ssrc = ssrc
         self.payload_type = payload_type
         self.index_offset = index_offset
         self.timestamp_offset = timestamp_offset
+        self.sent_before = sent_before
         self.packets = 0
         self.octets = 0
 
@@ -44,12 +47,14 @@ class RecordingFanOut:
         sent: per peer, what went out, in order: (SRTP index, RTP packet in the clear).
         by_index: (peer, ssrc, SRTP index) to the bytes that were encrypted under it.
         bursts: per track, how many indexes each burst had.
+        reports: per peer, the sender reports that it was sent.
     """
 
     def __init__(self) -> None:
         self.sent: dict[PeerSlot, list[tuple[int, bytes]]] = {}
         self.by_index: dict[tuple[PeerSlot, int, int], bytes] = {}
         self.bursts: dict[TrackSlot, list[int]] = {}
+        self.reports: dict[PeerSlot, list[SenderReport]] = {}
         self.on_sent: dict[PeerSlot, OnSent] = {}
         self._outputs: dict[tuple[TrackSlot, PeerSlot], _Output] = {}
 
@@ -74,9 +79,10 @@ class RecordingFanOut:
         payload_type: int,
         index_offset: int,
         timestamp_offset: int = 0,
+        sent_before: OutputTotals = NOTHING_SENT,
     ) -> None:
         """See `FanOut`."""
-        self._outputs[track, peer] = _Output(ssrc, payload_type, index_offset, timestamp_offset)
+        self._outputs[track, peer] = _Output(ssrc, payload_type, index_offset, timestamp_offset, sent_before)
 
     def remove_output(self, track: TrackSlot, peer: PeerSlot) -> None:
         """See `FanOut`."""
@@ -94,6 +100,20 @@ class RecordingFanOut:
         """See `FanOut`."""
         cache.equalise(indexes)
         return self._send(track, peer, cache, indexes) if (track, peer) in self._outputs else 0
+
+    def send_report(self, track: TrackSlot, *, ntp_timestamp: int, rtp_timestamp: int, cname: str) -> None:
+        """See `FanOut`."""
+        for (known, peer), output in self._outputs.items():
+            if known == track:
+                report = SenderReport(
+                    output.ssrc,
+                    ntp_timestamp,
+                    (rtp_timestamp + output.timestamp_offset) % (1 << 32),
+                    output.sent_before.packets + output.packets,
+                    output.sent_before.octets + output.octets,
+                )
+                self.reports.setdefault(peer, []).append(report)
+                assert cname
 
     def output_totals(self, track: TrackSlot, peer: PeerSlot) -> OutputTotals:
         """See `FanOut`."""

@@ -203,3 +203,50 @@ def test_keys_never_show_in_a_log() -> None:
     assert repr(derive_session_keys(keys)) == "SessionKeys(...)"
     with pytest.raises(ValueError, match="length"):
         SrtpKeys(SrtpProfile.AEAD_AES_256_GCM, bytes(16), bytes(12))
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_protected_rtcp_equals_that_of_libsrtp(profile: SrtpProfile) -> None:
+    """Byte for byte, also with an empty body; the index begins at 1 as there."""
+    keys = make_keys(profile)
+    sender = Session(
+        Policy(
+            key=keys.master_key + keys.master_salt,
+            ssrc_type=Policy.SSRC_ANY_OUTBOUND,
+            srtp_profile=profile.libsrtp_profile,
+        )
+    )
+    protector = SrtcpProtector(keys)
+    for words in range(20):
+        report = struct.pack("!BBHI", 0x80, 201, 1 + words, 0xDEAD_BEEF) + bytes(range(4 * words))
+        assert protector.protect_rtcp(report) == sender.protect_rtcp(report)
+
+
+def test_gcm_rtcp_is_that_of_rfc_7714_17_1() -> None:
+    """Section 17.1 of RFC 7714: nonce, ciphertext and index of a sender report."""
+    protector = SrtcpProtector(make_keys(SrtpProfile.AEAD_AES_128_GCM))
+    protector._gcm = AESGCM(bytes(range(16)))
+    protector._salt = int.from_bytes(bytes.fromhex("517569642070726f2071756f"), "big")
+    protector._index = 0x5D3
+    plain = "81c8000d4d6172734e5450314e545032525450200000042a0000e9304c756e61" + "deadbeef" * 5
+    assert protector.protect_rtcp(bytes.fromhex(plain)) == bytes.fromhex(
+        "81c8000d4d61727363e94885dcdab67ca727d7662f6b7e997ff5c0f76c06f32dc676a5f1730d6fda"
+        "4ce09b4686303ded0bb9275bc84aa45896cf4d2fc5abf87245d9eade800005d4"
+    )
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_no_srtcp_index_is_used_twice(profile: SrtpProfile) -> None:
+    """The index grows over all SSRCs together, and a key that has used them all protects nothing more."""
+    protector = SrtcpProtector(make_keys(profile))
+    tag_length = 0 if profile.tag_length == 16 else profile.tag_length
+    seen = []
+    for number in range(6):
+        sealed = protector.protect_rtcp(struct.pack("!BBHI", 0x80, 201, 1, number % 2))
+        trailer = sealed[len(sealed) - tag_length - 4 : len(sealed) - tag_length]
+        seen.append(int.from_bytes(trailer))
+    assert seen == [1 << 31 | number for number in range(1, 7)]
+    protector._index = (1 << 31) - 2
+    protector.protect_rtcp(bytes.fromhex("80c9000100000001"))
+    with pytest.raises(WireError, match="used up"):
+        protector.protect_rtcp(bytes.fromhex("80c9000100000001"))
