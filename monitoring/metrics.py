@@ -153,6 +153,9 @@ class RelayMetrics(Families):
         self.packets_resent_total = self._counter("packets_resent_total", "Packets sent again from the cache.")
         self.plis_received_total = self._counter("plis_received_total", "Keyframe requests from subscribers.")
         self.plis_sent_total = self._counter("plis_sent_total", "Keyframe requests passed on to sources.")
+        self.merge_mismatches_total = self._counter(
+            "merge_mismatches_total", "Packets that two parents sent differently under one number."
+        )
         self.subscribers = self._gauge("subscribers", "Open WHEP sessions.")
         self.publishers = self._gauge("publishers", "Open WHIP sessions.")
         self.dtls_handshakes_total = self._counter(

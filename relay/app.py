@@ -275,6 +275,7 @@ class Relay:
             packets_resent_total=lambda: router.totals.packets_resent,
             plis_received_total=lambda: router.totals.plis_received,
             plis_sent_total=lambda: router.totals.plis_sent,
+            merge_mismatches_total=router.packets_unlike,
             subscribers=lambda: sessions.count("subscriber"),
             publishers=lambda: sessions.count("publisher"),
             dtls_handshakes_total=lambda: sessions.totals.handshakes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from relay.core.merge_proof import MergeProof
 from relay.core.reception import Reception
 from relay.core.timeline import SourceClock
 from relay.fanout.interface import PeerSlot
@@ -24,7 +25,7 @@ class Inbound:
         last_packet_s: when a packet last came, -inf before the first.
     """
 
-    __slots__ = ("clock", "codec", "codecs", "kind", "last_packet_s", "peer", "reception", "ssrc")
+    __slots__ = ("clock", "codec", "codecs", "kind", "last_packet_s", "peer", "proof", "reception", "ssrc")
 
     def __init__(self, kind: Kind, peer: PeerSlot, ssrc: int, codecs: Mapping[int, Codec]) -> None:
         self.kind: Kind = kind
@@ -33,6 +34,7 @@ class Inbound:
         self.codecs = codecs  # by payload type
         self.codec: Codec | None = None
         self.clock: SourceClock | None = None
+        self.proof = MergeProof()
         self.reception = Reception()
         self.last_packet_s = float("-inf")
 
@@ -69,6 +71,13 @@ class Inbounds:
     def leads(self, inbound: Inbound, now: float) -> bool:
         """True for one of those that deliver: what all of them say, this one is heard about."""
         return self.delivering(now)[:1] == [inbound]
+
+    def part(self, inbound: Inbound, now: float) -> None:
+        """Packets of this stream and of another differ under one number: only the one that leads goes on."""
+        leading = self.delivering(now)[:1]
+        for other in self._streams if leading == [inbound] else [inbound]:
+            if other is not leading[0]:
+                other.clock = None
 
     def next_to_ask(self, now: float) -> Inbound | None:
         """Whom to ask for what is missing; of several each in turn, since one may lack what another has."""

@@ -73,6 +73,10 @@ class Router:
         """All feeds that anybody published or asked for."""
         return list(self._feeds.values())
 
+    def packets_unlike(self) -> int:
+        """Packets that two sources of a feed sent differently under one number."""
+        return sum(track.packets_unlike for feed in self._feeds.values() for track in feed.tracks.values())
+
     def feed(self, key: FeedKey) -> Feed:
         """The feed of this name, made at its first mention."""
         feed = self._feeds.get(key)

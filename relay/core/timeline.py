@@ -36,10 +36,22 @@ class Timeline:
         self._highest_timestamp = 0
         self._highest_at_s = 0.0
 
-    def join(self, sequence_number: int, timestamp: int, now: float) -> SourceClock:
-        """Fit a source in, given its first packet. Returns the mapping of this source."""
+    def join(self, sequence_number: int, timestamp: int, now: float, before: SourceClock | None = None) -> SourceClock:
+        """Fit a source in, given its first packet.
+
+        Args:
+            sequence_number: of its first packet.
+            timestamp: of its first packet.
+            now: seconds.
+            before: the mapping of the source that was there last, if that had the same SSRC.
+
+        Returns:
+            The mapping of this source.
+        """
         if self.highest_index < 0:
             return SourceClock(self, index_offset=0, timestamp_offset=0, reference=sequence_number)
+        if before is not None and (resumed := self._resume(before, sequence_number, timestamp, now)) is not None:
+            return resumed
         index = nearest(sequence_number, self.highest_index, SEQUENCE_MODULUS)
         expected = self._highest_timestamp + int((now - self._highest_at_s) * self._clock_rate)
         drift = nearest(timestamp, expected, TIMESTAMP_MODULUS) - expected
@@ -56,6 +68,29 @@ class Timeline:
             floor=self.highest_index + 1,
         )
 
+    def align(self, sequence_number: int, index: int, timestamp_offset: int) -> SourceClock:
+        """Fit a source in beside another one: its packet `sequence_number` is the one of `index`."""
+        return SourceClock(
+            self,
+            index_offset=index - sequence_number,
+            timestamp_offset=timestamp_offset,
+            reference=sequence_number,
+            continues=True,
+        )
+
+    def _resume(self, before: SourceClock, sequence_number: int, timestamp: int, now: float) -> SourceClock | None:
+        """The mapping of a publisher that is connected again and went on counting; None when it did not."""
+        expected = self._highest_timestamp + int((now - self._highest_at_s) * self._clock_rate)
+        drift = nearest(before.map_timestamp(timestamp), expected, TIMESTAMP_MODULUS) - expected
+        if abs(drift) > SAME_STREAM_S * self._clock_rate:
+            return None
+        index = nearest(before.map_sequence_number(sequence_number), self.highest_index, SEQUENCE_MODULUS)
+        if index < self.highest_index - SAME_STREAM_PACKETS:  # it was away for long enough to send half a round
+            index += SEQUENCE_MODULUS
+        resumed = self.align(sequence_number, index, before.timestamp_offset)
+        resumed.skips = index > self.highest_index + SAME_STREAM_PACKETS
+        return resumed if index >= 0 else None
+
     def _advance(self, index: int, timestamp: int, now: float) -> None:
         if index > self.highest_index:
             self.highest_index = index
@@ -68,6 +103,8 @@ class SourceClock:
 
     Attributes:
         continues: the source carries the stream that was there before it.
+        skips: and it does so farther on than receivers can follow by the numbers alone.
+        timestamp_offset: added to the source's timestamps, gives those of the track.
     """
 
     def __init__(
@@ -81,9 +118,10 @@ class SourceClock:
         continues: bool = False,
     ) -> None:
         self.continues = continues
+        self.skips = False
+        self.timestamp_offset = timestamp_offset
         self._timeline = timeline
         self._index_offset = index_offset
-        self._timestamp_offset = timestamp_offset
         self._highest = reference
         self._floor = floor
 
@@ -100,7 +138,11 @@ class SourceClock:
 
     def map_timestamp(self, timestamp: int) -> int:
         """RTP timestamp on the track, for sender reports."""
-        return (timestamp + self._timestamp_offset) % TIMESTAMP_MODULUS
+        return (timestamp + self.timestamp_offset) % TIMESTAMP_MODULUS
+
+    def map_sequence_number(self, sequence_number: int) -> int:
+        """Sequence number on the track of a packet of the source."""
+        return (sequence_number + self._index_offset) % SEQUENCE_MODULUS
 
     def source_sequence_number(self, index: int) -> int:
         """Sequence number at the source of a packet of the track, for a NACK toward the source."""

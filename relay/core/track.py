@@ -13,6 +13,7 @@ from relay.core.burst import BurstAssembler
 from relay.core.catch_up import MAX_OCTETS_PER_S, SLICE_INTERVAL_S, CachedGroup, CatchUp
 from relay.core.inbound import Inbound, Inbounds, Kind
 from relay.core.keyframe_requests import KeyframeRequests
+from relay.core.merge_proof import TRUST_S, is_copy
 from relay.core.nack_register import NackRegister
 from relay.core.output import MAX_NACKED, WRAP_GUARD, Output
 from relay.core.pacer import Pacer
@@ -64,6 +65,7 @@ class Track:
         self.cache = PacketCache(CACHE_PACKETS[kind])
         self.packets_received = 0
         self.packets_duplicate = 0
+        self.packets_unlike = 0
         self.last_packet_s = float("-inf")
         self.last_sender_report: tuple[int, int] | None = None
         self._fanout = fanout
@@ -77,6 +79,7 @@ class Track:
         self._group = CachedGroup()
         self._catching_up: dict[PeerSlot, Output] = {}
         self._slices_due_s = 0.0
+        self._alone: Inbound | None = None  # the source that last joined while no other one flowed
 
     @property
     def highest_index(self) -> int:
@@ -95,7 +98,7 @@ class Track:
             now: seconds.
         """
         codec = inbound.codecs[header.payload_type]
-        clock = inbound.clock or self._join(inbound, header, now)
+        clock = self._clock_of(inbound, header, packet, now)
         if clock is None:
             return
         inbound.last_packet_s = now
@@ -112,6 +115,7 @@ class Track:
         self.last_packet_s = now
         if not self.cache.put(index, plain):
             self.packets_duplicate += 1
+            self._compare(inbound, index, plain, now)
             return
         self.packets_received += 1
         starts = self.kind == "video" and is_keyframe_start(codec.name, memoryview(plain)[12:])
@@ -126,16 +130,35 @@ class Track:
         for burst in self._bursts.handle_packet(index, timestamp, marker=header.marker, now=now):
             self._send(self._pacer.handle_burst(burst, now))
 
-    def _join(self, inbound: Inbound, header: RtpHeader, now: float) -> SourceClock | None:
-        clock = self._timeline.join(header.sequence_number, header.timestamp, now)
+    def _clock_of(self, inbound: Inbound, header: RtpHeader, packet: bytes, now: float) -> SourceClock | None:
+        """The mapping of a source; None while it must not be merged with the one that flows."""
+        if inbound.clock is not None and now - inbound.last_packet_s <= TRUST_S:
+            return inbound.clock
+        if not self.inbounds.is_alone(inbound, now):
+            plain = strip_header(packet, header, sequence_number=header.sequence_number, timestamp=header.timestamp)
+            found = inbound.proof.handle_packet(self.cache, plain, now)
+            inbound.clock = None if found is None else self._timeline.align(found[0], *found[1])
+            return inbound.clock
+        if inbound.clock is not None:
+            return inbound.clock
+        before = self._alone.clock if self._alone is not None and self._alone.ssrc == inbound.ssrc else None
+        clock = self._timeline.join(header.sequence_number, header.timestamp, now, before)
         if not clock.continues:
-            if not self.inbounds.is_alone(inbound, now):
-                # Two parents that number differently cannot be merged: the second one waits until the first is silent.
-                return None
             self._group.forget()
             self.nacks.forget()  # the new source has not what the old one owed
+        elif clock.skips:
+            self._flush()
+            self._begin_outputs_anew(now)
+        self._alone = inbound
         inbound.clock = clock
         return clock
+
+    def _compare(self, inbound: Inbound, index: int, plain: bytes, now: float) -> None:
+        """See whether what came twice is the same; two sources that differ are not merged any longer."""
+        cached = self.cache.get(index)
+        if cached is not None and not is_copy(cached, plain) and not self.inbounds.is_alone(inbound, now):
+            self.packets_unlike += 1
+            self.inbounds.part(inbound, now)
 
     def handle_sender_report(self, inbound: Inbound, ntp_timestamp: int, rtp_timestamp: int) -> bool:
         """Take the source's clock pair; returns true when it can be passed on."""
@@ -298,8 +321,13 @@ class Track:
         self._group.forget()
         self.codec = codec
         for output in self.outputs.values():
-            self._detach(output)
             self._choose_payload_type(output)
+        self._begin_outputs_anew(now)
+
+    def _begin_outputs_anew(self, now: float) -> None:
+        """What comes does not follow what was sent: receivers begin at a keyframe, and are numbered without a gap."""
+        for output in self.outputs.values():
+            self._detach(output)
             self.set_wanted(output.peer, wanted=output.wanted, now=now)
 
     def _choose_payload_type(self, output: Output) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+
+import pytest
 from support.pure_relay import (
     FEED,
     H264,
@@ -128,3 +131,33 @@ def test_a_receiver_without_the_new_codec_is_sent_nothing_until_the_old_one_retu
     send(router, 12, third.frame() + third.frame(keyframe=True), 1.0)
     assert len(fan_out.sent[HALL]) == 8
     assert [index for index, _ in fan_out.sent[HALL]] == list(range(8))
+
+
+@pytest.mark.parametrize("away_s", [2, 40, 100, 200])
+def test_a_publisher_that_counted_on_meanwhile_keeps_its_numbers(away_s: int) -> None:
+    """It fed another origin all the while. A new link carries its own numbers again; a hall sees no gap in its own."""
+    router, fan_out = new_router()
+    source = RtpSource(1_000, sequence_number=500)
+    add_publisher(router, 10, source)
+    receiver = Receiver(0xBBBB)
+    add_receiver(router, HALL, receiver.ssrc, 0.0)
+    before = source.frame(keyframe=True)
+    send(router, 10, before, 0.0)
+    router.remove_peer(PeerSlot(10))
+    for _ in range(30 * away_s):
+        source.frame(packets=8)
+    add_publisher(router, 11, source)
+    add_receiver(router, 2, 0xCCCC, float(away_s), keeps_numbers=True)
+    after = source.frame(keyframe=True) + source.frame()
+    send(router, 11, after, float(away_s))
+    router.handle_timer(away_s + 0.01)
+    link = [parse_rtp_header(packet) for _, packet in fan_out.sent[PeerSlot(2)]]
+    own = [parse_rtp_header(packet) for packet in after]
+    assert [(each.sequence_number, each.timestamp) for each in link] == [
+        (each.sequence_number, each.timestamp) for each in own
+    ]
+    for _, packet in fan_out.sent[HALL]:
+        receiver.handle(packet, float(away_s))
+    assert receiver.payloads() == payloads_of(before + after)
+    steps = {later - earlier for earlier, later in itertools.pairwise(sorted(receiver.packets))}
+    assert max(steps) <= 4_096, "SRTP follows no jump of half a round"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from relay.core.timeline import Timeline
+import pytest
+
+from relay.core.timeline import SAME_STREAM_PACKETS, Timeline
 
 
 def test_first_source_sets_the_numbering() -> None:
@@ -49,3 +51,39 @@ def test_timestamps_wrap() -> None:
     timeline.join(0, 4_294_967_000, 0.0).map_packet(0, 4_294_967_000, 0.0)
     clock = timeline.join(0, 500, 0.02)
     assert clock.map_packet(1, 664, 0.02) == (1, 664)
+
+
+@pytest.mark.parametrize("away_s", [1, 30, 100, 250, 3_600])
+def test_a_publisher_that_is_connected_again_falls_on_its_own_numbers(away_s: int) -> None:
+    """It counted on meanwhile, for another relay: numbers and timestamps are those of the source, and go forward."""
+    timeline = Timeline(90_000)
+    first = timeline.join(1_000, 7_000, 0.0)
+    highest, _ = first.map_packet(1_000, 7_000, 0.0)
+    number, timestamp = (1_000 + 240 * away_s) % 65_536, (7_000 + 90_000 * away_s) % (1 << 32)
+    again = timeline.join(number, timestamp, float(away_s), first)
+    index, mapped = again.map_packet(number, timestamp, float(away_s))
+    assert again.continues
+    assert (index % 65_536, mapped) == (number, timestamp)
+    assert index > highest - SAME_STREAM_PACKETS
+    assert again.skips == (index > highest + SAME_STREAM_PACKETS)
+
+
+def test_it_keeps_the_shift_that_it_had() -> None:
+    """A publisher that followed another one is connected again: its second mapping is its first."""
+    timeline = Timeline(90_000)
+    timeline.join(100, 9_000, 0.0).map_packet(100, 9_000, 0.0)
+    second = timeline.join(40_000, 3_000_000_000, 2.0)
+    second.map_packet(40_000, 3_000_000_000, 2.0)
+    again = timeline.join(50_000, 3_000_000_000 + 40 * 90_000, 42.0, second)
+    assert again.map_packet(50_000, 3_000_000_000 + 40 * 90_000, 42.0) == (101 + 10_000, 9_000 + 42 * 90_000)
+    assert again.source_sequence_number(101 + 10_000) == 50_000
+
+
+def test_an_ssrc_that_is_used_for_another_stream_is_shifted() -> None:
+    """Some encoders begin with the same SSRC every time: a timestamp that does not fit tells them apart."""
+    timeline = Timeline(90_000)
+    first = timeline.join(100, 9_000, 0.0)
+    first.map_packet(100, 9_000, 0.0)
+    other = timeline.join(30_000, 2_000_000_000, 1.0, first)
+    assert not other.continues
+    assert other.map_packet(30_000, 2_000_000_000, 1.0) == (101, 99_000)
