@@ -23,11 +23,21 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Want(msgspec.Struct, frozen=True, kw_only=True):
-    """One m-line of a subscriber: the codecs that it takes and the SSRC that we gave it."""
+    """One m-line of a subscriber.
+
+    Attributes:
+        kind: `audio` or `video`.
+        codecs: what it takes.
+        ssrc: what we gave it.
+        rtx_ssrc: of the stream that repairs it.
+        rtx_payload_types: of a codec to that of its RTX (RFC 4588); a codec without one is repaired on `ssrc`.
+    """
 
     kind: Kind
     codecs: tuple[Codec, ...]
     ssrc: int
+    rtx_ssrc: int = 0
+    rtx_payload_types: Mapping[int, int] = {}
 
 
 class Feed:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from relay.core.catch_up import CatchUp
 from relay.core.pacer import TokenBucket
+from relay.core.retransmission import Retransmission
 from relay.fanout.interface import OutputTotals, PeerSlot
 from relay.wire.sdp import Codec
 
@@ -43,6 +44,7 @@ class Output:
         first_index: the least index that may be sent in the present run of packets.
         index_offset: added to the track's index, gives the SRTP index at this receiver.
         resends: octets that may be sent again now.
+        rtx: the stream that repairs it, None where lost packets are sent again as they were.
     """
 
     __slots__ = (
@@ -58,18 +60,27 @@ class Output:
         "payload_type",
         "peer",
         "resends",
+        "rtx",
         "ssrc",
         "wanted",
     )
 
     def __init__(
-        self, peer: PeerSlot, ssrc: int, codecs: Sequence[Codec], *, wanted: bool, keeps_numbers: bool = False
+        self,
+        peer: PeerSlot,
+        ssrc: int,
+        codecs: Sequence[Codec],
+        *,
+        wanted: bool,
+        keeps_numbers: bool = False,
+        rtx: Retransmission | None = None,
     ) -> None:
         self.peer = peer
         self.ssrc = ssrc
         self.codecs = list(codecs)
         self.wanted = wanted
         self.keeps_numbers = keeps_numbers
+        self.rtx = rtx
         self.attached = False
         self.catch_up: CatchUp | None = None
         self.payload_type = -1

@@ -13,6 +13,7 @@ from relay.core.feed import Feed, FeedKey, Stream, Want
 from relay.core.inbound import Inbound, Kind
 from relay.core.nack_register import REORDER_TOLERANCE_S
 from relay.core.output import Output
+from relay.core.retransmission import Retransmission
 from relay.core.source import OUR_SSRC, Source
 from relay.core.track import Track
 from relay.fanout.interface import FanOut, PeerSlot, TrackSlot
@@ -136,7 +137,8 @@ class Router:
         outputs: dict[int, tuple[Track, Output]] = {}
         for want in wants:
             track = feed.tracks[want.kind]
-            output = Output(peer, want.ssrc, want.codecs, wanted=active, keeps_numbers=keeps_numbers)
+            rtx = Retransmission(want.rtx_ssrc, want.rtx_payload_types) if want.rtx_payload_types else None
+            output = Output(peer, want.ssrc, want.codecs, wanted=active, keeps_numbers=keeps_numbers, rtx=rtx)
             track.add_output(output, now)
             outputs[want.ssrc] = (track, output)
         self._subscribers[peer] = _Subscriber(feed, outputs, active=active)
@@ -253,12 +255,13 @@ class Router:
             self._due_s = deadline
 
     def _new_track(self, kind: Kind) -> Track:
-        self._next_track += 2
+        self._next_track += 3
         return Track(
             kind,
-            TrackSlot(self._next_track - 1),
+            TrackSlot(self._next_track - 2),
             self._fanout,
-            catch_up_slot=TrackSlot(self._next_track),
+            catch_up_slot=TrackSlot(self._next_track - 1),
+            rtx_slot=TrackSlot(self._next_track),
             clock_rate=CLOCK_RATES[kind],
             keyframe_interval_s=KEYFRAME_INTERVAL_S,
         )

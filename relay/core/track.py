@@ -18,6 +18,7 @@ from relay.core.nack_register import NackRegister
 from relay.core.output import MAX_NACKED, WRAP_GUARD, Output
 from relay.core.pacer import Pacer
 from relay.core.packet_cache import PacketCache
+from relay.core.retransmission import Retransmission
 from relay.core.timeline import SEQUENCE_MODULUS, SourceClock, Timeline, nearest
 from relay.fanout.interface import FanOut, OutputTotals, PeerSlot, TrackSlot
 from relay.wire.codecs import is_keyframe_start
@@ -37,6 +38,7 @@ class Track:
         kind: `audio` or `video`.
         slot: the track's number at the fan-out.
         catch_up_slot: another one, under which it has the outputs that are sent the cached group of pictures.
+        rtx_slot: a third one, for the streams that repair its outputs.
         codec: what the present source sends, or None before the first.
         outputs: by peer.
         inbounds: the streams that feed it.
@@ -50,12 +52,14 @@ class Track:
         fanout: FanOut,
         *,
         catch_up_slot: TrackSlot,
+        rtx_slot: TrackSlot,
         clock_rate: int,
         keyframe_interval_s: float,
     ) -> None:
         self.kind: Kind = kind
         self.slot = slot
         self.catch_up_slot = catch_up_slot
+        self.rtx_slot = rtx_slot
         self.codec: Codec | None = None
         self.outputs: dict[PeerSlot, Output] = {}
         self.inbounds = Inbounds()
@@ -213,7 +217,7 @@ class Track:
         self._waiting_for_keyframe.discard(peer)
         if output is not None and output.attached:
             self._catching_up.pop(peer, None)
-            self._fanout.remove_output(self._slot_of(output), peer)
+            self._remove_from_fan_out(output)
 
     def set_wanted(self, peer: PeerSlot, *, wanted: bool, now: float) -> None:
         """Begin or cease to send to a known receiver."""
@@ -243,7 +247,7 @@ class Track:
         )
 
     def resend(self, output: Output, sequence_numbers: Sequence[int], now: float) -> int:
-        """Answer a NACK: send packets again, byte for byte. Returns how many went out."""
+        """Answer a NACK: by RTX where that was negotiated, else byte for byte. Returns how many packets went out."""
         if not output.attached:
             return 0
         output.fill_resends(self._pacer.mean.octets_per_s, now)
@@ -256,7 +260,22 @@ class Track:
             octets = self.cache.octets(index) if output.first_index <= index < end else 0
             if octets and output.resends.take(octets):
                 indexes.append(index)
-        return self._send_to(output, indexes) if indexes else 0
+        rtx = output.rtx
+        if not indexes or rtx is None or rtx.payload_type_for(output.payload_type) < 0:
+            return self._send_to(output, indexes) if indexes else 0
+        return self._send_rtx(output, rtx, indexes)
+
+    def _send_rtx(self, output: Output, rtx: Retransmission, indexes: Sequence[int]) -> int:
+        """Repair an output by its own stream, which the fan-out is told of when it is first needed."""
+        payload_type = rtx.payload_type_for(output.payload_type)
+        if rtx.payload_type != payload_type:
+            rtx.payload_type = payload_type
+            self._fanout.add_output(
+                self.rtx_slot, output.peer, ssrc=rtx.ssrc, payload_type=payload_type, index_offset=0
+            )
+        first = rtx.next_index
+        made = rtx.wrap(self.cache, indexes, output.index_offset)
+        return self._fanout.resend(self.rtx_slot, output.peer, made, range(first, rtx.next_index))
 
     def _slot_of(self, output: Output) -> TrackSlot:
         return self.slot if output.catch_up is None else self.catch_up_slot
@@ -366,11 +385,17 @@ class Track:
         self._waiting.discard(output.peer)
         self._waiting_for_keyframe.discard(output.peer)
         if output.attached:
-            slot = self._slot_of(output)
             next_index = self._first_unsent() if output.catch_up is None else output.catch_up.next_index
             self._catching_up.pop(output.peer, None)
-            output.end(next_index, self.totals(output))
-            self._fanout.remove_output(slot, output.peer)
+            sent = self.totals(output)
+            self._remove_from_fan_out(output)
+            output.end(next_index, sent)
+
+    def _remove_from_fan_out(self, output: Output) -> None:
+        self._fanout.remove_output(self._slot_of(output), output.peer)
+        if output.rtx is not None and output.rtx.payload_type >= 0:
+            output.rtx.payload_type = -1
+            self._fanout.remove_output(self.rtx_slot, output.peer)
 
     def _flush(self) -> None:
         """Send all that waits."""

@@ -12,6 +12,7 @@ from relay.core.ice import IceCredentials
 from relay.core.inbound import Kind
 from relay.core.track import CNAME
 from relay.errors import RelayError
+from relay.wire.rtx import rtx_payload_types
 from relay.wire.sdp import (
     AcceptedMedia,
     Candidate,
@@ -105,9 +106,18 @@ def negotiate_play(offer: SessionDescription) -> Negotiated:
         codecs = tuple(select_play_codecs(media)) if media.direction in {"recvonly", "sendrecv"} else ()
         if not codecs:
             return None
-        ssrc = new_ssrc()
-        wants[kind] = Want(kind=kind, codecs=codecs, ssrc=ssrc)
-        return AcceptedMedia(codecs=codecs, direction="sendonly", ssrc=ssrc, cname=CNAME, msid=f"{CNAME} {kind}")
+        ssrc, rtx_ssrc = new_ssrc(), new_ssrc()
+        rtx = rtx_payload_types(media, codecs) if kind == "video" else {}
+        wants[kind] = Want(kind=kind, codecs=codecs, ssrc=ssrc, rtx_ssrc=rtx_ssrc, rtx_payload_types=rtx)
+        taken = {*rtx.values(), *(codec.payload_type for codec in codecs)}
+        return AcceptedMedia(
+            codecs=tuple(codec for codec in media.codecs if codec.payload_type in taken),
+            direction="sendonly",
+            ssrc=ssrc,
+            rtx_ssrc=rtx_ssrc if rtx else None,
+            cname=CNAME,
+            msid=f"{CNAME} {kind}",
+        )
 
     accepted = _accept_each(offer, accept)
     return _negotiated(offer, accepted, streams=(), wants=tuple(wants.values()))

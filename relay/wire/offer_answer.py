@@ -1,8 +1,9 @@
 """Offers and answers of a relay (RFC 9429, RFC 3264): what it carries, and how it says so.
 
 A relay answers as an ICE-lite agent and DTLS server, over one bundled transport. It carries opus, H.264 in
-non-interleaved mode, VP8, VP9 and AV1, and never decodes them. Header extensions, RTX and FEC are left out of answers
-on purpose: a relay strips extensions, and repairs losses by sending the same packet again.
+non-interleaved mode, VP8, VP9 and AV1, and never decodes them. Header extensions and FEC are left out of answers on
+purpose: a relay strips extensions, and repairs what is asked for: by RTX where a player offers it, else by sending the
+same packet again.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class AcceptedMedia(msgspec.Struct, frozen=True, kw_only=True):
         codecs: taken from the offered ones, in order of preference.
         direction: the relay's: `recvonly` for a publisher, `sendonly` for a player, `inactive` rejects the line.
         ssrc: what the relay will send with, for `sendonly`.
+        rtx_ssrc: what it will repair that with, where `codecs` has RTX (RFC 4588).
         cname: of that SSRC.
         msid: `stream track` for `sendonly`; "" leaves it out.
     """
@@ -41,6 +43,7 @@ class AcceptedMedia(msgspec.Struct, frozen=True, kw_only=True):
     codecs: Sequence[Codec] = ()
     direction: Direction = "inactive"
     ssrc: int | None = None
+    rtx_ssrc: int | None = None
     cname: str = ""
     msid: str = ""
 
@@ -186,6 +189,7 @@ def _acceptance(
     media: MediaSection, choice: AcceptedMedia, ice_ufrag: str, ice_pwd: str, fingerprint: Fingerprint
 ) -> MediaSection:
     sends = choice.direction in {"sendonly", "sendrecv"}
+    ssrcs = tuple(ssrc for ssrc in (choice.ssrc, choice.rtx_ssrc) if sends and ssrc is not None)
     return MediaSection(
         kind=media.kind,
         mid=media.mid,
@@ -199,7 +203,8 @@ def _acceptance(
         setup="passive",
         rtcp_mux=True,
         rtcp_rsize=True,
-        ssrcs={choice.ssrc: choice.cname} if sends and choice.ssrc is not None else {},
+        ssrcs=dict.fromkeys(ssrcs, choice.cname),
+        ssrc_groups=(("FID", ssrcs),) if len(ssrcs) == 2 else (),
         msid=choice.msid if sends else "",
     )
 

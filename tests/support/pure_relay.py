@@ -214,10 +214,13 @@ class Receiver:
 
     Attributes:
         packets: by index, counted from the first number as SRTP counts it.
+        retransmitted: RTX packets that came.
     """
 
-    def __init__(self, ssrc: int) -> None:
+    def __init__(self, ssrc: int, *, rtx_ssrc: int = -1) -> None:
         self.ssrc = ssrc
+        self.rtx_ssrc = rtx_ssrc
+        self.retransmitted = 0
         self.packets: dict[int, bytes] = {}
         self.headers: dict[int, RtpHeader] = {}
         self.nacks = NackRegister()
@@ -227,15 +230,34 @@ class Receiver:
     def handle(self, packet: bytes, now: float) -> None:
         """Take a packet."""
         header = parse_rtp_header(packet)
-        if header.ssrc != self.ssrc:
+        if header.ssrc == self.rtx_ssrc:
+            self.retransmitted += 1
+            packet = self._unwrap(packet, header)
+            header = parse_rtp_header(packet)
+        elif header.ssrc != self.ssrc:
             return
         if self.first is None:
             self.first = self._highest = header.sequence_number
         index = nearest(header.sequence_number, self._highest, 65_536)
         self._highest = max(self._highest, index)
         self.nacks.handle_packet(index, now)
-        assert self.packets.setdefault(index, packet) == packet, "a resend is byte-identical"
+        first = self.packets.setdefault(index, packet)
+        # An RTX packet leaves the padding out.
+        assert first == packet or self.rtx_ssrc >= 0, "a resend is byte-identical"
+        assert payload_of(first) == payload_of(packet)
         self.headers[index] = header
+
+    def _unwrap(self, packet: bytes, header: RtpHeader) -> bytes:
+        """The packet that an RTX packet repairs (RFC 4588 section 4), under the payload type of RTX."""
+        original = bytearray(packet[: len(packet) - header.padding_length])
+        original[0] &= ~0x20
+        original[2:4] = packet[12:14]
+        original[8:12] = struct.pack("!I", self.ssrc)
+        del original[12:14]
+        assert self.first is not None
+        known = next(iter(self.packets.values()))
+        original[1] = (original[1] & 0x80) | (known[1] & 0x7F)
+        return bytes(original)
 
     def poll(self, now: float) -> list[RtcpPacket]:
         """The NACK that is due."""
@@ -244,10 +266,13 @@ class Receiver:
 
     def payloads(self) -> list[bytes]:
         """Payloads without padding, in order of index."""
-        return [
-            packet[header.header_length : len(packet) - header.padding_length]
-            for packet, header in ((self.packets[index], self.headers[index]) for index in sorted(self.packets))
-        ]
+        return [payload_of(self.packets[index]) for index in sorted(self.packets)]
+
+
+def payload_of(packet: bytes) -> bytes:
+    """The payload without padding."""
+    header = parse_rtp_header(packet)
+    return packet[header.header_length : len(packet) - header.padding_length]
 
 
 def payloads_of(packets: Sequence[bytes]) -> list[bytes]:
@@ -268,10 +293,19 @@ def add_publisher(router: Router, peer: int, source: RtpSource, *, is_publisher:
 
 
 def add_receiver(
-    router: Router, peer: int, ssrc: int, now: float, *, active: bool = True, keeps_numbers: bool = False
+    router: Router,
+    peer: int,
+    ssrc: int,
+    now: float,
+    *,
+    active: bool = True,
+    keeps_numbers: bool = False,
+    rtx_ssrc: int = -1,
 ) -> None:
-    """Let a peer receive video."""
-    wants = [Want(kind="video", codecs=RECEIVER_CODECS, ssrc=ssrc)]
+    """Let a peer receive video, repaired by RTX where it gives an SSRC for that."""
+    rtx = {codec.payload_type: codec.payload_type + 1 for codec in RECEIVER_CODECS} if rtx_ssrc >= 0 else {}
+    want = Want(kind="video", codecs=RECEIVER_CODECS, ssrc=ssrc, rtx_ssrc=max(rtx_ssrc, 0), rtx_payload_types=rtx)
+    wants = [want]
     router.add_subscriber(PeerSlot(peer), FEED, wants, active=active, now=now, keeps_numbers=keeps_numbers)
 
 

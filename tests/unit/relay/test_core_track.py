@@ -14,7 +14,7 @@ from relay.fanout.interface import PeerSlot, TrackSlot
 from relay.wire.rtp import parse_rtp_header
 from relay.wire.sdp import Codec
 
-SLOT, CATCH_UP_SLOT = TrackSlot(1), TrackSlot(2)
+SLOT, CATCH_UP_SLOT, RTX_SLOT = TrackSlot(1), TrackSlot(2), TrackSlot(3)
 SOURCE, HALL, OTHER = PeerSlot(0), PeerSlot(1), PeerSlot(2)
 OLD_S = MAX_GROUP_AGE_S + 0.1  # a keyframe of time 0 is nothing to begin with by then
 
@@ -26,7 +26,13 @@ class Scene:
         self.fan_out = RecordingFanOut()
         rate = 90_000 if kind == "video" else 48_000
         self.track = Track(
-            kind, SLOT, self.fan_out, catch_up_slot=CATCH_UP_SLOT, clock_rate=rate, keyframe_interval_s=1.0
+            kind,
+            SLOT,
+            self.fan_out,
+            catch_up_slot=CATCH_UP_SLOT,
+            rtx_slot=RTX_SLOT,
+            clock_rate=rate,
+            keyframe_interval_s=1.0,
         )
         self.source = RtpSource(7, codec, sequence_number=sequence_number)
         self.inbound = Inbound(kind, SOURCE, 7, {codec.payload_type: codec})

@@ -59,7 +59,16 @@ def test_a_player_gets_every_codec_that_we_carry(browser: str) -> None:
     for media, want in zip(answer.media, made.wants, strict=True):
         assert media.direction == "sendonly"
         assert media.media_ssrcs == (want.ssrc,)
-        assert [codec.payload_type for codec in media.codecs] == [codec.payload_type for codec in want.codecs]
+        played = [codec for codec in media.codecs if codec.name != "rtx"]
+        assert [codec.payload_type for codec in played] == [codec.payload_type for codec in want.codecs]
+        repaired = {
+            int(codec.fmtp["apt"]): codec.payload_type for codec in media.codecs if codec.fmtp.keys() == {"apt"}
+        }
+        assert repaired == want.rtx_payload_types
+        if want.kind == "video":
+            assert set(repaired) == {codec.payload_type for codec in want.codecs}
+            assert media.ssrc_groups == (("FID", (want.ssrc, want.rtx_ssrc)),)
+            assert list(media.ssrcs) == [want.ssrc, want.rtx_ssrc]
     assert made.wants[0].ssrc != made.wants[1].ssrc
 
 
