@@ -16,8 +16,20 @@ from pylibsrtp import Policy, Session
 from relay.core.packet_cache import PacketCache
 from relay.core.srtp import SrtpKeys
 from relay.fanout.interface import Address, PeerSlot, TrackSlot
-from relay.fanout.kernel import send_run, write_header
-from relay.fanout.layout import BYTES_SENT, PACKETS_SENT, SEND_ERRORS, Burst, Ints, Outputs, Peers, Scratch
+from relay.fanout.kernel import packet_address, send_run, write_header
+from relay.fanout.layout import (
+    BYTES_SENT,
+    INDEX,
+    LENGTH,
+    PACKETS_SENT,
+    RUN_END,
+    SEND_ERRORS,
+    Burst,
+    Ints,
+    Outputs,
+    Peers,
+    Scratch,
+)
 from relay.fanout.shard import Shard
 from relay.fanout.shards import KernelFanOut
 
@@ -37,15 +49,16 @@ def _fan_out_clear(
 ) -> None:
     for output in rows:
         address = peers.addresses.ctypes.data + outputs.peers[output] * peers.addresses.strides[0]
-        for run in range(burst.runs.shape[0]):
+        begin = 0
+        while begin < burst.shape[0]:
             end = 0
             segment = 0
-            begin, behind = burst.runs[run, 0], burst.runs[run, 1]
+            behind = burst[begin, RUN_END]
             for position in range(begin, behind):
-                index = burst.indexes[position] + outputs.index_offsets[output]
+                index = burst[position, INDEX] + outputs.index_offsets[output]
                 header = write_header(output, position, index, end, outputs, burst, scratch)
-                length = burst.lengths[position]
-                plain = burst.words.ctypes.data + position * burst.words.strides[0]
+                length = burst[position, LENGTH]
+                plain = packet_address(burst, position)
                 _memcpy(scratch.datagrams.ctypes.data + end + header, plain + header, length - header)
                 if position == begin:
                     segment = length + _TAG_BYTES
@@ -55,25 +68,13 @@ def _fan_out_clear(
                 counters[BYTES_SENT] += end
             else:
                 counters[SEND_ERRORS] += 1
+            begin = behind
 
 
 class FloorShard(Shard):
     """A shard that sends in the clear."""
 
-    _compiled: Any = staticmethod(njit(nogil=True)(_fan_out_clear))  # not kept on disk: its callee may change
-
-    def send(self, rows: Ints, burst: Burst) -> None:
-        """As the kernel does, without encryption."""
-        self._compiled(
-            self._fd,
-            self._address_length,
-            rows,
-            self._outputs,
-            self._peers,
-            burst,
-            self._scratch,
-            self._counters,
-        )
+    fan_out = staticmethod(njit(nogil=True)(_fan_out_clear))  # not kept on disk: its callee may change
 
 
 class FloorFanOut(KernelFanOut):

@@ -10,28 +10,31 @@ whose encryption fails in any step is not sent.
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import fcntl
 import socket
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
-from numba import njit, types
+from numba import types
 
 from relay.core.srtp import MAX_SRTCP_INDEX
+from relay.fanout.compiling import compiled
 from relay.fanout.layout import (
     AEAD,
     BURSTS_DROPPED,
     BYTES_SENT,
     COUNTER_MODE,
+    FIRST_WORD,
+    HEADER_LENGTH,
+    INDEX,
+    LENGTH,
     PACKETS_DROPPED,
     PACKETS_SENT,
+    PAYLOAD_OCTETS,
     REPORTS_DROPPED,
     REPORTS_SENT,
     RTCP,
     RTP,
+    RUN_END,
     SEND_ERRORS,
     SENDS,
     Burst,
@@ -79,27 +82,6 @@ _EINVAL, _EIO, _EMSGSIZE, _EOPNOTSUPP = errno.EINVAL, errno.EIO, errno.EMSGSIZE,
 
 SENT, WOULD_BLOCK, FAILED = 0, 1, 2
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def compiled(function: Function) -> Function:
-    """Compile at the first call, without the interpreter's lock; kept on disk where some folder can be written."""
-    try:
-        made: Any = njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # no folder for the cache: a few seconds at each start instead
-        made = njit(nogil=True)(function)
-    return cast("Function", made)  # it takes the same arguments
-
-
-@contextlib.contextmanager
-def compiling_alone() -> Iterator[None]:
-    """Let one process at a time compile: relays that start together wait for the first and read what it kept."""
-    with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):  # a file system without locks: each compiles for itself
-            source = stack.enter_context(Path(__file__).open("rb"))
-            fcntl.flock(source, fcntl.LOCK_EX)  # let go when the file is closed, also by a crash
-        yield
-
 
 @compiled
 def _network_order(word: int) -> int:
@@ -117,12 +99,19 @@ def _network_order(word: int) -> int:
 
 
 @compiled
+def packet_address(burst: Burst, position: int) -> int:
+    """Where a packet of a burst begins in memory."""
+    address: int = burst.ctypes.data + position * burst.strides[0] + 8 * FIRST_WORD
+    return address
+
+
+@compiled
 def write_header(
     output: int, position: int, index: int, begin: int, outputs: Outputs, burst: Burst, to: Scratch
 ) -> int:
     """Write the header of a packet as this output sends it at octet `begin`; returns its length."""
-    length: int = burst.header_lengths[position]
-    first = _network_order(burst.words[position, 0])
+    length: int = burst[position, HEADER_LENGTH]
+    first = _network_order(burst[position, FIRST_WORD])
     to.header[0] = _network_order(
         (first & _FIRST_OCTET_AND_MARKER)
         | (outputs.payload_types[output] << 48)
@@ -133,7 +122,7 @@ def write_header(
     at = to.datagrams.ctypes.data + begin
     _memcpy(at, to.header.ctypes.data, _RTP_HEADER_BYTES)
     if length > _RTP_HEADER_BYTES:
-        plain = burst.words.ctypes.data + position * burst.words.strides[0]
+        plain = packet_address(burst, position)
         _memcpy(at + _RTP_HEADER_BYTES, plain + _RTP_HEADER_BYTES, length - _RTP_HEADER_BYTES)
     return length
 
@@ -282,9 +271,9 @@ def send_run(
 
 @compiled
 def _protect_run(
-    output: int, run: int, outputs: Outputs, peers: Peers, burst: Burst, scratch: Scratch, counters: Ints
+    output: int, first: int, outputs: Outputs, peers: Peers, burst: Burst, scratch: Scratch, counters: Ints
 ) -> tuple[int, int, int, int]:
-    """Protect a run into `scratch.datagrams`.
+    """Protect the run that begins at position `first` into `scratch.datagrams`.
 
     Returns:
         Datagrams (-1 when one could not be protected), their octets, octets of the first, payload octets.
@@ -297,14 +286,14 @@ def _protect_run(
     segment = 0
     octets = 0
     intact = True
-    for position in range(burst.runs[run, 0], burst.runs[run, 1]):
-        index = burst.indexes[position] + outputs.index_offsets[output]
+    for position in range(first, burst[first, RUN_END]):
+        index = burst[position, INDEX] + outputs.index_offsets[output]
         if index < 0 or index >= _MAX_INDEX:
             counters[PACKETS_DROPPED] += 1  # older than this output's first packet: it has no index here
             continue
         header = write_header(output, position, index, end, outputs, burst, scratch)
-        length = burst.lengths[position]
-        plain = burst.words.ctypes.data + position * burst.words.strides[0]
+        length = burst[position, LENGTH]
+        plain = packet_address(burst, position)
         if protection == AEAD:
             intact &= _protect_aead(peer, RTP, ssrc, index, end, header, plain, length, 0, peers, scratch)
             length += _AEAD_TAG_BYTES
@@ -318,7 +307,7 @@ def _protect_run(
             segment = length
         end += length
         count += 1
-        octets += burst.octets[position]
+        octets += burst[position, PAYLOAD_OCTETS]
     return (count if intact else -1), end, segment, octets
 
 
@@ -347,14 +336,14 @@ def fan_out(
     """
     for output in rows:
         address = peers.addresses.ctypes.data + outputs.peers[output] * peers.addresses.strides[0]
-        waiting = burst.lengths.shape[0]
-        for run in range(burst.runs.shape[0]):
-            count, length, segment, octets = _protect_run(output, run, outputs, peers, burst, scratch, counters)
+        first = 0
+        while first < burst.shape[0]:
+            count, length, segment, octets = _protect_run(output, first, outputs, peers, burst, scratch, counters)
             result = FAILED
             if count > 0:
                 result = send_run(fd, count, length, segment, address, address_length, scratch, counters)
             if result == WOULD_BLOCK:
-                counters[PACKETS_DROPPED] += waiting
+                counters[PACKETS_DROPPED] += burst.shape[0] - first
                 counters[BURSTS_DROPPED] += 1
                 break
             if result == SENT:
@@ -364,7 +353,7 @@ def fan_out(
                 outputs.octets[output] += octets
             elif count != 0:
                 counters[SEND_ERRORS] += 1
-            waiting -= burst.runs[run, 1] - burst.runs[run, 0]
+            first = burst[first, RUN_END]
 
 
 @compiled

@@ -1,7 +1,7 @@
 """Arrays that the compiled kernel works on: who is sent to, and what is sent.
 
 Each table is a struct of arrays with one row per peer or output; only the thread of the shard that owns a table changes
-it. A `Burst` is a copy of its packets, taken once per burst, never written again, and read by all shards.
+it. A burst is a copy of its packets, taken once per burst, never written again, and read by all shards.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from relay.core.packet_cache import MAX_PACKET_BYTES, MAX_RUN_BYTES, TAG_BYTES, PacketCache
+from relay.core.packet_cache import MAX_PACKET_BYTES, MAX_RUN_BYTES, ROW_BYTES, TAG_BYTES, PacketCache
 from relay.fanout.interface import Address
 from relay.wire.rtcp import SenderReport, SourceDescription, serialize_compound
 
@@ -39,8 +39,17 @@ PACKETS_SENT, BYTES_SENT, SENDS, PACKETS_DROPPED, BURSTS_DROPPED, SEND_ERRORS, R
 COUNTERS = 8
 MAX_REPORT_BYTES = 320  # a sender report and a CNAME of 255 octets
 
+# Packets as they go to every output, without what differs between outputs: an array of words with a row for each, since
+# Numba looks at every array of a call. Columns are octets with padding, octets before the payload, octets of payload
+# without padding, the track's packet index, and the position behind the packet's run, which one send carries; then
+# unused ones up to a cache line, and the packet itself in the order of the network.
+LENGTH, HEADER_LENGTH, PAYLOAD_OCTETS, INDEX, RUN_END = range(5)
+FIRST_WORD = 8
+BURST_WORDS = FIRST_WORD + ROW_BYTES // 8
+Burst = Ints
+
 _FIRST_ROWS = 64
-_PADDING_BIT = 0x20
+_COLUMNS = struct.Struct("=5q")
 _FAMILY = struct.Struct("=H")
 _PORT_AND_FLOW = struct.Struct("!HI")
 _SCOPE = struct.Struct("=I")
@@ -91,26 +100,6 @@ class Outputs(NamedTuple):
     octets: Ints
     packets_before: Ints
     octets_before: Ints
-
-
-class Burst(NamedTuple):
-    """Packets as they go to every output, without what differs between outputs.
-
-    Attributes:
-        words: shape [n, 192], the packets in rows of 1,536 octets, as words of the machine.
-        lengths: octets, padding included.
-        header_lengths: octets before the payload.
-        octets: payload octets without padding.
-        indexes: the track's packet indexes.
-        runs: shape [r, 2], positions `start` and `end` (exclusive) of what one send carries.
-    """
-
-    words: Ints
-    lengths: Ints
-    header_lengths: Ints
-    octets: Ints
-    indexes: Ints
-    runs: Ints
 
 
 class Scratch(NamedTuple):
@@ -208,26 +197,24 @@ def _copy_rows(table: Sequence[Any], larger: Sequence[Any]) -> None:
 
 def copy_burst(cache: PacketCache, indexes: Sequence[int]) -> Burst:
     """Cut a burst into runs, seal it, and copy those of its packets that the cache holds."""
-    held: list[int] = []
-    runs: list[tuple[int, int]] = []
-    for run in cache.equalise(indexes):
-        runs.append((len(held), len(held) + run.end - run.start))
-        held += indexes[run.start : run.end]
-    at = np.array(held, dtype=np.int64)
-    rows = at % cache.capacity
-    packets = cache.packets[rows]
-    lengths = cache.lengths[rows].astype(np.int64)
-    header_lengths = cache.header_lengths[rows].astype(np.int64)
-    last_octets = packets[np.arange(len(held)), lengths - 1].astype(np.int64)
-    padded = (packets[:, 0] & _PADDING_BIT) != 0
-    return Burst(
-        words=packets.view(np.int64),
-        lengths=lengths,
-        header_lengths=header_lengths,
-        octets=lengths - header_lengths - np.where(padded, last_octets, 0),
-        indexes=at,
-        runs=np.array(runs, dtype=np.int64).reshape(-1, 2),
-    )
+    runs = cache.equalise(indexes)
+    burst = np.empty((sum(run.end - run.start for run in runs), BURST_WORDS), dtype=np.int64)
+    octets = burst.reshape(-1).view(np.uint8).data
+    begin = behind = 0
+    for run in runs:
+        behind += run.end - run.start
+        for index in indexes[run.start : run.end]:
+            packet = cache.get(index)
+            if packet is None:  # a run holds what the cache holds
+                continue
+            length = len(packet)
+            _COLUMNS.pack_into(
+                octets, begin, length, cache.header_length(index), cache.payload_octets(index), index, behind
+            )
+            at = begin + 8 * FIRST_WORD
+            octets[at : at + length] = packet
+            begin += 8 * BURST_WORDS
+    return burst
 
 
 def report_template(ntp_timestamp: int, cname: str) -> Octets:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import socket
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import numpy as np
 
+from relay.core.packet_cache import PacketCache
+from relay.fanout.compiling import entry_point
 from relay.fanout.interface import OutputTotals, TrackSlot
 from relay.fanout.kernel import fan_out, send_reports
 from relay.fanout.layout import (
@@ -24,11 +27,13 @@ from relay.fanout.layout import (
     Burst,
     Ints,
     Octets,
+    copy_burst,
     new_outputs,
     new_peers,
     new_scratch,
     outputs_with,
     peers_with,
+    report_template,
 )
 from relay.fanout.libcrypto import LibCrypto, PeerKeys
 
@@ -57,9 +62,12 @@ class Shard:
     """Tables and kernel calls of one shard.
 
     Attributes:
+        fan_out: what sends; a benchmark measures another in the same place.
         peer_rows: rows of the table of peers.
         output_rows: rows of the table of outputs.
     """
+
+    fan_out: ClassVar[Callable[..., None]] = staticmethod(fan_out)
 
     def __init__(self, sock: socket.socket, libcrypto: LibCrypto) -> None:
         self.peer_rows = Rows()
@@ -73,6 +81,16 @@ class Shard:
         self._counters = np.zeros(COUNTERS, dtype=np.int64)
         self._tracks: dict[TrackSlot, dict[int, None]] = {}  # rows of outputs, in the order of their addition
         self._rows_of_track: dict[TrackSlot, Ints] = {}  # the same as arrays, made when a burst asks
+        self._fan_out: Callable[..., None] = self.fan_out
+        self._send_reports: Callable[..., None] = send_reports
+
+    def load(self) -> None:
+        """Compile the kernel, or read it from disk; to be called before the first send, with the shard's own tables."""
+        nobody = np.zeros(0, dtype=np.int64)
+        self.send(nobody, copy_burst(PacketCache(1), []))
+        self.send_reports(nobody, report_template(0, ""), 0)
+        self._fan_out = entry_point(self.fan_out)
+        self._send_reports = entry_point(send_reports)
 
     # --- the shard's thread ------------------------------------------------------------------------------------------
 
@@ -141,8 +159,8 @@ class Shard:
         self.send(np.array([row], dtype=np.int64), burst)
 
     def send(self, rows: Ints, burst: Burst) -> None:
-        """Send a burst to these outputs. With no rows, this only loads or compiles the kernel."""
-        fan_out(
+        """Send a burst to these outputs."""
+        self._fan_out(
             self._fd,
             self._address_length,
             rows,
@@ -159,7 +177,7 @@ class Shard:
 
     def send_reports(self, rows: Ints, report: Octets, rtp_timestamp: int) -> None:
         """Send a sender report to these outputs, see `relay.fanout.kernel.send_reports`."""
-        send_reports(
+        self._send_reports(
             self._fd,
             self._address_length,
             rows,

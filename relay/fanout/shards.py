@@ -8,191 +8,23 @@ A burst is cut into runs, sealed and copied on the event loop, once for all shar
 microseconds), because the ring comes round while a shard still sends: a copy that nobody writes again needs no
 reckoning of who still reads what. A resend is copied in the same way, at the time of the call, and so carries the bytes
 of the first sending.
-
-A shard that is behind drops its oldest burst, for all outputs of the burst in that shard, and counts it: old video
-helps nobody. Resends have a bound of their own, and a new one gives way; requests to repair must not push out what is
-new. Changes of peers and outputs are never dropped.
 """
 
 from __future__ import annotations
 
 import socket
-import threading
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from functools import partial
-
-import numpy as np
 
 from relay.core.packet_cache import PacketCache
 from relay.core.srtp import SrtpKeys, derive_rtcp_session_keys, derive_session_keys
 from relay.fanout import layout
+from relay.fanout.compiling import compiling_alone
 from relay.fanout.interface import NOTHING_SENT, Address, FanOutTotals, OutputTotals, PeerSlot, TrackSlot
-from relay.fanout.kernel import compiling_alone
 from relay.fanout.libcrypto import LibCrypto
 from relay.fanout.shard import Shard
-
-MAX_WAITING_BURSTS = 64  # under a second of one feed's frames and audio; older than that is of no use
-MAX_WAITING_RESENDS = 4096  # packets; 6 MB, and ten subscribers at the most that each may ask in a second
-_STOP_S = 5.0  # one kernel call takes milliseconds
-
-Command = Callable[[], None]
-
-
-class _Burst:
-    """A burst that waits for a shard; `outputs` are those it was meant for."""
-
-    __slots__ = ("command", "outputs", "packets")
-
-    def __init__(self, command: Command, packets: int, outputs: int) -> None:
-        self.command = command
-        self.packets = packets
-        self.outputs = outputs
-
-
-class _Resend:
-    __slots__ = ("command", "packets")
-
-    def __init__(self, command: Command, packets: int) -> None:
-        self.command = command
-        self.packets = packets
-
-
-class ShardQueue:
-    """Commands for one shard, executed in order by a thread of its own, or at once where there are no threads.
-
-    Attributes:
-        packets_dropped: packets times outputs that the thread did not come to.
-        bursts_dropped: the same in bursts.
-    """
-
-    def __init__(self, *, name: str, threaded: bool) -> None:
-        self.packets_dropped = 0
-        self.bursts_dropped = 0
-        self._waiting: deque[Command | _Burst | _Resend] = deque()
-        self._bursts = 0
-        self._resends = 0
-        self._busy = False
-        self._closed = False
-        self._failure: BaseException | None = None
-        self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True) if threaded else None
-        if self._thread is not None:
-            self._thread.start()
-
-    def change(self, command: Command) -> None:
-        """Execute a command that must not be lost.
-
-        Raises:
-            RuntimeError: the thread died of a bug of ours.
-        """
-        if self._thread is None:
-            command()
-        else:
-            with self._changed:
-                self._put(command)
-
-    def burst(self, command: Command, *, packets: int, outputs: int) -> None:
-        """Execute a command that sends a burst; the oldest burst gives way when too many wait.
-
-        Raises:
-            RuntimeError: the thread died of a bug of ours.
-        """
-        if self._thread is None:
-            command()
-            return
-        with self._changed:
-            if self._bursts >= MAX_WAITING_BURSTS:
-                self._drop_oldest_burst()
-            self._bursts += 1
-            self._put(_Burst(command, packets, outputs))
-
-    def resend(self, command: Command, *, packets: int) -> None:
-        """Execute a command that sends packets again; it is dropped when too many wait.
-
-        Raises:
-            RuntimeError: the thread died of a bug of ours.
-        """
-        if self._thread is None:
-            command()
-            return
-        with self._changed:
-            if self._resends + packets > MAX_WAITING_RESENDS:
-                self.packets_dropped += packets
-                self.bursts_dropped += 1
-                return
-            self._resends += packets
-            self._put(_Resend(command, packets))
-
-    def wait_idle(self, timeout_s: float) -> bool:
-        """Wait until nothing waits and nothing runs; for tests and measurements. False when that took too long."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._waiting and not self._busy, timeout_s)
-
-    def close(self) -> None:
-        """Drop what waits to be sent, execute the changes that wait, and end the thread."""
-        if self._thread is not None:
-            with self._changed:
-                self._closed = True
-                self._changed.notify_all()
-            self._thread.join(_STOP_S)
-            if self._thread.is_alive():
-                raise RuntimeError("a fan-out thread does not end")
-            self._thread = None
-        for item in self._waiting:
-            if isinstance(item, _Burst):
-                self._count_dropped(item)
-            elif not isinstance(item, _Resend):
-                item()
-        self._waiting.clear()
-
-    def _put(self, item: Command | _Burst | _Resend) -> None:
-        if self._failure is not None:
-            raise RuntimeError("a fan-out thread died") from self._failure
-        self._waiting.append(item)
-        self._changed.notify()
-
-    def _drop_oldest_burst(self) -> None:
-        for position, item in enumerate(self._waiting):
-            if isinstance(item, _Burst):
-                del self._waiting[position]
-                self._bursts -= 1
-                self._count_dropped(item)
-                return
-
-    def _count_dropped(self, burst: _Burst) -> None:
-        self.packets_dropped += burst.packets * burst.outputs
-        self.bursts_dropped += burst.outputs
-
-    def _run(self) -> None:
-        while (command := self._next()) is not None:
-            try:
-                command()
-            except BaseException as error:  # noqa: BLE001 (a bug of ours: it is raised on the event loop's next call)
-                with self._changed:
-                    self._failure = error
-                    self._busy = False
-                    self._changed.notify_all()
-                return
-
-    def _next(self) -> Command | None:
-        with self._changed:
-            self._busy = False
-            if not self._waiting:
-                self._changed.notify_all()
-            while not self._waiting and not self._closed:
-                self._changed.wait()
-            if self._closed:
-                return None
-            item = self._waiting.popleft()
-            self._busy = True
-            if isinstance(item, _Burst):
-                self._bursts -= 1
-                return item.command
-            if isinstance(item, _Resend):
-                self._resends -= item.packets
-                return item.command
-            return item
+from relay.fanout.shard_queue import ShardQueue
 
 
 class _Peer:
@@ -225,10 +57,9 @@ class KernelFanOut:
         self._family = sock.family
         self._libcrypto = LibCrypto()
         self._shards = [self._shard_type(sock, self._libcrypto) for _ in range(max(threads, 1))]
-        nothing, nobody = layout.copy_burst(PacketCache(1), []), np.zeros(0, dtype=np.int64)
         with compiling_alone():
-            self._shards[0].send(nobody, nothing)
-            self._shards[0].send_reports(nobody, layout.report_template(0, ""), 0)
+            for shard in self._shards:
+                shard.load()
         self._queues = [
             ShardQueue(name=f"fan-out-{number}", threaded=threads > 0) for number in range(len(self._shards))
         ]
@@ -330,7 +161,7 @@ class KernelFanOut:
             cache.equalise(indexes)  # a burst is sealed when it was due, whoever was there
             return
         burst = layout.copy_burst(cache, indexes)
-        packets = burst.lengths.shape[0]
+        packets = burst.shape[0]
         for shard, count in outputs.items():
             if count:
                 command = partial(self._shards[shard].send_to_track, track, burst)
@@ -343,7 +174,7 @@ class KernelFanOut:
         if known is None or row is None:
             return 0
         burst = layout.copy_burst(cache, indexes)
-        packets: int = burst.lengths.shape[0]
+        packets: int = burst.shape[0]
         command = partial(self._shards[known.shard].send_to_output, row, burst)
         self._queues[known.shard].resend(command, packets=packets)
         return packets

@@ -20,8 +20,9 @@ from support.fan_outs import Side, bound_socket, made_up_keys, opener, take_all
 from relay.core.srtp import SrtpProfile
 from relay.fanout import libcrypto
 from relay.fanout.choose import choose_fan_out
+from relay.fanout.compiling import compiled
 from relay.fanout.interface import FanOutTotals, OutputTotals, PeerSlot, TrackSlot
-from relay.fanout.kernel import compiled, fan_out
+from relay.fanout.kernel import fan_out
 from relay.fanout.libcrypto import KernelUnavailableError
 from relay.fanout.reference import ReferenceFanOut
 from relay.fanout.shards import KernelFanOut

@@ -7,7 +7,21 @@ import numpy as np
 import pytest
 
 from relay.core.packet_cache import PacketCache
-from relay.fanout.layout import copy_burst, new_outputs, new_peers, outputs_with, peers_with, socket_address
+from relay.fanout.layout import (
+    BURST_WORDS,
+    FIRST_WORD,
+    HEADER_LENGTH,
+    INDEX,
+    LENGTH,
+    PAYLOAD_OCTETS,
+    RUN_END,
+    copy_burst,
+    new_outputs,
+    new_peers,
+    outputs_with,
+    peers_with,
+    socket_address,
+)
 
 
 def filled_cache(sizes: list[int]) -> PacketCache:
@@ -24,23 +38,21 @@ def test_a_copied_burst_outlives_its_rows_in_the_ring() -> None:
     burst = copy_burst(cache, [0, 1, 2])
     for index in range(16, 19):
         cache.put(index, struct.pack("!BBHII", 0x80, 96, index, 0, 7) + bytes(300))
-    assert burst.indexes.tolist() == [0, 1, 2]
-    assert burst.runs.tolist() == [[0, 3]]
-    assert burst.lengths.tolist() == [101, 101, 50]
-    assert burst.header_lengths.tolist() == [12, 12, 12]
-    assert burst.octets.tolist() == [88, 89, 38]
-    assert bytes(burst.words[0])[12:100] == bytes([1]) * 88
-    assert bytes(burst.words[2])[12:50] == bytes([3]) * 38
+    assert burst[:, INDEX].tolist() == [0, 1, 2]
+    assert burst[:, RUN_END].tolist() == [3, 3, 3]
+    assert burst[:, LENGTH].tolist() == [101, 101, 50]
+    assert burst[:, HEADER_LENGTH].tolist() == [12, 12, 12]
+    assert burst[:, PAYLOAD_OCTETS].tolist() == [88, 89, 38]
+    assert bytes(burst[0, FIRST_WORD:])[12:100] == bytes([1]) * 88
+    assert bytes(burst[2, FIRST_WORD:])[12:50] == bytes([3]) * 38
 
 
 def test_what_the_cache_has_lost_is_in_no_run() -> None:
     """Runs count the packets that were copied."""
     burst = copy_burst(filled_cache([100, 100, 100]), [-1, 0, 7, 1, 9, 2])
-    assert burst.indexes.tolist() == [0, 1, 2]
-    assert burst.runs.tolist() == [[0, 1], [1, 2], [2, 3]]
-    empty = copy_burst(filled_cache([]), [3])
-    assert empty.words.shape == (0, 192)
-    assert empty.runs.shape == (0, 2)
+    assert burst[:, INDEX].tolist() == [0, 1, 2]
+    assert burst[:, RUN_END].tolist() == [1, 2, 3]
+    assert copy_burst(filled_cache([]), [3]).shape == (0, BURST_WORDS)
 
 
 def test_a_table_of_peers_leaves_no_keys_behind_when_it_grows() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from relay.fanout.shards import MAX_WAITING_BURSTS, MAX_WAITING_RESENDS, ShardQueue
+from relay.fanout.shard_queue import MAX_WAITING_BURSTS, MAX_WAITING_RESENDS, ShardQueue
 
 
 class Busy:
