@@ -25,7 +25,6 @@ from conference.gateway import Gateway
 from conference.journal.contract import Entry
 from conference.journal.opening import open_journal
 from conference.live import LiveBoard
-from conference.policy import MediaCost, Policy
 from conference.state_lock import hold
 from configs.listening import http_site
 from configs.tls import is_loopback
@@ -98,7 +97,7 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
         keys = KeyRing.load_or_create(config.key_path)
         coordinator = Coordinator(
             open_journal(config),
-            _policy(config),
+            config.placement.as_policy(),
             snapshot_every=config.snapshot_every,
             observe_append=_append_observer(metrics),
             observe_command=lambda command, result: metrics.commands_total.labels(command=command, result=result).inc(),
@@ -146,15 +145,6 @@ async def _listen(runner: web.AppRunner, config: CoordinatorConfig) -> str:
     host = f"[{config.host}]" if ":" in config.host else config.host
     scheme = "http" if context is None else "https"
     return f"{scheme}://{host}:{runner.addresses[0][1]}"
-
-
-def _policy(config: CoordinatorConfig) -> Policy:
-    placement = config.placement
-    return Policy(
-        media=MediaCost(bits_per_s=placement.hall_bits_per_s, packets_per_s=placement.hall_packets_per_s),
-        soft_limit=placement.soft_limit,
-        hard_limit=placement.hard_limit,
-    )
 
 
 def _append_observer(metrics: CoordinatorMetrics) -> Callable[[float, Sequence[Entry]], None]:

@@ -7,16 +7,21 @@ folder of its own. Unknown keys are errors.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from conference.journal.redis.address import JournalAddressError, parse_redis_url
+from conference.planner.loads import MAX_CHAIN
+from conference.policy import MediaCost, Policy
 from configs.loading import Section
 from configs.tls import TlsFiles
 
 JOURNAL_FILE = "journal.sqlite"
 KEY_FILE = "signing-key.pem"
+
+UnitCode = Annotated[str, Field(max_length=64)]
+Name = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class TokenLifetimes(Section):
@@ -35,26 +40,65 @@ class TokenLifetimes(Section):
     publisher_s: int = Field(default=86_400, ge=60, le=604_800)
 
 
+class RegionCost(Section):
+    """What a hall costs in a region of poor lines, where it takes a lower layer."""
+
+    hall_bits_per_s: int = Field(ge=1, le=1_000_000_000)
+    hall_packets_per_s: int = Field(ge=1, le=1_000_000)
+
+
 class PlacementConfig(Section):
-    """What a hall is expected to cost a relay, and how full a relay may be.
+    """What a hall is expected to cost a relay, how full a relay may be, and who belongs where.
 
     Attributes:
         hall_bits_per_s: media of one hall.
         hall_packets_per_s: packets of one hall.
         soft_limit: share of a relay's capacity up to which it is filled first.
         hard_limit: share of a relay's capacity that is never exceeded.
+        regions: cost of a hall in regions where it is less, by unit code.
+        overflow: by region, the regions that take its halls when its own relays are full, nearest first; the centre
+            and all others come after them.
+        pins: by hall, the relays that it shall have, the primary first. One that is gone or full is passed over.
+        exclusions: by hall or by region, relays that shall never have its halls.
     """
 
     hall_bits_per_s: int = Field(default=2_200_000, ge=1, le=1_000_000_000)
     hall_packets_per_s: int = Field(default=300, ge=1, le=1_000_000)
     soft_limit: float = Field(default=0.8, gt=0, le=1)
     hard_limit: float = Field(default=1.0, gt=0, le=1)
+    regions: dict[UnitCode, RegionCost] = Field(default={}, max_length=1_000)
+    overflow: dict[UnitCode, Annotated[tuple[UnitCode, ...], Field(max_length=MAX_CHAIN)]] = Field(
+        default={}, max_length=1_000
+    )
+    pins: dict[Name, Annotated[tuple[Name, ...], Field(min_length=1, max_length=2)]] = Field(
+        default={}, max_length=10_000
+    )
+    exclusions: dict[Name, Annotated[tuple[Name, ...], Field(max_length=1_000)]] = Field(default={}, max_length=10_000)
 
     @model_validator(mode="after")
     def _limits_in_order(self) -> Self:
         if self.soft_limit > self.hard_limit:
             raise ValueError("soft_limit must not be above hard_limit")
+        for code, cost in self.regions.items():
+            # A link between relays takes a whole programme: the cost of a hall that sees all of it.
+            if cost.hall_bits_per_s > self.hall_bits_per_s or cost.hall_packets_per_s > self.hall_packets_per_s:
+                raise ValueError(f"regions: a hall of {code} must not cost more than hall_bits_per_s and packets")
         return self
+
+    def as_policy(self) -> Policy:
+        """The same for the planner."""
+        return Policy(
+            media=MediaCost(bits_per_s=self.hall_bits_per_s, packets_per_s=self.hall_packets_per_s),
+            soft_limit=self.soft_limit,
+            hard_limit=self.hard_limit,
+            regions={
+                code: MediaCost(bits_per_s=cost.hall_bits_per_s, packets_per_s=cost.hall_packets_per_s)
+                for code, cost in self.regions.items()
+            },
+            overflow=self.overflow,
+            pins=self.pins,
+            exclusions={name: frozenset(relays) for name, relays in self.exclusions.items()},
+        )
 
 
 class RateLimitsConfig(Section):

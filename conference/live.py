@@ -98,6 +98,8 @@ class RelayView(msgspec.Struct, frozen=True, kw_only=True):
     halls_backup: int
     sessions: int
     base_url: str
+    bits_per_s: int
+    packets_per_s: int
 
 
 class LostHall(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,6 +186,8 @@ def view_relays(state: State, sessions: Mapping[str, int]) -> list[RelayView]:
             halls_backup=relay.load.backups,
             sessions=sessions.get(relay.relay_id, 0) if relay.live else 0,
             base_url=relay.base_url,
+            bits_per_s=relay.capacity.bits_per_s,
+            packets_per_s=relay.capacity.packets_per_s,
         )
         for relay in sorted(state.relays.values(), key=lambda relay: relay.relay_id)
     ]

@@ -1,7 +1,7 @@
 """Configuration files of our programs: which model a file is for, by its key `program`.
 
-A file says at its top `program: coordinator`, `relay` or `virtual`. A program that is given another's file says so
-instead of complaining about every key.
+A file says at its top `program: coordinator`, `relay`, `virtual` or `plan`. A program that is given another's file
+says so instead of complaining about every key.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 import pydantic
 
 from conference.config import CoordinatorConfig
+from conference.planning.config import PlanConfig
 from conference.virtual_config import VirtualConfig
 from configs.loading import ConfigError, Mistake, Section, load
 from relay.config import RelayConfig
@@ -32,6 +33,10 @@ class VirtualFile(VirtualConfig):
     """A virtual country's configuration as it stands in a file."""
 
 
+class PlanFile(PlanConfig):
+    """A country to plan for, as it stands in a file."""
+
+
 class _Named(pydantic.BaseModel):
     """Any file of ours; only its name of a program is looked at."""
 
@@ -40,12 +45,13 @@ class _Named(pydantic.BaseModel):
     program: object = None
 
 
-ModelT = TypeVar("ModelT", CoordinatorFile, RelayFile, VirtualFile)
+ModelT = TypeVar("ModelT", CoordinatorFile, RelayFile, VirtualFile, PlanFile)
 
-MODELS: dict[str, type[CoordinatorFile | RelayFile | VirtualFile]] = {
+MODELS: dict[str, type[CoordinatorFile | RelayFile | VirtualFile | PlanFile]] = {
     "coordinator": CoordinatorFile,
     "relay": RelayFile,
     "virtual": VirtualFile,
+    "plan": PlanFile,
 }
 
 

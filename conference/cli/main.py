@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from conference.cli import conferences, configuration, demo, halls, programs, reports, swarm, tokens, units
+from conference.cli import conferences, configuration, demo, halls, plan, programs, reports, swarm, tokens, units
 from conference.cli.refusal import RefusingGroup
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.command("hall")(programs.hall)
 app.command("publish")(programs.publish)
 app.command("virtual")(programs.virtual)
 app.command("swarm")(swarm.swarm)
+app.command("plan")(plan.plan)
 app.add_typer(units.app, name="units")
 app.add_typer(halls.app, name="halls")
 app.add_typer(conferences.app, name="conference")

@@ -11,6 +11,9 @@ from relay.messages import RelayRole
 SEAT_MILLISEATS = 1_000
 """What one subscriber of the whole programme takes: halls of a region with a lower bitrate take less than a seat."""
 
+MAX_CHAIN = 60
+"""Longest overflow chain that is read: distances stay below 64, and Việt Nam has 34 provinces."""
+
 
 class RelayLoad(msgspec.Struct, kw_only=True):
     """A live relay as the planner sees it; mutable, because charges are kept as they happen.

@@ -11,13 +11,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from conference.planner.loads import RelayLoad
+from conference.planner.loads import MAX_CHAIN, RelayLoad
 
 OverflowChains = Mapping[str, Sequence[str]]
 """Regions by region: where it overflows to, nearest first."""
-
-MAX_CHAIN = 60
-"""Longest chain that is read: distances stay below 64, and Việt Nam has 34 provinces."""
 
 
 def distances_from(region: str, loads: Sequence[RelayLoad], chains: OverflowChains) -> NDArray[np.float64]:

@@ -65,6 +65,10 @@ class PathTable:
         """Whether no loss, but that of all origins, cuts both off."""
         return not (self.cuts[one] & self.cuts[other] & self._avoidable).any()
 
+    def share_nothing(self, one: int, other: int) -> bool:
+        """Whether they are apart, and no relay is on both ways."""
+        return self.are_apart(one, other) and not (self.chains[one] & self.chains[other]).any()
+
     def shared(self, index: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
         """How much of its fate each relay shares with one of them.
 

@@ -102,9 +102,8 @@ class Plan:
         ]
         replan(loads, self._chains)
         pool = Pool(loads, self._chains)
-        gone = next((index for index, load in enumerate(self.loads) if load.relay_id == relay_id), len(self.loads))
-        primaries = np.where(self.primaries > gone, self.primaries - 1, self.primaries)
-        backups = np.where(self.backups > gone, self.backups - 1, self.backups)
+        gone = self._index(relay_id)
+        primaries, backups = _closed_up(self.primaries, gone), _closed_up(self.backups, gone)
         for number in ((self.primaries == gone) | (self.backups == gone)).nonzero()[0]:
             wish, (primary, backup) = self.wishes[number], self.pair(number)
             for index, role in ((pool.index(primary), "primaries"), (pool.index(backup), "backups")):
@@ -117,8 +116,27 @@ class Plan:
                     pool.charge(int(index), wish.milliseats, **{role: 1})
         return Plan(pool.loads, self.wishes, primaries, backups, self._chains)
 
+    def moved_beyond(self, relay_id: str, after: Plan) -> int:
+        """Halls that `after`, the plan without a relay, moved although they had nothing to do with it."""
+        gone = self._index(relay_id)
+        concerned = (self.primaries == gone) | (self.backups == gone)
+        moved = (_closed_up(self.primaries, gone) != after.primaries) | (
+            _closed_up(self.backups, gone) != after.backups
+        )
+        return int(np.count_nonzero(moved & ~concerned))
+
+    def _index(self, relay_id: str) -> int:
+        """Where a relay stands; beyond the last one if it is not here."""
+        return next((index for index, load in enumerate(self.loads) if load.relay_id == relay_id), len(self.loads))
+
     def _name(self, index: int) -> str:
         return "" if index == NOBODY else self.loads[index].relay_id
+
+
+def _closed_up(indexes: Indexes, gone: int) -> Indexes:
+    """Indexes of relays after one of them is taken out of the row."""
+    closed: Indexes = np.where(indexes > gone, indexes - 1, indexes)
+    return closed
 
 
 def make_plan(

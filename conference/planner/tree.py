@@ -209,10 +209,13 @@ class _Tree:
         options = is_open.nonzero()[0]
         if not len(options):
             return
-        losses, pairs, ways = (count[options] for count in self._table.shared(primary))
-        shared = losses * _SHARES_LOSS + pairs * _SHARES_ORIGIN_PAIR + ways
-        options = options[shared == shared.min()]
-        chosen = present[0] if present and present[0] in options else int(options[self._costs(index, options).argmin()])
+        chosen = int(options[self._costs(index, options).argmin()])
+        if not self._table.share_nothing(primary, chosen):
+            losses, pairs, ways = (count[options] for count in self._table.shared(primary))
+            shared = losses * _SHARES_LOSS + pairs * _SHARES_ORIGIN_PAIR + ways
+            options = options[shared == shared.min()]
+            kept = bool(present) and present[0] in options
+            chosen = present[0] if kept else int(options[self._costs(index, options).argmin()])
         if present:
             self._room[present[0]] += 1
         self._room[chosen] -= 1

@@ -14,7 +14,7 @@ from conference.config import KEY_FILE
 
 runner = CliRunner()
 COMMANDS = [
-    "demo", "up", "coordinator", "relay", "hall", "publish", "virtual", "swarm", "live", "attendance", "report",
+    "demo", "up", "coordinator", "relay", "hall", "publish", "virtual", "swarm", "plan", "live", "attendance", "report",
     "token", "version", "units", "halls", "conference", "config",
 ]  # fmt: skip
 
@@ -31,7 +31,7 @@ def test_help_names_every_command() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        ["demo"], ["up"], ["coordinator"], ["relay"], ["hall"], ["publish"], ["virtual"], ["swarm"], ["live"],
+        ["demo"], ["up"], ["coordinator"], ["relay"], ["hall"], ["publish"], ["virtual"], ["swarm"], ["plan"], ["live"],
         ["attendance"], ["report"], ["token"], ["units", "import"], ["units", "list"], ["halls", "import"],
         ["halls", "list"], ["halls", "export"], ["halls", "link"], ["conference", "create"], ["conference", "open"],
         ["conference", "rehearse"], ["conference", "launch"], ["conference", "end"],
