@@ -20,7 +20,7 @@ from relay.wire.sdp import (
     SessionDescription,
     build_answer,
     select_play_codecs,
-    select_publish_codec,
+    select_publish_codecs,
 )
 
 KINDS: tuple[Kind, ...] = ("audio", "video")
@@ -84,11 +84,11 @@ def negotiate_publish(offer: SessionDescription) -> Negotiated:
     streams: dict[Kind, Stream] = {}
 
     def accept(media: MediaSection, kind: Kind) -> AcceptedMedia | None:
-        codec = select_publish_codec(media) if media.direction in {"sendonly", "sendrecv"} else None
-        if codec is None:
+        codecs = select_publish_codecs(media) if media.direction in {"sendonly", "sendrecv"} else ()
+        if not codecs:
             return None
-        streams[kind] = Stream(kind=kind, codecs=(codec,), ssrcs=media.media_ssrcs)
-        return AcceptedMedia(codecs=(codec,), direction="recvonly")
+        streams[kind] = Stream(kind=kind, codecs=codecs, ssrcs=media.media_ssrcs)
+        return AcceptedMedia(codecs=codecs, direction="recvonly")
 
     accepted = _accept_each(offer, accept)
     return _negotiated(offer, accepted, streams=tuple(streams.values()), wants=())

@@ -1,9 +1,9 @@
 """Offers and answers of a relay (RFC 9429, RFC 3264): what it carries, and how it says so.
 
-A relay answers as an ICE-lite agent and DTLS server, over one bundled transport. It carries opus, H.264 in
-non-interleaved mode, VP8, VP9 and AV1, and never decodes them. Header extensions and FEC are left out of answers on
-purpose: a relay strips extensions, and repairs what is asked for: by RTX where a player offers it, else by sending the
-same packet again.
+A relay answers as an ICE-lite agent and DTLS server, over one bundled transport. It carries opus, alone or with
+redundancy (RFC 2198), H.264 in non-interleaved mode, VP8, VP9 and AV1, and never decodes them. Header extensions and
+FEC are left out of answers on purpose: a relay strips extensions, and repairs what is asked for: by RTX where a player
+offers it, else by sending the same packet again.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ from relay.wire.session_description import (
 
 _VIDEO_FEEDBACK = ("goog-remb", "ccm fir", "nack", "nack pli")
 _RTP_PROFILES = frozenset({RTP_PROFILE, "RTP/SAVPF"})  # the second is how older senders name the first
+# Blocks in a packet with redundancy carry their payload type inside (RFC 2198 section 3), where a relay leaves it as it
+# is: publisher and receivers must number alike. All browsers that know `red` number opus 111.
+RED_PAYLOAD_TYPES = frozenset({"111"})
+_AV1_LEVEL_IDX, _AV1_TIER = 5, 0  # AV1 RTP payload format 1.0 section 7.2.3: where none is given
 _H264_DEFAULT_PROFILE = "42000a"  # RFC 6184 section 8.1: Baseline at level 1 where none is given
 
 
@@ -56,7 +60,8 @@ class AcceptedMedia(msgspec.Struct, frozen=True, kw_only=True):
 def is_carried(kind: str, codec: Codec) -> bool:
     """Tell whether a relay carries a codec on an m= line of this kind."""
     if kind == "audio":
-        return codec.name == "opus" and codec.clock_rate == 48_000 and codec.channels == 2
+        is_opus = codec.name == "opus" or (codec.name == "red" and red_payload_types(codec) == RED_PAYLOAD_TYPES)
+        return is_opus and codec.clock_rate == 48_000 and codec.channels == 2
     if kind != "video" or codec.clock_rate != 90_000:
         return False
     if codec.name == "H264":
@@ -64,9 +69,24 @@ def is_carried(kind: str, codec: Codec) -> bool:
     return codec.name in {"VP8", "VP9", "AV1"}
 
 
-def select_publish_codec(media: MediaSection) -> Codec | None:
-    """Choose the one codec that a publisher will send: the first that is carried, in the offer's order."""
-    return next((codec for codec in media.codecs if is_carried(media.kind, codec)), None)
+def red_payload_types(codec: Codec) -> frozenset[str]:
+    """The payload types of the blocks in a packet with redundancy, as its format parameters name them: `111/111`."""
+    return frozenset(number for name, value in codec.fmtp.items() if not value for number in name.split("/"))
+
+
+def select_publish_codecs(media: MediaSection) -> tuple[Codec, ...]:
+    """Choose what a publisher will send: the first codec that is carried, in the offer's order.
+
+    A publisher that prefers redundancy (RFC 2198) to plain opus gets both: what does not fit in twice comes plain.
+
+    Returns:
+        One codec, `red` and `opus`, or nothing.
+    """
+    carried = [codec for codec in media.codecs if is_carried(media.kind, codec)]
+    if not carried or carried[0].name != "red":
+        return tuple(carried[:1])
+    plain = [codec for codec in carried if codec.name == "opus" and str(codec.payload_type) in RED_PAYLOAD_TYPES]
+    return (carried[0], plain[0]) if plain else tuple(codec for codec in carried if codec.name == "opus")[:1]
 
 
 def select_play_codecs(media: MediaSection) -> list[Codec]:
@@ -77,15 +97,26 @@ def select_play_codecs(media: MediaSection) -> list[Codec]:
 def match_codec(source: Codec, offered: Sequence[Codec]) -> Codec | None:
     """Find the payload type under which a receiver takes what a source sends.
 
-    The name and the clock rate must agree, with H.264 also the packetization mode, with VP9 and AV1 the profile. An
-    H.264 receiver that offers another profile only is matched all the same, since decoders are lenient: the nearest
-    profile is taken.
+    The name and the clock rate must agree, with H.264 also the packetization mode, with VP9 and AV1 the profile, with
+    AV1 the receiver's tier must be the source's or higher. An H.264 receiver that offers another profile only is
+    matched all the same, since decoders are lenient: the nearest profile is taken. A level says what a receiver is
+    sure to decode and not where it fails: with AV1 the first that reaches the source's is preferred.
     """
     same = [codec for codec in offered if codec.name == source.name and codec.clock_rate == source.clock_rate]
     if source.name == "VP9":
         same = [codec for codec in same if _parameter(codec, "profile-id") == _parameter(source, "profile-id")]
     elif source.name == "AV1":
-        same = [codec for codec in same if _parameter(codec, "profile") == _parameter(source, "profile")]
+        same = [
+            codec
+            for codec in same
+            if _parameter(codec, "profile") == _parameter(source, "profile")
+            and _number(codec, "tier", _AV1_TIER) >= _number(source, "tier", _AV1_TIER)
+        ]
+        level = _number(source, "level-idx", _AV1_LEVEL_IDX)
+        # max() keeps the first of equals, which is the receiver's preference.
+        return max(same, key=lambda codec: _number(codec, "level-idx", _AV1_LEVEL_IDX) >= level, default=None)
+    elif source.name == "red":
+        same = [codec for codec in same if red_payload_types(codec) == red_payload_types(source)]
     elif source.name == "H264":
         mode = _parameter(source, "packetization-mode")
         same = [codec for codec in same if _parameter(codec, "packetization-mode") == mode]
@@ -96,6 +127,11 @@ def match_codec(source: Codec, offered: Sequence[Codec]) -> Codec | None:
 
 def _parameter(codec: Codec, name: str) -> str:
     return codec.fmtp.get(name, "0")
+
+
+def _number(codec: Codec, name: str, default: int) -> int:
+    value = codec.fmtp.get(name, "")
+    return int(value[:3]) if value.isascii() and value.isdigit() else default
 
 
 def _profile_likeness(source: Codec, offered: Codec) -> int:
@@ -260,7 +296,10 @@ def play_codecs() -> dict[str, tuple[Codec, ...]]:
         ("AV1", 45, {}),
     )
     return {
-        "audio": (Codec(111, "opus", 48_000, 2, {"minptime": "10", "useinbandfec": "1"}),),
+        "audio": (
+            Codec(111, "opus", 48_000, 2, {"minptime": "10", "useinbandfec": "1"}),
+            Codec(63, "red", 48_000, 2, {"111/111": ""}),
+        ),
         "video": tuple(
             Codec(payload_type, name, 90_000, 1, fmtp, _VIDEO_FEEDBACK) for name, payload_type, fmtp in video
         ),

@@ -13,8 +13,9 @@ from relay.wire.offer_answer import (
     is_carried,
     match_codec,
     play_codecs,
+    red_payload_types,
     select_play_codecs,
-    select_publish_codec,
+    select_publish_codecs,
 )
 from relay.wire.sdp_parser import parse_session
 from relay.wire.sdp_serializer import serialize_candidate, serialize_session
@@ -47,8 +48,9 @@ __all__ = [
     "match_codec",
     "parse_session",
     "play_codecs",
+    "red_payload_types",
     "select_play_codecs",
-    "select_publish_codec",
+    "select_publish_codecs",
     "serialize_candidate",
     "serialize_session",
 ]

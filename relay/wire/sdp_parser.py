@@ -29,7 +29,7 @@ MAX_LINES = 4096
 MAX_LINE_CHARACTERS = 4096
 MAX_MEDIA = 32
 
-_SPELLINGS = {"opus": "opus", "h264": "H264", "vp8": "VP8", "vp9": "VP9", "av1": "AV1"}
+_SPELLINGS = {"opus": "opus", "red": "red", "h264": "H264", "vp8": "VP8", "vp9": "VP9", "av1": "AV1"}
 _DIRECTIONS: dict[str, Direction] = {name: name for name in get_args(Direction)}
 _SETUPS: dict[str, Setup] = {name: name for name in get_args(Setup)}
 # Digest sizes in bytes of the hash functions of RFC 8122; where several are given, the first of these is taken.

@@ -32,7 +32,7 @@ class Codec(msgspec.Struct, frozen=True):
 
     Attributes:
         payload_type: 0..127.
-        name: encoding name; `opus`, `H264`, `VP8`, `VP9` and `AV1` always in this spelling.
+        name: encoding name; `opus`, `red`, `H264`, `VP8`, `VP9` and `AV1` always in this spelling.
         clock_rate: in Hz.
         channels: 1 where the description gives none.
         fmtp: format parameters with names in lower case; a parameter without a value has "".

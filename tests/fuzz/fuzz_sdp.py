@@ -18,18 +18,27 @@ else:  # the corpus runs among other tests, which should not be slowed down
 
 with instrumented:
     from relay.errors import WireError
-    from relay.wire.sdp import parse_session, select_play_codecs, serialize_session
+    from relay.wire.sdp import (
+        match_codec,
+        parse_session,
+        select_play_codecs,
+        select_publish_codecs,
+        serialize_session,
+    )
 
 
 def fuzz_one(data: bytes) -> None:
-    """Read one description, choose codecs, and write it again."""
+    """Read one description, choose codecs, find each of them among all, and write it again."""
     text = data.decode("utf-8", "surrogateescape")
     try:
         description = parse_session(text)
     except WireError:
         return
     for media in description.media:
-        select_play_codecs(media)
+        carried = select_play_codecs(media)
+        assert len(select_publish_codecs(media)) <= 2
+        for codec in carried[:16]:
+            assert match_codec(codec, carried) is not None
     assert parse_session(serialize_session(description)) == description
 
 

@@ -6,10 +6,12 @@ import random
 
 import pytest
 from support.pure_relay import (
+    AV1,
     FEED,
     H264,
     OPUS,
     VP8,
+    VP9,
     Receiver,
     RecordingFanOut,
     RtpSource,
@@ -83,7 +85,7 @@ def packets_sent_as(fan_out: RecordingFanOut, peer: PeerSlot) -> int:
     return len(fan_out.sent.get(peer, []))
 
 
-@pytest.mark.parametrize("codec", [VP8, H264])
+@pytest.mark.parametrize("codec", [VP8, H264, VP9, AV1])
 @pytest.mark.parametrize("first_number", [0, 65_400])
 def test_a_joiner_is_shown_all_since_the_keyframe(codec: Codec, first_number: int) -> None:
     """The whole group, then every live packet, in order, without a request to the source."""

@@ -20,7 +20,7 @@ window.conference = {
     return new URL(response.headers.get("Location"), url).href;
   },
 
-  async publish(url, token, codec) {
+  async publish(url, token, codec, audio = "opus") {
     const media = await navigator.mediaDevices.getUserMedia({
       video: { width: 640, height: 360, frameRate: 30 },
       audio: true,
@@ -28,10 +28,11 @@ window.conference = {
     const pc = new RTCPeerConnection();
     for (const track of media.getTracks()) {
       const transceiver = pc.addTransceiver(track, { direction: "sendonly" });
-      if (track.kind === "video") {
-        const codecs = RTCRtpSender.getCapabilities("video").codecs;
-        transceiver.setCodecPreferences(codecs.filter((c) => c.mimeType.toLowerCase() === `video/${codec}`));
-      }
+      const codecs = RTCRtpSender.getCapabilities(track.kind).codecs;
+      const named = (name) => codecs.filter((c) => c.mimeType.toLowerCase() === `${track.kind}/${name}`);
+      // Redundancy is made of opus, which has to be offered beside it.
+      const chosen = track.kind === "video" ? named(codec) : [...new Set([...named(audio), ...named("opus")])];
+      transceiver.setCodecPreferences(chosen);
     }
     window.publisher = pc;
     return this.connect(pc, url, token);
@@ -89,7 +90,11 @@ window.conference = {
     const reports = await this.statistics(window.player, "inbound-rtp");
     const video = reports.find((report) => report.kind === "video") ?? {};
     const audio = reports.find((report) => report.kind === "audio") ?? {};
+    const codecs = await this.statistics(window.player, "codec");
     return {
+      // With redundancy each packet brings the one before again, which is counted as discarded where it was not lost.
+      audioDiscarded: audio.packetsDiscarded ?? 0,
+      videoCodec: codecs.find((codec) => codec.id === video.codecId)?.mimeType ?? "",
       framesDecoded: video.framesDecoded ?? 0,
       keyFramesDecoded: video.keyFramesDecoded ?? 0,
       framesDropped: video.framesDropped ?? 0,

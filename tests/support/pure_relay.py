@@ -19,9 +19,11 @@ from relay.wire.sdp import Codec
 
 FEED = ("hn2026", "program")
 VP8 = Codec(96, "VP8", 90_000)
+VP9 = Codec(98, "VP9", 90_000, 1, {"profile-id": "0"})
+AV1 = Codec(45, "AV1", 90_000)
 H264 = Codec(102, "H264", 90_000, 1, {"packetization-mode": "1", "profile-level-id": "42e01f"})
 OPUS = Codec(111, "opus", 48_000, 2)
-RECEIVER_CODECS = (VP8, H264)
+RECEIVER_CODECS = (VP8, H264, VP9, AV1)
 OnSent = Callable[[bytes], None]
 
 
@@ -196,6 +198,10 @@ class RtpSource:
     def _descriptor(self, is_first: bool, *, keyframe: bool) -> bytes:  # noqa: FBT001 (private to this class)
         if self.codec.name == "VP8":
             return (b"\x10" if is_first else b"\x00") + (b"\x00" if keyframe else b"\x01")
+        if self.codec.name == "VP9":  # RFC 9628 section 4.2: picture ID of 15 bits, P but in a key frame, B in front
+            return bytes([0x80 | (0x00 if keyframe else 0x40) | (0x08 if is_first else 0x00), 0x80, 0x01])
+        if self.codec.name == "AV1":  # aggregation header: Z behind the first packet, N at a coded video sequence
+            return bytes([0x10 | (0x00 if is_first else 0x80) | (0x08 if keyframe and is_first else 0x00)])
         return b"\x65" if keyframe else b"\x41"  # a slice of an IDR picture, or of another one
 
     def _packet(self, payload: bytes, *, marker: bool) -> bytes:

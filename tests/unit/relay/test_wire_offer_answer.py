@@ -17,7 +17,7 @@ from relay.wire.sdp import (
     parse_session,
     play_codecs,
     select_play_codecs,
-    select_publish_codec,
+    select_publish_codecs,
     serialize_session,
 )
 
@@ -33,9 +33,9 @@ def read(name: str) -> SessionDescription:
 
 def publish(media: MediaSection) -> AcceptedMedia:
     """Accept a publisher's section."""
-    codec = select_publish_codec(media)
-    assert codec is not None
-    return AcceptedMedia(codecs=[codec], direction="recvonly")
+    codecs = select_publish_codecs(media)
+    assert codecs
+    return AcceptedMedia(codecs=codecs, direction="recvonly")
 
 
 def play(media: MediaSection, ssrc: int = 7) -> AcceptedMedia:
@@ -90,7 +90,7 @@ def test_a_player_is_answered(name: str) -> None:
     offer = read(name)
     video, audio = answer(offer, play(offer.media[0], 1), play(offer.media[1], 2)).media
     assert {codec.name for codec in video.codecs} <= {"VP8", "VP9", "H264", "AV1"}
-    assert [codec.name for codec in audio.codecs] == ["opus"]
+    assert [codec.name for codec in audio.codecs] == (["opus", "red"] if "chromium" in name else ["opus"])
     assert (video.ssrcs, audio.ssrcs) == ({1: "diemcau"}, {2: "diemcau"})
     assert video.msid == "program track"
     assert video.kind == "video"
@@ -105,10 +105,10 @@ def test_chromium_may_be_sent_all_that_it_decodes() -> None:
 def test_nothing_carried_means_no_codec() -> None:
     """A section without a carried codec has to be rejected."""
     section = MediaSection(kind="video", codecs=(Codec(98, "H265", 90000), Codec(99, "H264", 90000)))
-    assert select_publish_codec(section) is None
+    assert select_publish_codecs(section) == ()
     assert select_play_codecs(section) == []
     data = MediaSection(kind="application", codecs=(Codec(98, "VP8", 90000),))
-    assert select_publish_codec(data) is None
+    assert select_publish_codecs(data) == ()
 
 
 def test_a_rejected_section_keeps_its_place() -> None:
@@ -209,6 +209,62 @@ def test_profiles_of_vp9_and_av1_must_agree() -> None:
     assert match_codec(Codec(1, "VP9", 90000), [other, plain]) is plain
     assert match_codec(other, [plain]) is None
     assert match_codec(Codec(1, "AV1", 90000), [Codec(47, "AV1", 90000, 1, {"profile": "1"})]) is None
+
+
+def av1(payload_type: int, **parameters: str) -> Codec:
+    """One AV1 payload type."""
+    return Codec(payload_type, "AV1", 90000, 1, {name.replace("_", "-"): value for name, value in parameters.items()})
+
+
+def test_av1_takes_a_tier_that_suffices_and_prefers_a_level_that_does() -> None:
+    """A decoder of the high tier takes both tiers; a level is a promise and no limit; nonsense is the default."""
+    low, high = av1(45, level_idx="5", profile="0", tier="0"), av1(46, level_idx="8", profile="0", tier="0")
+    assert match_codec(av1(1), [low, high]) is low
+    assert match_codec(av1(1, level_idx="8"), [low, high]) is high
+    assert match_codec(av1(1, level_idx="12"), [low, high]) is low
+    assert match_codec(av1(1, tier="1"), [low, high]) is None
+    tall = av1(47, tier="1", level_idx="none")
+    assert match_codec(av1(1, tier="1"), [low, tall]) is tall
+    assert match_codec(av1(1, tier="0"), [tall]) is tall
+
+
+RED = Codec(63, "red", 48000, 2, {"111/111": ""})
+OPUS = Codec(111, "opus", 48000, 2, {"useinbandfec": "1"})
+
+
+def test_redundancy_is_taken_from_a_publisher_that_prefers_it() -> None:
+    """With opus beside it, and only where the blocks are numbered as all receivers number them."""
+    deep = Codec(63, "red", 48000, 2, {"111/111/111": ""})
+    other = Codec(63, "red", 48000, 2, {"96/96": ""})
+    for offered, taken in [
+        ((OPUS, RED), (OPUS,)),
+        ((RED, OPUS), (RED, OPUS)),
+        ((deep, OPUS), (deep, OPUS)),
+        ((other, OPUS), (OPUS,)),
+        ((RED,), ()),
+        ((RED, Codec(96, "opus", 48000, 2)), (Codec(96, "opus", 48000, 2),)),
+    ]:
+        assert select_publish_codecs(MediaSection(kind="audio", codecs=offered)) == taken
+
+
+def test_redundancy_matches_by_the_payload_types_inside() -> None:
+    """They stand in the packets, which a relay passes on untouched; a receiver without `red` gets none of it."""
+    other = Codec(64, "red", 48000, 2, {"96/96": ""})
+    theirs = Codec(70, "red", 48000, 2, {"111/111": ""})
+    assert match_codec(RED, [OPUS, other, theirs]) is theirs
+    assert match_codec(RED, [OPUS, other]) is None
+    assert match_codec(OPUS, [theirs, OPUS]) is OPUS
+    assert match_codec(RED, play_codecs()["audio"]) == RED
+
+
+def test_redundancy_of_a_real_browser_is_read_and_answered() -> None:
+    """Chromium offers `red` after opus; the answer to a player keeps its format parameters as they were."""
+    offer = read("whepoffer_chromium.sdp")
+    audio = next(section for section in offer.media if section.kind == "audio")
+    assert [codec.name for codec in select_play_codecs(audio)] == ["opus", "red"]
+    text = serialize_session(answer(offer, *map(play, offer.media)))
+    assert "a=fmtp:63 111/111\r\n" in text
+    assert "useinbandfec=1" in text
 
 
 def test_other_codecs_match_by_name_and_clock() -> None:
