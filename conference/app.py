@@ -19,7 +19,7 @@ from conference.api.routing import Services
 from conference.api.server import build_app
 from conference.config import CoordinatorConfig
 from conference.coordinator import Coordinator
-from conference.errors import ConferenceError, JournalError
+from conference.errors import ConferenceError, JournalError, StaleEpochError
 from conference.events import stream_of
 from conference.gateway import Gateway
 from conference.journal.contract import Entry
@@ -58,15 +58,27 @@ def run_coordinator(config: CoordinatorConfig) -> None:
     """Run a coordinator until SIGTERM or SIGINT; prints one line with its address when it is ready.
 
     Raises:
-        ConferenceError: the state directory, the key or the journal cannot be used, or the address is taken.
+        ConferenceError: the state directory, the key or the journal cannot be used, the address is taken, or another
+            coordinator took over.
     """
     uvloop.run(_run(config))
 
 
 async def _run(config: CoordinatorConfig) -> None:
-    stop = asyncio.Event()
+    """Serve until a signal: also one that comes while this coordinator stands by for another."""
+    serving = asyncio.ensure_future(_serve_until_told(config))
+
+    def stop() -> None:
+        if not serving.cancelling():  # a second signal must not interrupt the stopping in order
+            serving.cancel()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving
+
+
+async def _serve_until_told(config: CoordinatorConfig) -> None:
     log = get_logger("conference.app")
     async with serve_coordinator(config) as running:
         # What was folded lives as long as the program: searched for cycles again and again it would stop the loop for
@@ -76,8 +88,13 @@ async def _run(config: CoordinatorConfig) -> None:
         sys.stdout.write(f"coordinator ready at {running.url}\n")
         sys.stdout.flush()
         log.info("coordinator ready", url=running.url, epoch=running.services.coordinator.epoch)
-        await stop.wait()
-        log.info("coordinator stops")
+        try:
+            await running.services.coordinator.deposed.wait()
+        except asyncio.CancelledError:
+            log.info("coordinator stops")
+            return
+    # Its relays and halls must turn to the successor, and it must begin anew to stand by: whoever started it does that.
+    raise StaleEpochError("another coordinator took over; start this one again to stand by")
 
 
 @contextlib.asynccontextmanager
@@ -99,7 +116,9 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
             open_journal(config),
             config.placement.as_policy(),
             snapshot_every=config.snapshot_every,
+            lease_s=config.journal.lease_s,
             observe_append=_append_observer(metrics),
+            observe_failure=lambda code: metrics.journal_failures_total.labels(code=code).inc(),
             observe_command=lambda command, result: metrics.commands_total.labels(command=command, result=result).inc(),
         )
         gateway = Gateway(coordinator, keys, config, count_malformed=metrics.malformed_total.labels(source="relay").inc)
@@ -181,7 +200,7 @@ def _feed_gauges(metrics: CoordinatorMetrics, coordinator: Coordinator) -> None:
                         found[key] = found.get(key, 0) + getattr(tally, status)
         return found
 
-    metrics.feed(relays=relays, halls=halls)
+    metrics.feed(relays=relays, halls=halls, leading=lambda: float(coordinator.is_ready))
 
 
 def _version() -> str:

@@ -134,6 +134,7 @@ class JournalConfig(Section):
         require_aof: refuse a Redis that does not sync to its append-only file before it answers.
         keep_records: so many records are kept at least for audit, although a snapshot contains them.
         timeout_s: a call to the store that takes longer has failed.
+        lease_s: a coordinator that gave no sign of life for so long is succeeded by one that stands by.
     """
 
     url: str = ""
@@ -144,6 +145,7 @@ class JournalConfig(Section):
     require_aof: bool = True
     keep_records: int = Field(default=100_000, ge=0, le=100_000_000)
     timeout_s: float = Field(default=4.0, ge=0.5, le=60)
+    lease_s: float = Field(default=3.0, ge=0.5, le=60)
 
     @field_validator("url")
     @classmethod

@@ -24,8 +24,10 @@ from conference.decide import decide
 from conference.errors import ConferenceError, CorruptJournalError, JournalError, RejectedError, StaleEpochError
 from conference.events import Event, stream_of
 from conference.journal.contract import Entry, Journal, Snapshot
+from conference.journal_fold import JournalFold, fold_journal
+from conference.leadership import SIGNS_PER_LEASE, stand_by
 from conference.policy import Policy
-from conference.snapshot import decode_state, encode_state
+from conference.snapshot import encode_state
 from conference.state import State, apply
 from monitoring.log_config import get_logger
 
@@ -37,8 +39,6 @@ Subscriber = Callable[[Sequence[Entry]], None]
 RECOVERY_PAUSE_S = 0.5
 # Entries that may wait for the disk before new commands are refused; about ten seconds of the worst join storm.
 MAX_WAITING_ENTRIES = 100_000
-# While the tail is folded the loop gets a turn after so many records, so that health checks are answered meanwhile.
-FOLD_SLICE = 2_000
 
 
 def wall_clock_ms() -> int:
@@ -65,8 +65,13 @@ class Coordinator:
         policy: cost of halls and limits of relays, for decisions.
         clock: milliseconds since the epoch.
         snapshot_every: events between two snapshots.
+        lease_s: a coordinator that gave no sign of life for so long is succeeded by one that stands by.
         observe_append: called with the seconds that each append took and the entries that it wrote.
+        observe_failure: called with the code of the error when an append was not acknowledged.
         observe_command: called with the kind of each command and its result, `ok` or the code of the error.
+
+    Attributes:
+        deposed: set once another coordinator took over; this one is of no more use.
     """
 
     def __init__(
@@ -76,16 +81,21 @@ class Coordinator:
         clock: Clock = wall_clock_ms,
         *,
         snapshot_every: int = 20_000,
+        lease_s: float = 3.0,
         observe_append: Callable[[float, Sequence[Entry]], None] | None = None,
+        observe_failure: Callable[[str], None] = lambda _code: None,
         observe_command: Callable[[str, str], None] = lambda _command, _result: None,
     ) -> None:
         self._journal = journal
         self._policy = policy
         self._clock = clock
         self._snapshot_every = snapshot_every
+        self._lease_s = lease_s
         self._observe_append = observe_append
+        self._observe_failure = observe_failure
         self._observe_command = observe_command
         self._log = get_logger("conference.coordinator")
+        self.deposed = asyncio.Event()
         self._state: State | None = None
         self._unavailable: JournalError = JournalError("the journal has not been read yet")
         self._stopping = False
@@ -98,6 +108,7 @@ class Coordinator:
         self._open: _Batch | None = None
         self._inflight: _Batch | None = None
         self._writer: asyncio.Task[None] | None = None
+        self._signs: asyncio.Task[None] | None = None
         self._snapshot_task: asyncio.Task[None] | None = None
 
     @property
@@ -134,15 +145,17 @@ class Coordinator:
         self._recovered.append(callback)
 
     async def start(self) -> None:
-        """Take over the journal and fold it.
+        """Stand by while another coordinator leads; then take over the journal, folded to its end.
 
         Raises:
             JournalError: the journal cannot be opened or read.
         """
-        self._epoch = await self._journal.open_writer()
-        await self._fold()
+        self._unavailable = JournalError("another coordinator leads, or the journal is being read")
+        self._epoch, fold = await stand_by(self._journal, self._policy, self._lease_s)
+        self._adopt(fold)
         self._open = _Batch()
         self._writer = asyncio.create_task(self._write_forever(), name="coordinator-writer")
+        self._signs = asyncio.create_task(self._show_life(), name="coordinator-signs")
 
     async def stop(self) -> None:
         """Refuse new commands, make what waits durable, save a snapshot and close the journal."""
@@ -158,11 +171,15 @@ class Coordinator:
                         self._epoch, Snapshot(positions=dict(self._positions), state=encode_state(state))
                     )
         await self._finish_snapshot()
-        if self._writer is not None:
-            self._writer.cancel()
-            await asyncio.gather(self._writer, return_exceptions=True)
+        tasks = [task for task in (self._writer, self._signs) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._open is not None:
             self._fail(self._open, self._unavailable)
+        if self._epoch:
+            with contextlib.suppress(JournalError):
+                await self._journal.release(self._epoch)
         await self._journal.close()
 
     async def execute(self, command: Command, actor: str) -> list[Event]:
@@ -280,6 +297,7 @@ class Coordinator:
         try:
             await self._append(batch.entries)
         except JournalError as error:
+            self._observe_failure(error.code)
             self._log.error("append failed", error=str(error), code=error.code, events=len(batch.entries))
             overtaken, self._open, self._inflight = self._open, _Batch(), None
             self._invalidate(error)
@@ -327,16 +345,17 @@ class Coordinator:
         self._unavailable = error
 
     async def _recover(self) -> None:
-        """Fold the state from the journal again, however long that takes."""
+        """Fold the state from the journal again, however long that takes; another coordinator's takeover ends it."""
         while self._state is None:
             if isinstance(self._unavailable, StaleEpochError):
                 self._log.critical("another coordinator took over; this one takes no more commands")
+                self.deposed.set()
                 return
             await asyncio.sleep(RECOVERY_PAUSE_S)
             try:
                 # What failed may still be under way; with another epoch it can no longer arrive behind this fold.
                 self._epoch = await self._journal.open_writer(after=self._epoch)
-                await self._fold()
+                self._adopt(await fold_journal(self._journal, self._policy))
             except CorruptJournalError as error:
                 self._unavailable = error
                 self._log.critical("the journal is corrupt", error=str(error))
@@ -351,26 +370,27 @@ class Coordinator:
             except Exception:  # noqa: BLE001 - as with subscribers: logged, and the listener's own
                 self._log.exception("a listener failed")
 
-    async def _fold(self) -> None:
-        started = time.perf_counter()
-        snapshot = await self._journal.latest_snapshot()
-        state, positions = State(self._policy), {}
-        if snapshot is not None:
+    def _adopt(self, fold: JournalFold) -> None:
+        self._positions, self._since_snapshot = fold.positions, fold.since_snapshot
+        self._state = fold.state
+
+    async def _show_life(self) -> None:
+        """Give signs of life while this coordinator leads, and learn of a successor although nothing is written."""
+        while True:
+            await asyncio.sleep(self._lease_s / SIGNS_PER_LEASE)
+            if self._state is None:
+                continue  # it is being read again, and takes another epoch for that
+            epoch = self._epoch
             try:
-                state, positions = decode_state(snapshot.state, self._policy), dict(snapshot.positions)
-            except (ConferenceError, ValueError) as error:
-                # The journal is whole without its snapshots: a damaged or older one costs time and nothing else.
-                self._log.warning("snapshot does not decode; folding from the beginning", error=str(error))
-        count = 0
-        async for record in self._journal.read(dict(positions)):
-            apply(state, record.event, record.at_ms)
-            positions[record.stream] = record.position
-            count += 1
-            if count % FOLD_SLICE == 0:
-                await asyncio.sleep(0)
-        self._positions, self._since_snapshot = positions, count
-        self._state = state
-        self._log.info("state folded", events=count, seconds=round(time.perf_counter() - started, 3))
+                await self._journal.renew(epoch)
+            except StaleEpochError as error:
+                if self.is_ready and epoch == self._epoch:
+                    self._log.critical("another coordinator took over", error=str(error))
+                    self._invalidate(error)
+                    self.deposed.set()
+                    return
+            except JournalError as error:
+                self._log.warning("no sign of life could be given", error=str(error))
 
     def _snapshot_if_due(self) -> None:
         """Encode the state now, and save it when all that it contains is durable."""

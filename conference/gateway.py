@@ -326,13 +326,13 @@ class Gateway:
         await asyncio.sleep(self._config.lease_s / LEASE_CHECKS_PER_LEASE)
         for lease in self._leases.expired(time.monotonic()):
             command = LoseRelay(
-                relay_id=lease.relay_id, epoch=lease.epoch, goodbye=False, last_seen_ms=lease.last_seen_ms
+                relay_id=lease.holder, epoch=lease.epoch, goodbye=False, last_seen_ms=lease.last_seen_ms
             )
             try:
                 await self._coordinator.execute(command, "coordinator")
             except RejectedError as error:
-                self._log.error("a lost relay is unknown", relay_id=lease.relay_id, error=str(error))
-            self._leases.forget(lease.relay_id, lease.epoch)
+                self._log.error("a lost relay is unknown", relay_id=lease.holder, error=str(error))
+            self._leases.forget(lease.holder, lease.epoch)
 
     async def _settle_halls(self) -> None:
         """Give halls without a backup one: when a relay came, and now and then, for halls that left make room."""

@@ -183,6 +183,10 @@ class CoordinatorMetrics(Families):
             "journal_append_seconds", "From the call until the events are durable.", JOURNAL_BUCKETS_S
         )
         self.journal_events_total = self._counter("journal_events_total", "Events made durable.", ["stream"])
+        self.journal_failures_total = self._counter(
+            "journal_failures_total", "Appends that were not acknowledged, by the error's code.", ["code"]
+        )
+        self.leading = self._gauge("leading", "1 while this coordinator takes commands.")
         self.relays = self._gauge("relays", "Relays by status; virtual ones apart.", ["status", "virtual"])
         self.halls = self._gauge("halls", "Halls by status; virtual ones apart.", ["status", "virtual"])
         self.joins_total = self._counter("joins_total", "Joins of halls by result.", ["result"])

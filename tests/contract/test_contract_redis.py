@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import signal
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -329,3 +330,21 @@ async def test_a_stale_leaders_append_is_refused_by_the_server(
     assert 50 <= len(written) < 1_000
     await new.append(epoch, [entry(5_000)])
     assert await numbers(new) == [*written, 5_000]
+
+
+async def test_a_cancelled_call_ends(start_server: Callable[..., RedisServer], open_on: OpenRedis) -> None:
+    """Whenever it is cancelled, a call stops, and the next call on the same journal is answered."""
+    journal = open_on(start_server())
+    chance = random.Random(1)
+
+    async def ask_on() -> None:
+        while True:
+            await journal.writer()
+
+    for _ in range(100):
+        asking = asyncio.create_task(ask_on())
+        await asyncio.sleep(chance.random() * 0.004)
+        asking.cancel()
+        await asyncio.wait({asking}, timeout=5)
+        assert asking.cancelled()
+        assert (await journal.writer()).epoch == 0

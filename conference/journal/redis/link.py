@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from collections.abc import Coroutine
 from typing import Any
 
 import msgspec
@@ -104,13 +105,13 @@ class Link:
             UnsafeStoreError: the server does not keep what it acknowledges.
             JournalError: no answer came in time, or the server refused.
         """
-        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._timeout_s
         reason = "no answer in time"
         async with self._lock:
             while True:
                 try:
-                    async with asyncio.timeout_at(deadline):
-                        return await self._attempt(command, durable=durable)
+                    return await self._in_time(self._attempt(command, durable=durable), deadline - loop.time())
                 except _NotYetError as error:
                     reason = str(error)
                 except TimeoutError:
@@ -119,9 +120,30 @@ class Link:
                     await self._drop()
                     raise
                 await self._drop()
-                if asyncio.get_running_loop().time() + RETRY_PAUSE_S >= deadline:
+                if loop.time() + RETRY_PAUSE_S >= deadline:
                     raise JournalError(f"{self._address}: {reason}")
                 await asyncio.sleep(RETRY_PAUSE_S)
+
+    async def _in_time(self, work: Coroutine[Any, Any, Any], timeout_s: float) -> Any:
+        """The result of an attempt, which ends with its connection when time is over or the caller is cancelled.
+
+        The attempt is a task of its own because redis-py may swallow a cancellation and go on (`asyncio.wait_for` does
+        so before Python 3.12): a coordinator that is told to stop must stop.
+
+        Raises:
+            TimeoutError: it is not done in time.
+        """
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({task}, timeout=max(timeout_s, 0))
+            if task.done():
+                return task.result()
+            raise TimeoutError
+        finally:
+            if not task.done():
+                task.cancel()
+                await self._drop()
+                task.add_done_callback(_forget)
 
     async def close(self) -> None:
         """Close the connection."""
@@ -260,6 +282,12 @@ class Link:
                 f"{self._address} may lose what it acknowledges; {reason} (or allow it: require_aof)"
             )
         return []
+
+
+def _forget(task: asyncio.Task[Any]) -> None:
+    """Look at the end of an attempt that was given up, which nobody else will."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _persistence(answers: list[bytes]) -> tuple[tuple[int, ...], bool]:

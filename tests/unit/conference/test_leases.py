@@ -5,7 +5,7 @@ from conference.leases import LeaseTable
 
 def ended(table: LeaseTable, now_s: float) -> list[str]:
     """Ids of the leases that have ended."""
-    return [lease.relay_id for lease in table.expired(now_s)]
+    return [lease.holder for lease in table.expired(now_s)]
 
 
 def watch(table: LeaseTable, until_s: float, start_s: float) -> list[str]:

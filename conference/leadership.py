@@ -1,0 +1,111 @@
+"""Which of several coordinators leads: whoever opened the journal's writer last, for as long as it gives signs of life.
+
+A coordinator that stands by asks the journal who writes, follows its records, and takes over once the writer gave
+itself back or was silent for a lease. Time is only ever measured here, between two answers of the store: clocks of
+several machines are never compared. While the store is away nobody can be heard, and nobody's lease ends
+(`conference.leases`).
+
+The lease makes a takeover rare; that two leaders never write is the epoch's part (`Journal.open_writer`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from conference.errors import CorruptJournalError, JournalError, RewoundJournalError, StaleEpochError
+from conference.journal.contract import Journal, Writer
+from conference.journal_fold import JournalFold, fold_journal
+from conference.leases import LeaseTable
+from conference.policy import Policy
+from monitoring.log_config import get_logger
+
+# `LeaseTable` wants to be asked eight times in a lease; a leader gives three signs, so that two may be lost.
+CHECKS_PER_LEASE = 8
+SIGNS_PER_LEASE = 3
+_WRITER = "writer"
+
+
+class WriterWatch:
+    """Whether the journal's writer is alive. Pure; `now_s` is a monotonic clock.
+
+    Args:
+        lease_s: a writer that was silent for so long may be succeeded.
+    """
+
+    def __init__(self, lease_s: float) -> None:
+        self._leases = LeaseTable(lease_s)
+        self._sign: tuple[int, int] | None = None
+
+    def handle_writer(self, writer: Writer, now_s: float) -> bool:
+        """Take what the journal says; True when somebody else may take over."""
+        sign = (writer.epoch, writer.pulse)
+        if sign != self._sign:
+            self._sign = sign
+            self._leases.renew(_WRITER, writer.epoch, now_s=now_s, seen_ms=0)
+        return not writer.holder or bool(self._leases.expired(now_s))
+
+
+async def stand_by(journal: Journal, policy: Policy, lease_s: float) -> tuple[int, JournalFold]:
+    """Follow the journal until its writer is silent or gone, and take over.
+
+    Returns:
+        The epoch, and the state folded to the end.
+
+    Raises:
+        JournalError: the journal does not answer at the beginning, or not after the takeover. In between it is asked
+            until it does.
+    """
+    log = get_logger("conference.leadership")
+    watch = WriterWatch(lease_s)
+    fold: JournalFold | None = None
+    writer = await journal.writer()
+    while not watch.handle_writer(writer, time.monotonic()):
+        if fold is None:
+            log.info("another coordinator leads; this one stands by", leader=writer.holder, epoch=writer.epoch)
+        fold = await _follow(journal, policy, fold)
+        writer = await _ask_again(journal, writer, lease_s / CHECKS_PER_LEASE)
+    try:
+        epoch = await journal.open_writer(after=writer.epoch)
+    except StaleEpochError:
+        log.info("another coordinator was quicker")
+        return await stand_by(journal, policy, lease_s)
+    log.info("this coordinator leads", epoch=epoch, before=writer.holder)
+    return epoch, await _fold_to_the_end(journal, policy, fold)
+
+
+async def _ask_again(journal: Journal, writer: Writer, pause_s: float) -> Writer:
+    """Who writes, after a pause; however long the journal takes to answer."""
+    log = get_logger("conference.leadership")
+    while True:
+        await asyncio.sleep(pause_s)
+        try:
+            return await journal.writer()
+        except JournalError as error:
+            log.warning("the journal does not answer; standing by", error=str(error), epoch=writer.epoch)
+
+
+async def _follow(journal: Journal, policy: Policy, fold: JournalFold | None) -> JournalFold | None:
+    """Read on, or from the beginning where that is not possible; None where neither is now."""
+    log = get_logger("conference.leadership")
+    try:
+        if fold is None:
+            return await fold_journal(journal, policy)
+        await fold.catch_up()
+    except (RewoundJournalError, CorruptJournalError) as error:
+        # The store lost what nobody had acknowledged, or was cut off before this one had read so far.
+        log.warning("following the journal from its snapshot again", error=str(error))
+        return None
+    except JournalError as error:
+        log.warning("the journal cannot be followed now", error=str(error))
+    return fold
+
+
+async def _fold_to_the_end(journal: Journal, policy: Policy, fold: JournalFold | None) -> JournalFold:
+    if fold is not None:
+        try:
+            await fold.catch_up()
+        except (RewoundJournalError, CorruptJournalError):
+            return await fold_journal(journal, policy)
+        return fold
+    return await fold_journal(journal, policy)
