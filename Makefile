@@ -3,7 +3,7 @@
 #   make demo ARGS="--seconds 0"  the same until Ctrl-C
 #   make test                     every test, with a real browser
 #   make check                    format, lint, types, import rules, quick tests
-#   make fuzz SECONDS=60          every parser, so many seconds each
+#   make fuzz SECONDS=60          every parser, side by side, for so many seconds
 #   make lock                     pin the requirements again (ARGS=--upgrade for newer versions)
 #   make clean                    remove what these made
 
