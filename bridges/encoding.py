@@ -14,13 +14,13 @@ from typing import Any
 
 from aiortc import RTCRtpCodecParameters
 from aiortc.clock import current_ntp_time
-from aiortc.codecs import get_encoder
 from aiortc.codecs.base import Encoder
 from av import Packet
 
 from bridges.keyframe_gate import KeyframeGate
 from bridges.rtp_stream import RtpStream
 from bridges.source import Kind, Media, Source
+from bridges.thin_encoders import new_encoder
 
 Listener = Callable[[bytes], Awaitable[None]]
 """Is given every packet (of `bridges.rtp_stream.RtpStream`), in order; raises nothing."""
@@ -60,7 +60,7 @@ class Encoding:
     def attach(self, listener: Listener, codec: RTCRtpCodecParameters) -> bool:
         """Send to a listener from the next packet on; false when the encoder runs with another codec already."""
         if self._encoder is None:
-            self._encoder = get_encoder(codec)
+            self._encoder = new_encoder(codec)
             self._codec_name = codec.mimeType
         if codec.mimeType != self._codec_name:
             return False
