@@ -33,7 +33,7 @@ from bridges.follower_outputs import (
 )
 from bridges.hall_api import HallApi, parse_link
 from bridges.hall_counts import DecodeErrors, HallCounts, HallMove, HallSummary
-from bridges.messages import HeadcountReport, JoinRequest, MovedReport
+from bridges.messages import HeadcountReport, IceServer, JoinRequest, MovedReport
 from bridges.play_session import PlaySession
 from bridges.reservoir import Reservoir
 from bridges.timecode import Luma, read_timecode
@@ -58,7 +58,7 @@ class _Player:
     def __init__(self, agent: HallAgent, key: SessionId, connect: Connect, http: aiohttp.ClientSession) -> None:
         self._agent = agent
         self.key = key
-        self.session = PlaySession(http, connect.access, self)
+        self.session = PlaySession(http, connect.access, self, agent.ice_servers)
         self.standby = connect.standby
         self.opened = False
         self.first_picture_at: float | None = None
@@ -112,6 +112,7 @@ class HallAgent:
         self._ended = False
         self._refused: HallApiError | None = None
         self._counted = False
+        self._needs_turn = False
         self._http: aiohttp.ClientSession | None = None
         self._api: HallApi | None = None
         self.counts = HallCounts()
@@ -138,6 +139,12 @@ class HallAgent:
         if self._shown_at is None:
             return "waiting"
         return "present" if _now() - self._shown_at < _SHOWING_S else "lost"
+
+    @property
+    def ice_servers(self) -> list[IceServer]:
+        """The TURN servers that the next session is to use: none until a relay's media port was not reached."""
+        assignment = self._follower.assignment
+        return assignment.ice_servers if assignment is not None and self._needs_turn else []
 
     async def run(self, stop: asyncio.Event) -> HallSummary:
         """Follow the feed until `stop` is set or the conference ends, then leave in order.
@@ -294,6 +301,8 @@ class HallAgent:
                 # The follower changed its mind while the session was being opened.
                 await player.session.put_state(self._wanted(connect.session))
         except ResourceError as error:
+            # Every path is tried again through the TURN servers from now on, and the direct ones beside them.
+            self._needs_turn = self._needs_turn or error.code == "no_media_path"
             if connect.session in self._players:
                 self.counts.note(error)
                 self._fail(connect.session)

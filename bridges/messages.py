@@ -20,6 +20,14 @@ class RelayAccess(msgspec.Struct, frozen=True, kw_only=True):
     expires_at_ms: int
 
 
+class IceServer(msgspec.Struct, frozen=True, kw_only=True):
+    """TURN servers for a hall whose network lets no UDP out, as a browser takes them (`RTCIceServer`)."""
+
+    urls: list[str]
+    username: str
+    credential: str
+
+
 class JoinRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Body of `POST /api/v1/halls/join`; the hall and the conference are in its bearer token."""
 
@@ -29,7 +37,10 @@ class JoinRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):
-    """What a hall follows; a greater `epoch` replaces a smaller one."""
+    """What a hall follows; a greater `epoch` replaces a smaller one.
+
+    `ice_servers` are for a hall that does not reach its relay directly: each use costs the server the hall's media.
+    """
 
     schema: int = SCHEMA
     hall_id: str
@@ -41,6 +52,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     primary: RelayAccess
     backup: RelayAccess | None
+    ice_servers: list[IceServer] = []
 
 
 class MovedReport(msgspec.Struct, frozen=True, kw_only=True):

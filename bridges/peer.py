@@ -19,6 +19,7 @@ from aioice import Candidate
 from aiortc import (
     RTCBundlePolicy,
     RTCConfiguration,
+    RTCIceServer,
     RTCPeerConnection,
     RTCRtpReceiver,
     RTCRtpTransceiver,
@@ -27,6 +28,7 @@ from aiortc import (
 from aiortc.exceptions import InvalidStateError
 
 from bridges.errors import ResourceError
+from bridges.messages import IceServer
 from bridges.source import Kind
 
 CONNECT_TIMEOUT_S = 5.0  # ICE and DTLS on a bad line; a relay that needs longer is no use within a failover
@@ -49,9 +51,21 @@ def is_loopback(url: str) -> bool:
         return False
 
 
-def new_peer_connection() -> RTCPeerConnection:
-    """Make a peer connection with one transport and no ICE servers."""
-    return RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+def new_peer_connection(ice_servers: Sequence[IceServer] = ()) -> RTCPeerConnection:
+    """Make a peer connection with one transport.
+
+    Args:
+        ice_servers: TURN servers, for a hall that reaches no relay directly. The first that is reached by TCP or TLS is
+            taken: aioice uses one, and who needs it has no UDP.
+    """
+    servers = [
+        RTCIceServer(urls=url, username=server.username, credential=server.credential)
+        for server in ice_servers
+        for url in server.urls
+        # aiortc reads no IPv6 literals in these.
+        if (url.startswith("turns:") or url.endswith("?transport=tcp")) and "[" not in url
+    ]
+    return RTCPeerConnection(RTCConfiguration(iceServers=servers[:1], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
 
 
 def prefer_codecs(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import VideoFrame
 
 from bridges.errors import ResourceError
-from bridges.messages import RelayAccess
+from bridges.messages import IceServer, RelayAccess
 from bridges.peer import close_peer, make_offer, new_peer_connection, prefer_codecs, take_answer
 from bridges.timecode import Luma
 from bridges.whep_client import SessionState, put_state, standby_url
@@ -43,12 +43,15 @@ class PlaySession:
         http: shared client.
         access: the relay and its token.
         sink: takes what is decoded.
+        ice_servers: TURN servers, for a hall that reaches no relay directly.
     """
 
-    def __init__(self, http: aiohttp.ClientSession, access: RelayAccess, sink: Sink) -> None:
+    def __init__(
+        self, http: aiohttp.ClientSession, access: RelayAccess, sink: Sink, ice_servers: Sequence[IceServer] = ()
+    ) -> None:
         self._http = http
         self._sink = sink
-        self._peer = new_peer_connection()
+        self._peer = new_peer_connection(ice_servers)
         self._drains: set[asyncio.Task[None]] = set()
         self._switching = asyncio.Lock()
         self.access = access

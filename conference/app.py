@@ -28,6 +28,7 @@ from conference.live import LiveBoard
 from conference.state_lock import hold
 from configs.listening import http_site
 from configs.tls import is_loopback
+from configs.turn import TurnCredentials
 from monitoring.health import Health
 from monitoring.log_config import get_logger
 from monitoring.metrics import CoordinatorMetrics, Registry
@@ -58,6 +59,7 @@ def run_coordinator(config: CoordinatorConfig) -> None:
     """Run a coordinator until SIGTERM or SIGINT; prints one line with its address when it is ready.
 
     Raises:
+        ConfigError: a file that the configuration names cannot be read.
         ConferenceError: the state directory, the key or the journal cannot be used, the address is taken, or another
             coordinator took over.
     """
@@ -104,6 +106,7 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
     The port is open from the start so that `/healthz` and `/readyz` answer while the journal is folded.
 
     Raises:
+        ConfigError: the TURN servers' secret cannot be read.
         ConferenceError: the state directory, the key or the journal cannot be used, or the address is taken.
     """
     async with contextlib.AsyncExitStack() as stack:
@@ -112,6 +115,7 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
         metrics = CoordinatorMetrics(registry)
         health = Health("coordinator", ["journal"])
         keys = KeyRing.load_or_create(config.key_path)
+        turn = TurnCredentials.load(config.turn)
         coordinator = Coordinator(
             open_journal(config),
             config.placement.as_policy(),
@@ -131,6 +135,7 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
             config=config,
             live=live,
             metrics=metrics,
+            turn=turn,
             public_url=lambda: config.public_url or address[0],
         )
         health.add_check("state", lambda: None if coordinator.is_ready else "the journal is not readable or writable")

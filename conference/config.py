@@ -16,6 +16,7 @@ from conference.planner.loads import MAX_CHAIN
 from conference.policy import MediaCost, Policy
 from configs.loading import Section
 from configs.tls import TlsFiles
+from configs.turn import TurnServers
 
 JOURNAL_FILE = "journal.sqlite"
 KEY_FILE = "signing-key.pem"
@@ -176,6 +177,7 @@ class CoordinatorConfig(Section):
         tokens: lifetimes of tokens.
         placement: cost of a hall and limits of relays.
         rate_limits: how often one caller may ask.
+        turn: TURN servers that halls are told of, for those whose network lets no UDP out.
     """
 
     host: str = "127.0.0.1"
@@ -191,6 +193,7 @@ class CoordinatorConfig(Section):
     tokens: TokenLifetimes = TokenLifetimes()
     placement: PlacementConfig = PlacementConfig()
     rate_limits: RateLimitsConfig = RateLimitsConfig()
+    turn: TurnServers | None = None
 
     @model_validator(mode="after")
     def _heartbeats_fit_the_lease(self) -> Self:

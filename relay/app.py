@@ -20,6 +20,7 @@ from aiohttp import web
 from configs.listening import http_site
 from configs.loading import read_secret
 from configs.tls import is_loopback
+from configs.turn import TurnCredentials
 from monitoring.health import Health, routes
 from monitoring.log_config import configure_logging
 from monitoring.metrics import Registry, RelayMetrics
@@ -64,6 +65,7 @@ class Relay:
 
         Raises:
             OSError: the UDP port cannot be bound, or a key file cannot be read.
+            ConfigError: the TURN servers' secret cannot be read.
         """
         self._config = config
         self._client = client
@@ -94,6 +96,7 @@ class Relay:
             context=self._context,
             fingerprint=self._fingerprint,
             candidates=announce(config.media.announced(self.socket.port)),
+            turn=TurnCredentials.load(config.turn),
             public_keys=lambda: [*self._coordinator_keys, *self._own_keys],
             max_sessions=config.max_sessions,
             clock=time.monotonic,

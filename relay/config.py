@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from configs.loading import Section
 from configs.tls import TlsFiles
+from configs.turn import TurnServers
 from relay.messages import Capacity, RelayRole
 
 WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - told apart from an address that others can use
@@ -136,6 +137,7 @@ class RelayConfig(Section):
         merge_parents: take each feed from both parents at once, so that the loss of one loses no packet; it doubles
             what this relay receives and one more subscriber's load on its backup parent.
         max_sessions: sessions of all kinds at once; more are answered 503.
+        turn: TURN servers that publishers and halls are told of in `Link` headers (RFC 9725 section 4.6).
         fanout: `auto` takes the compiled kernel, or the reference where that cannot run; the others insist.
         fanout_threads: threads that send; with 0 the kernel sends on the event loop. The reference has none.
     """
@@ -153,6 +155,7 @@ class RelayConfig(Section):
     publisher_bitrate_bps: Annotated[int, Field(ge=100_000, le=50_000_000)] = 2_500_000
     merge_parents: bool = False
     max_sessions: Annotated[int, Field(gt=0, le=20_000)] = 2_000
+    turn: TurnServers | None = None
     fanout: FanOutKind = "auto"
     fanout_threads: Annotated[int, Field(ge=0, le=64)] = 1
 

@@ -7,7 +7,7 @@ and two signatures, whatever the number of halls.
 from __future__ import annotations
 
 from bridges.messages import SCHEMA as HALL_SCHEMA
-from bridges.messages import Assignment, HeadcountReport, JoinRequest, MovedReport, RelayAccess
+from bridges.messages import Assignment, HeadcountReport, IceServer, JoinRequest, MovedReport, RelayAccess
 from conference.api.problems import RequestError
 from conference.api.routing import HALL, Call, Route
 from conference.commands import JoinHall, LeaveHall, ReportHeadcount, ReportMove
@@ -92,7 +92,15 @@ def _assignment(call: Call) -> Assignment:
         epoch=seat.epoch,
         primary=primary,
         backup=backup,
+        ice_servers=_ice_servers(call),
     )
+
+
+def _ice_servers(call: Call) -> list[IceServer]:
+    if call.services.turn is None:
+        return []
+    grant = call.services.turn.issue(call.claims.hall, call.services.coordinator.now_ms() / 1000)
+    return [IceServer(urls=list(grant.urls), username=grant.username, credential=grant.credential)]
 
 
 def _access(call: Call, conference: ConferenceState, relay: RelayState, expires_at_s: int) -> RelayAccess:

@@ -21,6 +21,7 @@ from conference.config import CoordinatorConfig
 from conference.coordinator import Coordinator
 from conference.gateway import Gateway
 from conference.live import LiveBoard
+from configs.turn import TurnCredentials
 from monitoring.metrics import CoordinatorMetrics
 
 JSON = "application/json"
@@ -40,6 +41,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     """What handlers work with; made once by the composition root.
 
     Attributes:
+        turn: issues credentials for TURN servers, None where there are none.
         public_url: where halls and operators reach this coordinator, without a slash at the end.
     """
 
@@ -49,6 +51,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     config: CoordinatorConfig
     live: LiveBoard
     metrics: CoordinatorMetrics
+    turn: TurnCredentials | None
     public_url: Callable[[], str]
 
 

@@ -50,6 +50,7 @@ export class Follower {
   #seen = { video: 0, audio: 0, videoAt: -Infinity, audioAt: -Infinity };
   #framesBefore = 0;
   #played = false;
+  #ice = { servers: [], needed: false };
 
   constructor({ token, stage, onChange }) {
     this.#token = token;
@@ -121,6 +122,7 @@ export class Follower {
   /** Plays until both relays are lost or the conference ended. Returns whether anything was delivered. */
   async #play(assignment) {
     this.assignment = assignment;
+    this.#ice.servers = assignment.ice_servers ?? [];
     this.#outcome = "";
     this.#standbyAt = 0;
     this.#standbyWait = BACKOFF_FIRST_MS;
@@ -158,6 +160,7 @@ export class Follower {
       const session = await WhepSession.open(access, {
         standby,
         onEvent: (from, type) => this.#handleEvent(from, type),
+        ice: this.#ice,
       });
       if (this.#stop.signal.aborted) {
         session.close();
@@ -343,10 +346,21 @@ export class Follower {
   async #probe(now) {
     const { active } = this;
     this.#probedAt = now;
-    try {
-      await active.setActive(true);
-    } catch (error) {
-      if (active === this.active && [0, 404, 410].includes(error.status)) this.#activeGone = true;
+    if ((await this.#isGone(active)) && active === this.active) this.#activeGone = true;
+  }
+
+  // A relay that does not answer while the coordinator does is gone. When neither does it is our own line, and over
+  // another one the session may go on (whep.js).
+  async #isGone(session) {
+    for (let last = false; ; last = true) {
+      try {
+        await session.setActive(true);
+        return false;
+      } catch (error) {
+        if ([404, 410].includes(error.status) || last) return true;
+        if (error.status !== 0) return false;
+      }
+      if (!(await this.#fetchAssignment())) return false;
     }
   }
 
@@ -405,18 +419,22 @@ export class Follower {
     else if (type === "ended" && session === this.active) this.#outcome = "ended";
   }
 
+  // Returns whether the coordinator answered at all.
   async #fetchAssignment() {
     try {
       this.#adopt(await call(this.#token, "GET", "/api/v1/halls/assignment"));
     } catch (error) {
       if (error.status === 409) this.#outcome = "ended"; // the join that follows tells which it is
+      return error.status !== 0;
     }
+    return true;
   }
 
   #adopt(assignment) {
     if (!this.active || this.#outcome || assignment.epoch < this.assignment.epoch) return;
     const renewed = assignment.epoch === this.assignment.epoch;
     this.assignment = assignment;
+    this.#ice.servers = assignment.ice_servers ?? [];
     for (const access of [assignment.primary, assignment.backup]) {
       for (const session of [this.active, this.standby]) {
         if (access && session?.relay === access.relay_id) session.token = access.token;

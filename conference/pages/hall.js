@@ -138,6 +138,9 @@ function start() {
     get standby() {
       return follower.standby?.relay ?? "";
     },
+    get path() {
+      return follower.active?.path ?? "";
+    },
     get quality() {
       return follower.quality;
     },

@@ -1,9 +1,13 @@
 // One WHEP session: a receive-only RTCPeerConnection to one relay, with its state and its events.
 
-import { jittered } from "./api.js";
+import { jittered, sleep } from "./api.js";
 import { readEvents } from "./sse.js";
 
 const CONNECT_TIMEOUT_MS = 4000; // an answer of a relay that is alive takes milliseconds
+const DIRECT_MS = 2500; // the way to a relay is found within some round trips, or UDP is taken to be blocked
+const PATH_TICK_MS = 250;
+const RESTART_EVERY_MS = 3000;
+const MAX_RESTARTS = 5; // then the browser gives up soon, and so do we
 const STATE_REL = "urn:diemcau:whep:ext:state";
 const EVENTS_REL = "urn:ietf:params:whep:ext:core:server-sent-events";
 
@@ -18,16 +22,25 @@ export function linksOf(header, base) {
 
 const sameOrigin = (url, base) => new URL(url).origin === new URL(base).origin;
 
+/** The ICE credentials of a description or a fragment. */
+function credentialsOf(sdp) {
+  const value = (name) => sdp.match(new RegExp(`^a=${name}:([A-Za-z0-9+/]+)\\s*$`, "m"))?.[1];
+  const [ufrag, pwd] = [value("ice-ufrag"), value("ice-pwd")];
+  if (!ufrag || !pwd) throw Object.assign(new Error("no ICE credentials"), { status: 502 });
+  return { ufrag, pwd };
+}
+
 /** A session that was opened at a relay. Create with `WhepSession.open`. */
 export class WhepSession {
   /**
    * Opens a session; resolves when the relay accepted it. Throws an Error with `status` (0 without an answer).
    *
    * access: {relay_id, whep_url, token}; standby: send nothing until `setActive(true)`;
-   * onEvent(session, type): "assignment" or "ended".
+   * onEvent(session, type): "assignment" or "ended"; ice: {servers, needed}, TURN servers for a hall that reaches no
+   * relay directly, and whether this one turned out to be such, which a session notes for those after it.
    */
-  static async open(access, { standby, onEvent }) {
-    const session = new WhepSession(access, onEvent);
+  static async open(access, { standby, onEvent, ice }) {
+    const session = new WhepSession(access, onEvent, ice);
     try {
       await session.#negotiate(standby);
     } catch (error) {
@@ -35,10 +48,11 @@ export class WhepSession {
       throw error;
     }
     session.#follow();
+    session.#keepPath();
     return session;
   }
 
-  constructor(access, onEvent) {
+  constructor(access, onEvent, ice) {
     this.relay = access.relay_id;
     this.token = access.token;
     this.whepUrl = access.whep_url;
@@ -46,11 +60,15 @@ export class WhepSession {
     this.closed = false;
     /** What was received until the last `measure()`. */
     this.received = { packets: 0, video: 0, audio: 0, lost: 0, frames: 0, jitterS: 0, roundTripS: 0, lastPacketAt: 0 };
-    this.pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+    /** How media comes: "direct", "turn", or "" as long as it does not. */
+    this.path = "";
+    this.pc = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: ice.needed ? ice.servers : [] });
     this.#onEvent = onEvent;
+    this.#ice = ice;
   }
 
   #onEvent;
+  #ice;
   #resource = "";
   #links = new Map();
   #stop = new AbortController();
@@ -74,7 +92,8 @@ export class WhepSession {
     this.#resource = new URL(answer.headers.get("Location") ?? "", url).href;
     this.#links = linksOf(answer.headers.get("Link"), url);
     // A relay cannot make this page send its token elsewhere.
-    if (![this.#resource, ...this.#links.values()].every((each) => sameOrigin(each, url))) {
+    const ours = [STATE_REL, EVENTS_REL].map((rel) => this.#links.get(rel)).filter(Boolean);
+    if (![this.#resource, ...ours].every((each) => sameOrigin(each, url))) {
       throw Object.assign(new Error("WHEP answer points to another origin"), { status: 502 });
     }
     if (this.closed) throw Object.assign(new Error("closed"), { status: 0 });
@@ -107,6 +126,62 @@ export class WhepSession {
         if (error.status === 404 || error.status === 410) return; // the session is gone; its silence will tell
       }
       await jittered(wait, signal);
+    }
+  }
+
+  // A way that breaks (another network, a NAT that forgot us) is replaced by an ICE restart, and one that is not found
+  // is looked for through TURN. The session, its keys and its pictures stay.
+  async #keepPath() {
+    const { signal } = this.#stop;
+    let restarts = 0;
+    let reached = false;
+    let dueAt = performance.now() + DIRECT_MS;
+    while (!signal.aborted) {
+      await sleep(PATH_TICK_MS, signal);
+      const now = performance.now();
+      const state = this.pc.iceConnectionState;
+      if (state === "connected" || state === "completed") {
+        if (!reached && restarts > 0) this.#ice.needed = true;
+        reached = true;
+        restarts = 0;
+        dueAt = 0;
+      } else if (!signal.aborted && now >= dueAt) {
+        const turn = this.#ice.servers.length > 0 && (!reached || restarts > 0);
+        if (restarts >= (reached ? MAX_RESTARTS : Number(turn))) return;
+        dueAt = now + RESTART_EVERY_MS;
+        try {
+          await this.#restart(turn);
+          restarts += 1;
+        } catch (error) {
+          if (error.status >= 400 && error.status < 500) return; // the session is gone, or the relay knows no restarts
+        }
+      }
+    }
+  }
+
+  // RFC 9725 section 4.3.3. Until the new way is validated media comes over the old one.
+  async #restart(turn) {
+    const { pc } = this;
+    if (turn) pc.setConfiguration({ ...pc.getConfiguration(), iceServers: this.#ice.servers });
+    pc.restartIce();
+    await pc.setLocalDescription();
+    try {
+      const own = credentialsOf(pc.localDescription.sdp);
+      const answer = await this.#fetch(this.#resource, {
+        method: "PATCH",
+        headers: { "Content-Type": "application/trickle-ice-sdpfrag", "If-Match": "*" },
+        body: `a=ice-ufrag:${own.ufrag}\r\na=ice-pwd:${own.pwd}\r\n`,
+        signal: AbortSignal.timeout(CONNECT_TIMEOUT_MS),
+      });
+      if (answer.status !== 200) throw Object.assign(new Error(`ICE ${answer.status}`), { status: answer.status });
+      const theirs = credentialsOf(await answer.text());
+      const sdp = pc.remoteDescription.sdp
+        .replace(/^a=ice-ufrag:.*$/gm, `a=ice-ufrag:${theirs.ufrag}`)
+        .replace(/^a=ice-pwd:.*$/gm, `a=ice-pwd:${theirs.pwd}`);
+      await pc.setRemoteDescription({ type: "answer", sdp });
+    } catch (error) {
+      if (pc.signalingState === "have-local-offer") await pc.setLocalDescription({ type: "rollback" });
+      throw error;
     }
   }
 
@@ -153,6 +228,9 @@ export class WhepSession {
         }
       } else if (entry.type === "candidate-pair" && entry.nominated && entry.currentRoundTripTime !== undefined) {
         seen.roundTripS = entry.currentRoundTripTime;
+        if (entry.state === "succeeded") {
+          this.path = stats.get(entry.localCandidateId)?.candidateType === "relay" ? "turn" : "direct";
+        }
       }
     });
     const arrived = seen.packets - before.packets;

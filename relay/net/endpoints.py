@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import web
 from aiohttp_sse import sse_response
 
+from configs.turn import TurnCredentials
 from relay.access import Action, RelayClaims
 from relay.core.dtls import DtlsContext
 from relay.core.feed import FeedKey
@@ -63,6 +64,7 @@ class Endpoints:
         context: DtlsContext,
         fingerprint: str,
         candidates: Sequence[Candidate],
+        turn: TurnCredentials | None,
         public_keys: Callable[[], Sequence[str]],
         max_sessions: int,
         clock: Callable[[], float],
@@ -77,6 +79,7 @@ class Endpoints:
             context: DTLS state shared by all sessions.
             fingerprint: SHA-256 fingerprint of the relay's certificate.
             candidates: where peers are told to send to.
+            turn: issues credentials for TURN servers that peers are told of, None where there are none.
             public_keys: gives the keys of the moment.
             max_sessions: beyond it, 503.
             clock: monotonic seconds.
@@ -88,6 +91,7 @@ class Endpoints:
         self._context = context
         self._fingerprint = fingerprint
         self._candidates = tuple(candidates)
+        self._turn = turn
         self._public_keys = public_keys
         self._max_sessions = max_sessions
         self._clock = clock
@@ -202,6 +206,11 @@ class Endpoints:
         if kind == "subscriber":
             response.headers.add("Link", f'<{location}/events>; rel="{SSE_REL}"; events="assignment,ended"')
             response.headers.add("Link", f'<{location}/state>; rel="{STATE_REL}"')
+        if self._turn is not None and not claims.link:
+            grant = self._turn.issue(claims.sub, self._wall_clock())
+            secret = f'username="{grant.username}"; credential="{grant.credential}"; credential-type="password"'
+            for url in grant.urls:
+                response.headers.add("Link", f'<{url}>; rel="ice-server"; {secret}')
         return response
 
     async def _patch_publisher(self, request: web.Request) -> web.Response:

@@ -14,7 +14,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import VideoFrame
 from support.assignments import access, assignment
 
-from bridges.messages import HeadcountReport, JoinRequest, MovedReport, RelayAccess
+from bridges.messages import HeadcountReport, IceServer, JoinRequest, MovedReport, RelayAccess
 from bridges.peer import close_peer, gather_on_loopback, new_peer_connection
 from bridges.play_session import luma_of
 from bridges.programme import Programme
@@ -246,6 +246,7 @@ class TestCoordinator:
     def __init__(self, primary: RelayAccess, backup: RelayAccess | None) -> None:
         self.primary = primary
         self.backup = backup
+        self.ice_servers: list[IceServer] = []
         self.epoch = 1
         self.spare: RelayAccess | None = None
         self.joins: list[JoinRequest] = []
@@ -279,7 +280,7 @@ class TestCoordinator:
             await self._runner.cleanup()
 
     def _reply(self) -> web.Response:
-        now = assignment(self.primary, self.backup, epoch=self.epoch)
+        now = assignment(self.primary, self.backup, epoch=self.epoch, ice_servers=self.ice_servers)
         return web.Response(body=msgspec.json.encode(now), content_type="application/json")
 
     async def _join(self, request: web.Request) -> web.Response:

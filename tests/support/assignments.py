@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bridges.messages import Assignment, RelayAccess
+from collections.abc import Sequence
+
+from bridges.messages import Assignment, IceServer, RelayAccess
 
 
 def access(relay_id: str, whep_url: str = "") -> RelayAccess:
@@ -10,7 +12,14 @@ def access(relay_id: str, whep_url: str = "") -> RelayAccess:
     return RelayAccess(relay_id=relay_id, whep_url=whep_url or f"http://{relay_id}.invalid", token="t", expires_at_ms=0)
 
 
-def assignment(primary: RelayAccess, backup: RelayAccess | None, *, epoch: int = 1, hall_id: str = "h1") -> Assignment:
+def assignment(
+    primary: RelayAccess,
+    backup: RelayAccess | None,
+    *,
+    epoch: int = 1,
+    hall_id: str = "h1",
+    ice_servers: Sequence[IceServer] = (),
+) -> Assignment:
     """What a hall of the conference `c` is to follow."""
     return Assignment(
         hall_id=hall_id,
@@ -22,4 +31,5 @@ def assignment(primary: RelayAccess, backup: RelayAccess | None, *, epoch: int =
         epoch=epoch,
         primary=primary,
         backup=backup,
+        ice_servers=list(ice_servers),
     )

@@ -141,7 +141,7 @@ async def relay_process(
     host: str = "127.0.0.1",
 ) -> AsyncIterator[RelayProcess]:
     """Start a relay on free ports of an address of this machine, wait until it serves, and end it afterwards."""
-    http_port = http_port or free_port()
+    http_port = http_port or free_port(host)
     config_file = write_config(directory, signer, relay_id, role, http_port, coordinator_url, settings or {}, host=host)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "conference.cli.main", "relay", "--config", str(config_file), env=os.environ.copy()
@@ -162,12 +162,12 @@ async def relay_process(
                 await process.wait()
 
 
-def free_port() -> int:
+def free_port(host: str = "127.0.0.1") -> int:
     """A TCP port that was free a moment ago."""
     import socket  # noqa: PLC0415 (nothing else here needs it)
 
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         return int(probe.getsockname()[1])
 
 

@@ -44,7 +44,7 @@ class RtcClient:
     """
 
     def __init__(self, http: aiohttp.ClientSession, token: str, host: str = "127.0.0.1") -> None:
-        """Bind to `host`; the client sends to the relay's first candidate of the same family."""
+        """Bind to `host`; the client asks the relay's candidates of the same family."""
         self._http = http
         self._token = token
         self.credentials = new_credentials()
@@ -97,12 +97,11 @@ class RtcClient:
         first = self.answer.media[0]
         assert first.fingerprint is not None
         is_ipv6 = self.socket.family == socket.AF_INET6
-        candidate = next(each for each in first.candidates if (":" in each.address) == is_ipv6)
-        self.relay_address = (candidate.address, candidate.port)
+        candidates = [(each.address, each.port) for each in first.candidates if (":" in each.address) == is_ipv6]
         self._peer = Peer.connect(
             local=self.credentials,
             remote=IceCredentials(first.ice_ufrag, first.ice_pwd),
-            remote_candidates=[self.relay_address],
+            remote_candidates=candidates,
             remote_fingerprint=first.fingerprint,
             context=self._context,
             rng=random.SystemRandom(),
@@ -113,6 +112,8 @@ class RtcClient:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             while self._peer.state is not PeerState.CONNECTED:
                 await self.change()
+        assert self._peer.address is not None
+        self.relay_address = self._peer.address
         self._protector = RtpProtector(self._peer.local_keys)
 
     @property

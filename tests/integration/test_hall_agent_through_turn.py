@@ -1,0 +1,57 @@
+"""The hall's agent behind a firewall that lets no UDP out: it plays through a real TURN server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from pathlib import Path
+
+import pytest
+from support.aiortc_relay import TestCoordinator, link_of, until
+from support.live_source import live_source
+from support.namespaces import needs_namespaces, network
+from support.relays import Signer, relay_process
+from support.turn_server import PORT, SECRET, turn_server
+
+from bridges.agent import HallAgent
+from bridges.messages import IceServer, RelayAccess
+from configs.turn import TurnCredentials, TurnServers
+
+pytestmark = [pytest.mark.integration, needs_namespaces]
+
+
+async def test_an_agent_that_reaches_no_relay_tries_turn(tmp_path: Path) -> None:
+    """The first session finds no path to the media port; the next one does, over TCP, from an address of the server."""
+    signer = Signer()
+    with network("relay", "turn", "hall") as net:
+        net.run("hall", "iptables -A OUTPUT -o line -p udp -j DROP")
+        servers = TurnServers(
+            urls=(f"turn:{net.address('turn')}:{PORT}?transport=tcp",), secret_file=tmp_path / "unused"
+        )
+        grant = TurnCredentials(servers, SECRET).issue("h1", time.time())
+        async with contextlib.AsyncExitStack() as stack:
+            with net.inside("turn"):
+                await stack.enter_async_context(turn_server(tmp_path, net.address("turn")))
+            with net.inside("relay"):
+                relay = await stack.enter_async_context(
+                    relay_process(tmp_path, signer, relay_id="a", role="origin", host=net.address("relay"))
+                )
+                await stack.enter_async_context(live_source(relay.endpoint("whip"), signer.token("source", "publish")))
+            access = RelayAccess(
+                relay_id="a", whep_url=relay.endpoint("whep"), token=signer.token("h1", "play"), expires_at_ms=0
+            )
+            with net.inside("hall"):
+                coordinator = TestCoordinator(access, None)
+                coordinator.ice_servers = [
+                    IceServer(urls=list(grant.urls), username=grant.username, credential=grant.credential)
+                ]
+                await coordinator.start()
+                stack.push_async_callback(coordinator.close)
+                stop = asyncio.Event()
+                agent = HallAgent(link_of(coordinator.base_url), seed=1)
+                task = asyncio.create_task(agent.run(stop))
+                await until(lambda: agent.summary().frames_decoded >= 30, say=agent.summary)
+                assert agent.summary().errors == {"no_media_path": 1}
+                stop.set()
+                await task
