@@ -360,8 +360,17 @@ export class Follower {
         if ([404, 410].includes(error.status) || last) return true;
         if (error.status !== 0) return false;
       }
-      if (!(await this.#fetchAssignment())) return false;
+      if (!(await this.#coordinatorAnswers())) return false;
     }
+  }
+
+  async #coordinatorAnswers() {
+    try {
+      await call(this.#token, "GET", "/api/v1/halls/assignment");
+    } catch (error) {
+      return error.status !== 0;
+    }
+    return true;
   }
 
   // --- moving
@@ -419,15 +428,12 @@ export class Follower {
     else if (type === "ended" && session === this.active) this.#outcome = "ended";
   }
 
-  // Returns whether the coordinator answered at all.
   async #fetchAssignment() {
     try {
       this.#adopt(await call(this.#token, "GET", "/api/v1/halls/assignment"));
     } catch (error) {
       if (error.status === 409) this.#outcome = "ended"; // the join that follows tells which it is
-      return error.status !== 0;
     }
-    return true;
   }
 
   #adopt(assignment) {
