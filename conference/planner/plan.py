@@ -16,6 +16,7 @@ from conference.planner.loads import HallWish, RelayLoad
 from conference.planner.overflow import OverflowChains
 from conference.planner.pool import NEAR_ONLY, Pool
 from conference.planner.proof import NOBODY, Proof, prove
+from conference.planner.quotas import quotas
 from conference.planner.tree import replan
 
 Indexes = NDArray[np.int64]
@@ -147,8 +148,10 @@ def make_plan(
 ) -> Plan:
     """Plan a country.
 
-    Region by region before anybody overflows: first every hall that stays at home gets its primary, then those that
-    must leave; then backups in the same two passes. So a region that is full takes no seat that the next one needs.
+    Pinned halls come first, then those that have relays now. The others stay at home if all of them can; if not, a
+    minimum-cost flow says how many of each region go where (`conference.planner.quotas`), so that a region that is full
+    takes no seat that the next one needs more. Whoever is left is placed one by one, a primary for everybody before a
+    backup for anybody, at home before away.
 
     Args:
         relays: with their present parents, if any; charges are not read. They are copied.
@@ -195,14 +198,52 @@ class _Placing:
         self._give_primaries(pinned)
         for number in kept:
             self._keep(number, present[self._wishes[number].hall_id][0], is_backup=False)
-        self._give_primaries(everyone, NEAR_ONLY)
-        self._give_primaries(everyone)
         self._give_backups(number for number in pinned if len(self._wishes[number].pins) > 1)
         for number in kept:
             self._keep(number, present[self._wishes[number].hall_id][1], is_backup=True)
-        self._give_backups(everyone, NEAR_ONLY)
-        self._give_backups(everyone)
+        bound = {number for number in everyone if self._wishes[number].exclude} | set(pinned) | set(kept)
+        self._place_free([number for number in everyone if number not in bound])
+        for ceiling in (NEAR_ONLY, np.inf):
+            self._give_primaries(everyone, ceiling)
+        for ceiling in (NEAR_ONLY, np.inf):
+            self._give_backups(everyone, ceiling)
         return Plan(self._pool.loads, self._wishes, self._primaries, self._backups, self._chains)
+
+    def _place_free(self, free: Sequence[int]) -> None:
+        """Halls that may go anywhere: all at home, or else by the quotas that cost the fewest steps."""
+        self._give_primaries(free, NEAR_ONLY)
+        self._give_backups(free, NEAR_ONLY)
+        if all(self._backups[number] != NOBODY for number in free):
+            return
+        for number in free:
+            self._release(number)
+        wishes: dict[str, list[int]] = {}
+        for number in free:
+            wishes.setdefault(self._wishes[number].region, []).append(number)
+        found = quotas(self._pool.loads, [self._wishes[number] for number in free], self._chains)
+        seated = [
+            (number, pair)
+            for region, pairs in found.items()
+            for number, pair in zip(wishes[region], pairs, strict=False)
+        ]
+        for number, (group, _) in seated:
+            index = self._pool.best(self._wishes[number], among=group.relays)
+            if index != NOBODY:
+                self._give_primary(number, index)
+        for number, (_, group) in seated:
+            primary = int(self._primaries[number])
+            index = self._pool.best(self._wishes[number], beside=primary, among=group.relays)
+            if NOBODY not in (primary, index):
+                self._give_backup(number, index)
+
+    def _release(self, number: int) -> None:
+        """Take back what a hall was given."""
+        milliseats = self._wishes[number].milliseats
+        if self._primaries[number] != NOBODY:
+            self._pool.charge(int(self._primaries[number]), milliseats, primaries=-1)
+        if self._backups[number] != NOBODY:
+            self._pool.charge(int(self._backups[number]), milliseats, backups=-1)
+        self._primaries[number] = self._backups[number] = NOBODY
 
     def _keep(self, number: int, relay_id: str, *, is_backup: bool) -> None:
         """Leave a hall where it is, if that may be."""

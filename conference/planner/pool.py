@@ -7,7 +7,7 @@ what separates a backup's fate from its primary's, then feed, soft limit, distan
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,7 +126,13 @@ class Pool:
         return primary, backup if primary else ""
 
     def best(
-        self, wish: HallWish, avoid: Iterable[str] = NO_RELAYS, *, beside: int = -1, ceiling: float = np.inf
+        self,
+        wish: HallWish,
+        avoid: Iterable[str] = NO_RELAYS,
+        *,
+        beside: int = -1,
+        ceiling: float = np.inf,
+        among: Sequence[int] | None = None,
     ) -> int:
         """The best relay with room.
 
@@ -135,6 +141,7 @@ class Pool:
             avoid: relays that may not be chosen now.
             beside: index of the primary where a backup is wanted, else -1.
             ceiling: a rank that must not be reached, `NEAR_ONLY` or infinity.
+            among: indexes of the only relays that are asked; all where none are named.
 
         Returns:
             An index, or -1 where none has room.
@@ -155,7 +162,7 @@ class Pool:
             index = self._index.get(relay_id)
             if index is not None and ranks[index] < np.inf:
                 return index
-        chosen = int(ranks.argmin())
+        chosen = int(ranks.argmin()) if among is None else min(among, key=lambda index: float(ranks[index]))
         return chosen if ranks[chosen] < ceiling else -1
 
     def _refresh(self, index: int) -> None:

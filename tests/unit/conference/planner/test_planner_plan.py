@@ -38,7 +38,8 @@ def test_halls_stay_at_home_where_two_relays_have_room() -> None:
 
 def test_a_full_region_takes_no_seat_that_the_next_one_needs() -> None:
     """Region 01 has twice the halls that it can seat; region 02, whose ids come later, stays at home all the same."""
-    relays = [*ORIGINS, relay("a", "01"), relay("b", "02"), relay("c", "02"), relay("d", seats=50)]
+    relays = [*ORIGINS, relay("a", "01"), relay("b", "02"), relay("c", "02")]
+    relays += [relay("d", seats=50), relay("e", seats=50)]
     plan = make_plan(relays, [*halls("01", 16), *halls("02", 6)])
     assert regions_of(plan, "02") == [("02",) * 6, ("02",) * 6]
     assert regions_of(plan, "01")[0] == ("",) * 8 + ("01",) * 8
