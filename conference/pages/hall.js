@@ -71,7 +71,9 @@ function show() {
   $("line").dataset.quality = follower.quality || "none";
   $("line-text").textContent = vi;
   $("line").title = en;
-  $("relay").textContent = follower.active ? `Trạm ${follower.active.relay}` : "";
+  const throughTurn = follower.active?.path === "turn";
+  $("relay").textContent = follower.active ? `Trạm ${follower.active.relay}${throughTurn ? " · qua TURN" : ""}` : "";
+  $("relay").title = throughTurn ? "Through a TURN server: this network lets no UDP out" : "";
   document.body.dataset.state = follower.state;
 }
 

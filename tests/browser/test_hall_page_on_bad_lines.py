@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 from support.live_source import live_source
 from support.namespaces import ROUTER, Network, needs_namespaces, network
 from support.pages import launched_chromium, until_in_hall
@@ -141,6 +141,7 @@ async def test_a_hall_without_udp_plays_through_turn(url: str, tmp_path: Path) -
             page = await browser.new_page()
             await play(page, page_url)
             await until_in_hall(page, "diemcau.path === 'turn'")
+            await expect(page.locator("#relay")).to_have_text("Trạm origin · qua TURN")
             await same_session(net, coordinator, relay)
 
 
