@@ -15,6 +15,7 @@ from conference.errors import RejectedError
 from conference.events import HallAssigned
 from conference.ledger import SeatKey
 from conference.planner.loads import HallWish, RelayLoad, open_for_halls
+from conference.planner.paths import PathTable
 from conference.planner.pool import NO_RELAYS, Pool
 from conference.planner.tree import replan
 from conference.roster import HallSeat
@@ -129,12 +130,12 @@ class Draft:
                 self._loads[relay_id].charge(wish.milliseats, primaries=primaries, backups=backups)
                 self._pool.touch(relay_id)
 
-    def _gather(self) -> Pool:
-        return Pool((self._loads[relay_id] for relay_id in self._live), self._state.policy.overflow)
+    def _gather(self, paths: PathTable | None = None) -> Pool:
+        return Pool((self._loads[relay_id] for relay_id in self._live), self._state.policy.overflow, paths)
 
     def _replan(self) -> None:
-        replan([self._loads[relay_id] for relay_id in self._live], self._state.policy.overflow)
-        self._pool = self._gather()
+        paths = replan([self._loads[relay_id] for relay_id in self._live], self._state.policy.overflow)
+        self._pool = self._gather(paths)
         self._in_vain.clear()
 
 

@@ -92,8 +92,8 @@ class SeatLedger:
         """Gather the pools of these kinds anew and choose their relays' parents."""
         for virtual in kinds:
             loads = self._live_loads(virtual=virtual)
-            replan(loads, self._chains)
-            self.pools[virtual] = Pool(loads, self._chains)
+            paths = replan(loads, self._chains)
+            self.pools[virtual] = Pool(loads, self._chains, paths)
 
     def restore(self) -> None:
         """Gather all pools, with the parents that their relays have, and count links; the seats are charged after."""

@@ -71,7 +71,8 @@ def plan(
     """
     if file is not None and registered:
         raise typer.BadParameter("give either --file or --registered", param_hint="--registered")
-    import time  # noqa: PLC0415 - `--help` should not pay for it
+    import gc  # noqa: PLC0415 - `--help` should not pay for it
+    import time  # noqa: PLC0415 - the same
 
     from conference.planning.figures import plan_country  # noqa: PLC0415 - numpy is slow to import
     from conference.planning.inputs import MadeUpRelays  # noqa: PLC0415 - the same
@@ -86,6 +87,7 @@ def plan(
         plan_input = _from_file(file, policy, made_up, merge_parents=merge_parents)
     else:
         plan_input = _synthetic(halls, seed, policy, made_up, merge_parents=merge_parents)
+    gc.freeze()  # the country stays as it is: no collection need look through it again while losses are tried
     planned = plan_country(plan_input, time.perf_counter, replans=replans)
     written = []
     if svg is not None:

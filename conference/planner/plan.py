@@ -101,8 +101,8 @@ class Plan:
             for load in self.loads
             if load.relay_id != relay_id
         ]
-        replan(loads, self._chains)
-        pool = Pool(loads, self._chains)
+        paths = replan(loads, self._chains)
+        pool = Pool(loads, self._chains, paths)
         gone = self._index(relay_id)
         primaries, backups = _closed_up(self.primaries, gone), _closed_up(self.backups, gone)
         for number in ((self.primaries == gone) | (self.backups == gone)).nonzero()[0]:
@@ -174,17 +174,17 @@ def make_plan(
         for relay_id in present.get(wish.hall_id, ()):
             if relay_id in named:
                 named[relay_id].hall_milliseats += wish.milliseats
-    replan(loads, chains)
+    paths = replan(loads, chains)
     for load in loads:
         load.hall_milliseats = 0
-    return _Placing(loads, halls, chains).plan(present)
+    return _Placing(Pool(loads, chains, paths), halls, chains).plan(present)
 
 
 class _Placing:
     """One run of `make_plan` after its tree: halls are placed in passes, each in order of their ids."""
 
-    def __init__(self, loads: list[RelayLoad], wishes: list[HallWish], chains: OverflowChains) -> None:
-        self._pool = Pool(loads, chains)
+    def __init__(self, pool: Pool, wishes: list[HallWish], chains: OverflowChains) -> None:
+        self._pool = pool
         self._wishes = wishes
         self._chains = chains
         self._primaries: Indexes = np.full(len(wishes), NOBODY, dtype=np.int64)

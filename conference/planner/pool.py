@@ -37,12 +37,18 @@ class Pool:
     Args:
         loads: the relays, with parents and charges; the caller goes on charging them and tells it with `touch`.
         chains: where regions overflow to.
+        paths: the table of these relays, if it is at hand.
 
     Attributes:
         loads: ascending by name.
     """
 
-    def __init__(self, loads: Iterable[RelayLoad] = (), chains: OverflowChains | None = None) -> None:
+    def __init__(
+        self,
+        loads: Iterable[RelayLoad] = (),
+        chains: OverflowChains | None = None,
+        paths: PathTable | None = None,
+    ) -> None:
         self.loads = sorted(loads, key=lambda load: load.relay_id)
         self._chains = chains or {}
         self._index = {load.relay_id: index for index, load in enumerate(self.loads)}
@@ -57,7 +63,7 @@ class Pool:
             self._refresh(index)
         self._distances: dict[str, NDArray[np.float64]] = {}
         self._beside: dict[int, NDArray[np.float64]] = {}
-        self._paths: PathTable | None = None
+        self._paths = paths
 
     def __contains__(self, relay_id: object) -> bool:
         return relay_id in self._index

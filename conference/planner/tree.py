@@ -56,9 +56,14 @@ def plan_tree(relays: Sequence[RelayLoad], chains: OverflowChains | None = None)
     return _Tree(relays, chains or {}).solve()
 
 
-def replan(relays: Sequence[RelayLoad], chains: OverflowChains | None = None) -> None:
-    """Set `parents` and `links` of every relay of a pool to what `plan_tree` says; the rest is untouched."""
-    parents = plan_tree(relays, chains)
+def replan(relays: Sequence[RelayLoad], chains: OverflowChains | None = None) -> PathTable | None:
+    """Set `parents` and `links` of every relay of a pool to what `plan_tree` says; the rest is untouched.
+
+    Returns:
+        The table of the new tree, relays in order of their names; None where it is not at hand.
+    """
+    tree = _Tree(relays, chains or {})
+    parents = tree.solve()
     links = dict.fromkeys(parents, 0)
     for above in parents.values():
         for parent in above:
@@ -66,6 +71,7 @@ def replan(relays: Sequence[RelayLoad], chains: OverflowChains | None = None) ->
     for relay in relays:
         relay.parents = parents[relay.relay_id]
         relay.links = links[relay.relay_id]
+    return tree.table
 
 
 class _Tree:
@@ -83,6 +89,7 @@ class _Tree:
         self._seats = np.maximum(np.array([load.hard_seats for load in self._loads], dtype=np.float64), 1.0)
         self._parents: list[list[int]] = [[] for _ in self._loads]
         self._table = PathTable(self._loads)
+        self._is_exact = True
         self._distances: dict[str, NDArray[np.float64]] = {}
         # Of each relay that is placed: hops to its origin along primary parents, and which origin that is.
         self._depth = np.full(count, _GONE, dtype=np.int64)
@@ -106,6 +113,11 @@ class _Tree:
             waiting.remove(newcomer)
         names = [load.relay_id for load in self._loads]
         return {name: [names[parent] for parent in self._parents[index]] for index, name in enumerate(names)}
+
+    @property
+    def table(self) -> PathTable | None:
+        """Losses and paths of the tree, where every row was filled with the parents that stayed."""
+        return self._table if self._is_exact else None
 
     def _order(self, index: int) -> tuple[int, int]:
         return int(self._depth[index]), index
@@ -152,6 +164,7 @@ class _Tree:
         if twice is None:
             return False
         parent = self._parents[twice].pop()
+        self._is_exact = False  # the rows of that relay and of those below it are better than the truth
         self._room[parent] += 1
         self._hang(index, parent)
         return True

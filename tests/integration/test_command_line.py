@@ -78,6 +78,9 @@ def test_a_conference_from_the_command_line(service: Service, tmp_path: Path) ->
     assert json.loads(service.run("halls", "list", "--json").stdout)["halls"] == []
     assert service.run("halls", "import", str(halls)).returncode == 0
     assert "Điểm cầu A" in service.run("halls", "export").stdout
+    planned = json.loads(service.run("plan", "--registered", "--json").stdout)
+    assert (planned["halls"], planned["relays"], planned["halls_without_primary"]) == (1, 1, 0)
+    assert not planned["survives_any_single_loss"]
 
     assert service.run("conference", "create", "hn", "--title", "Hội nghị").returncode == 0
     early = service.run("conference", "end", "hn")

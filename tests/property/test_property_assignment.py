@@ -36,7 +36,15 @@ from conference.standing import Tally, standing
 from conference.state import State, apply
 from relay.messages import Capacity, PresenceDelta, Register, SessionClosed, SessionOpened
 
-POLICY = Policy(media=MediaCost(bits_per_s=1, packets_per_s=1), assignments_per_decision=4)
+# Halls of province 02 take half a seat; one hall is pinned, one province and one hall may not go everywhere.
+POLICY = Policy(
+    media=MediaCost(bits_per_s=2, packets_per_s=2),
+    regions={"02": MediaCost(bits_per_s=1, packets_per_s=1)},
+    overflow={"02": ("01",)},
+    pins={"real-1": ("e3", "e1")},
+    exclusions={"02": frozenset({"e4"}), "real-3": frozenset({"e1"})},
+    assignments_per_decision=4,
+)
 HALLS = [f"real-{n}" for n in range(8)] + [f"virtual-{n}" for n in range(4)]
 EDGES = {"e1": "01", "e2": "01", "e3": "02", "e4": ""}
 RELAYS = {"o1": "", "o2": "79", **EDGES, "v1": "01", "v2": "02"}
@@ -114,7 +122,7 @@ class Country(RuleBasedStateMachine):
                     virtual=relay_id.startswith("v"),
                     base_url="http://relay",
                     metrics_url="",
-                    capacity=Capacity(bits_per_s=capacity_of(relay_id), packets_per_s=100),
+                    capacity=Capacity(bits_per_s=2 * capacity_of(relay_id), packets_per_s=100),
                     sessions=[],
                 )
             )
@@ -133,10 +141,15 @@ class Country(RuleBasedStateMachine):
             return
         assert isinstance(events[0], RelayLost)
         open_loads = open_for_halls(self.state.ledger.pools[relay.virtual].loads)
-        room = any(load.charged_milliseats + 1_000 <= load.limit_milliseats for load in open_loads)
         for conference_id, hall_id in self.state.ledger.seats_on.get(relay_id, ()):
             seat = self.state.seat(conference_id, hall_id)
             assert seat is not None
+            wish = POLICY.wish(hall_id, self.state.provinces[hall_id])
+            room = any(
+                load.charged_milliseats + wish.milliseats <= load.limit_milliseats
+                for load in open_loads
+                if load.relay_id not in wish.exclude
+            )
             assert not (seat.primary == relay_id and room), "a hall kept a lost primary although there was room"
 
     @rule(
@@ -222,15 +235,37 @@ class Country(RuleBasedStateMachine):
         """Incremental counts equal a count of the seats."""
         for relay_id, relay in self.state.relays.items():
             charged = [
-                seat
+                (hall_id, seat)
                 for conference in self.state.conferences.values()
                 if conference.joinable
-                for seat in conference.seats.values()
+                for hall_id, seat in conference.seats.items()
                 if not seat.left
             ]
-            assert relay.load.primaries == sum(seat.primary == relay_id for seat in charged)
-            assert relay.load.backups == sum(seat.backup == relay_id for seat in charged)
-            assert relay.load.hall_milliseats == 1_000 * (relay.load.primaries + relay.load.backups)
+            assert relay.load.primaries == sum(seat.primary == relay_id for _, seat in charged)
+            assert relay.load.backups == sum(seat.backup == relay_id for _, seat in charged)
+            assert relay.load.hall_milliseats == sum(
+                POLICY.milliseats(self.state.provinces[hall_id])
+                for hall_id, seat in charged
+                if relay_id in (seat.primary, seat.backup)
+            )
+
+    @invariant()
+    def nobody_is_seated_where_it_must_not_be(self) -> None:
+        """Exclusions hold unless a hall went there by itself."""
+        for conference in self.state.conferences.values():
+            for hall_id, seat in conference.seats.items():
+                exclude = POLICY.wish(hall_id, self.state.provinces[hall_id]).exclude
+                if not seat.moves:
+                    assert not exclude & {seat.primary, seat.backup}
+
+    @invariant()
+    def pools_know_the_charges(self) -> None:
+        """The arrays that decisions are made with say what the loads say."""
+        for pool in self.state.ledger.pools.values():
+            for load in pool.loads:
+                room = load.limit_milliseats - load.charged_milliseats
+                assert pool.has_room(load.relay_id, room)
+                assert not pool.has_room(load.relay_id, room + 1)
 
     @invariant()
     def links_are_what_parents_say(self) -> None:

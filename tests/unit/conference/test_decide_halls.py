@@ -6,9 +6,20 @@ import pytest
 from support.country import Country, only_assignment
 
 from bridges.messages import HeadcountReport, MovedReport
-from conference.commands import ChangePhase, Command, JoinHall, LeaveHall, LoseRelay, ReportHeadcount, ReportMove
+from bridges.units import Unit
+from conference.commands import (
+    ChangePhase,
+    Command,
+    ImportUnits,
+    JoinHall,
+    LeaveHall,
+    LoseRelay,
+    ReportHeadcount,
+    ReportMove,
+)
 from conference.errors import RejectedError
 from conference.events import HallAssigned, HallMoved
+from conference.policy import MediaCost, Policy
 
 
 @pytest.fixture
@@ -50,6 +61,35 @@ def test_seats_are_charged_at_once(country: Country) -> None:
     country.join("h1")
     country.join("h2")
     assert country.relays_of("h2") == ("e3", "e1")
+
+
+def test_pins_and_exclusions_hold_on_the_day() -> None:
+    """A pinned hall gets its relay, one of an excluded province another; a loss gives neither what it must not have."""
+    seat = MediaCost(bits_per_s=1, packets_per_s=1)
+    policy = Policy(media=seat, pins={"h1": ("e3", "e2")}, exclusions={"01": frozenset({"e1"})})
+    country = Country(policy)
+    country.open_conference("h1", "h2")
+    country.register("e1", "e2", "e3", "e4")
+    country.join("h1")
+    country.join("h2")
+    assert (country.relays_of("h1"), country.relays_of("h2")) == (("e3", "e2"), ("e4", "e2"))
+    country.do(LoseRelay(relay_id="e2", epoch=1, goodbye=False, last_seen_ms=1))
+    assert (country.relays_of("h1"), country.relays_of("h2")) == (("e3", "e4"), ("e4", "e3"))
+
+
+def test_a_hall_of_a_poor_province_takes_less_of_a_relay() -> None:
+    """Half a seat at each of its relays, given back when it leaves, also after its province has changed."""
+    cost = MediaCost(bits_per_s=2, packets_per_s=2)
+    country = Country(Policy(media=cost, regions={"01": MediaCost(bits_per_s=1, packets_per_s=1)}))
+    country.open_conference("h1")
+    country.register("e1", "e2")
+    country.join("h1")
+    assert [country.state.relays[name].load.charged_milliseats for name in ("e1", "e2")] == [500, 500]
+    country.do(ImportUnits(units=[Unit(code="00004", name="Ba Đình", kind="phường", parent="02")]))
+    country.register("e1")
+    assert country.state.relays["e1"].load.charged_milliseats == 500
+    country.do(LeaveHall(conference_id="hn", hall_id="h1"))
+    assert [country.state.relays[name].load.charged_milliseats for name in ("e1", "e2")] == [0, 0]
 
 
 def test_virtual_halls_go_to_virtual_relays(country: Country) -> None:
