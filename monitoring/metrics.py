@@ -157,6 +157,12 @@ class RelayMetrics(Families):
             "merge_mismatches_total", "Packets that two parents sent differently under one number."
         )
         self.subscribers = self._gauge("subscribers", "Open WHEP sessions.")
+        self.subscribers_by_layer = self._gauge(
+            "subscribers_by_layer", "Halls by how many layers better than theirs flow; audio: sound alone.", ["layer"]
+        )
+        self.layer_switches_total = self._counter(
+            "layer_switches_total", "Times that a hall was given another layer.", ["direction"]
+        )
         self.publishers = self._gauge("publishers", "Open WHIP sessions.")
         self.dtls_handshakes_total = self._counter(
             "dtls_handshakes_total", "DTLS handshakes by their result.", ["result"]

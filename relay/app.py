@@ -280,6 +280,8 @@ class Relay:
             plis_sent_total=lambda: router.totals.plis_sent,
             merge_mismatches_total=router.packets_unlike,
             subscribers=lambda: sessions.count("subscriber"),
+            subscribers_by_layer=router.subscribers_by_layer,
+            layer_switches_total=lambda: router.totals.layer_switches,
             publishers=lambda: sessions.count("publisher"),
             dtls_handshakes_total=lambda: sessions.totals.handshakes,
             stun_requests_total=lambda: sessions.totals.stun_requests,

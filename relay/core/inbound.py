@@ -22,13 +22,29 @@ class Inbound:
     """One stream of a source, as it arrives: its SSRC, its clock, and how well it is received.
 
     Attributes:
+        layer: which of the feed's tracks of this kind it feeds.
+        is_one_of_many: a publisher sends other layers beside it, each with counters of its own in the payload.
         last_packet_s: when a packet last came, -inf before the first.
     """
 
-    __slots__ = ("clock", "codec", "codecs", "kind", "last_packet_s", "peer", "proof", "reception", "ssrc")
+    __slots__ = (
+        "clock",
+        "codec",
+        "codecs",
+        "is_one_of_many",
+        "kind",
+        "last_packet_s",
+        "layer",
+        "peer",
+        "proof",
+        "reception",
+        "ssrc",
+    )
 
-    def __init__(self, kind: Kind, peer: PeerSlot, ssrc: int, codecs: Mapping[int, Codec]) -> None:
+    def __init__(self, kind: Kind, layer: int, peer: PeerSlot, ssrc: int, codecs: Mapping[int, Codec]) -> None:
         self.kind: Kind = kind
+        self.layer = layer
+        self.is_one_of_many = False
         self.peer = peer
         self.ssrc = ssrc
         self.codecs = codecs  # by payload type

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from relay.core.catch_up import CatchUp
 from relay.core.pacer import TokenBucket
@@ -45,6 +45,9 @@ class Output:
         index_offset: added to the track's index, gives the SRTP index at this receiver.
         resends: octets that may be sent again now.
         rtx: the stream that repairs it, None where lost packets are sent again as they were.
+        timestamp_offset: added to the track's RTP timestamps, modulo 2^32.
+        on_begin: told of the first index, before it is numbered, of an output that goes on where one on another track
+            ends; such a one begins with a live packet, since from the cache it would be shown again what it has seen.
     """
 
     __slots__ = (
@@ -56,12 +59,14 @@ class Output:
         "keeps_numbers",
         "next_wire_index",
         "octets_before",
+        "on_begin",
         "packets_before",
         "payload_type",
         "peer",
         "resends",
         "rtx",
         "ssrc",
+        "timestamp_offset",
         "wanted",
     )
 
@@ -86,6 +91,8 @@ class Output:
         self.payload_type = -1
         self.first_index = 0
         self.index_offset = 0
+        self.timestamp_offset = 0
+        self.on_begin: Callable[[int], None] | None = None
         self.next_wire_index = -1
         self.packets_before = 0
         self.octets_before = 0
@@ -99,6 +106,9 @@ class Output:
 
     def begin(self, index: int) -> None:
         """Number a run of packets that begins at `index` of the track."""
+        if self.on_begin is not None:
+            self.on_begin(index)
+            self.on_begin = None
         wire_index, self.first_index = _first_numbers(self, index)
         self.index_offset = wire_index - index
         self.attached = True
@@ -110,9 +120,27 @@ class Output:
         self.catch_up = None
         self.next_wire_index = next_index + self.index_offset
 
+    def continue_from(self, old: Output) -> None:
+        """Number on where an output that has ended on another track stopped."""
+        self.next_wire_index = old.next_wire_index
+        self.packets_before, self.octets_before = old.packets_before, old.octets_before
+        self.resends = old.resends
+
     @property
-    def resumes_at(self) -> int:
-        """The least index of the track that was not sent in an earlier run."""
+    def has_begun(self) -> bool:
+        """True once anything was sent."""
+        return self.attached or self.next_wire_index >= 0
+
+    @property
+    def last_index(self) -> int:
+        """The index of the track behind which an output that has ended stopped."""
+        return self.next_wire_index - self.index_offset - 1
+
+    @property
+    def resumes_at(self) -> float:
+        """The least index of the track that was not sent in an earlier run, infinity where only live ones will do."""
+        if self.on_begin is not None:
+            return float("inf")
         return self.next_wire_index - self.index_offset if self.next_wire_index >= 0 else 0
 
 

@@ -7,9 +7,14 @@ Each answer to a NACK takes new numbers of the stream's own SRTP index, which ne
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from relay.core.packet_cache import PacketCache
+from relay.fanout.interface import FanOut, PeerSlot, TrackSlot
 from relay.wire.rtx import serialize_rtx
+
+if TYPE_CHECKING:  # an output holds its retransmission
+    from relay.core.output import Output
 
 
 class Retransmission:
@@ -35,9 +40,45 @@ class Retransmission:
         self.next_index = 0
         self._payload_types = payload_types
 
-    def payload_type_for(self, payload_type: int) -> int:
-        """What repairs a codec, -1 where that was not negotiated."""
-        return self._payload_types.get(payload_type, -1)
+    def repairs(self, payload_type: int) -> bool:
+        """True where RTX was negotiated for a codec."""
+        return payload_type in self._payload_types
+
+    def resend(
+        self, fanout: FanOut, slot: TrackSlot, output: Output, cache: PacketCache, indexes: Sequence[int]
+    ) -> int:
+        """Send packets of a track again, wrapped; the fan-out is told of the stream when it is first needed.
+
+        Args:
+            fanout: sends them.
+            slot: under which it has the streams that repair the track.
+            output: the output that lacks them, of a codec that `repairs` knows.
+            cache: of the track.
+            indexes: of the packets.
+
+        Returns:
+            How many packets the cache still had.
+        """
+        payload_type = self._payload_types[output.payload_type]
+        if self.payload_type != payload_type:
+            self.payload_type = payload_type
+            fanout.add_output(
+                slot,
+                output.peer,
+                ssrc=self.ssrc,
+                payload_type=payload_type,
+                index_offset=0,
+                timestamp_offset=output.timestamp_offset,  # an RTX packet has the time of the packet in it
+            )
+        first = self.next_index
+        made = self.wrap(cache, indexes, output.index_offset)
+        return fanout.resend(slot, output.peer, made, range(first, self.next_index))
+
+    def withdraw(self, fanout: FanOut, slot: TrackSlot, peer: PeerSlot) -> None:
+        """The output that it repaired has ended."""
+        if self.payload_type >= 0:
+            self.payload_type = -1
+            fanout.remove_output(slot, peer)
 
     def wrap(self, cache: PacketCache, indexes: Sequence[int], index_offset: int) -> PacketCache:
         """Make RTX packets of packets of a track.

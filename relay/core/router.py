@@ -5,16 +5,17 @@ Sans-IO: packets and parsed RTCP come in, bursts leave through the fan-out, RTCP
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
 
-from relay.core.feed import Feed, FeedKey, Stream, Want
-from relay.core.inbound import Inbound, Kind
+from relay.core.feed import MAX_LAYERS, Feed, FeedKey, Stream, Want
+from relay.core.inbound import Kind
+from relay.core.layer_selector import AUDIO_ONLY
 from relay.core.nack_register import REORDER_TOLERANCE_S
-from relay.core.output import Output
-from relay.core.retransmission import Retransmission
 from relay.core.source import OUR_SSRC, Source
+from relay.core.subscriber import Subscriber
 from relay.core.track import Track
 from relay.fanout.interface import FanOut, PeerSlot, TrackSlot
 from relay.wire import rtcp
@@ -23,7 +24,8 @@ from relay.wire.rtp import parse_rtp_header
 CLOCK_RATES: dict[Kind, int] = {"audio": 48_000, "video": 90_000}
 REPORT_INTERVAL_S = 1.0
 KEYFRAME_INTERVAL_S = 1.0  # a source is asked for at most one keyframe in so long
-MAX_UNKNOWN_SSRCS = 16  # per source; a source that invents more is ignored
+LADDER_INTERVAL_S = 0.25  # a layer that ceased is noticed within so long
+LAYERS: dict[Kind, int] = {"audio": 1, "video": MAX_LAYERS}
 
 
 class RouterTotals(msgspec.Struct, kw_only=True):
@@ -36,15 +38,7 @@ class RouterTotals(msgspec.Struct, kw_only=True):
     packets_resent: int = 0
     plis_received: int = 0
     plis_sent: int = 0
-
-
-class _Subscriber:
-    __slots__ = ("active", "feed", "outputs")
-
-    def __init__(self, feed: Feed, outputs: dict[int, tuple[Track, Output]], *, active: bool) -> None:
-        self.feed = feed
-        self.outputs = outputs  # by SSRC
-        self.active = active
+    layer_switches: Counter[str] = msgspec.field(default_factory=Counter)  # by direction
 
 
 class Router:
@@ -61,9 +55,10 @@ class Router:
         self._publisher_bitrate_bps = publisher_bitrate_bps
         self._feeds: dict[FeedKey, Feed] = {}
         self._sources: dict[PeerSlot, Source] = {}
-        self._subscribers: dict[PeerSlot, _Subscriber] = {}
+        self._subscribers: dict[PeerSlot, Subscriber] = {}
         self._next_track = 0
         self._next_report_s = 0.0
+        self._next_ladder_s = 0.0
         self._due_s = 0.0
         self._rtcp: list[tuple[PeerSlot, list[rtcp.RtcpPacket]]] = []
         self.totals = RouterTotals()
@@ -76,13 +71,15 @@ class Router:
 
     def packets_unlike(self) -> int:
         """Packets that two sources of a feed sent differently under one number."""
-        return sum(track.packets_unlike for feed in self._feeds.values() for track in feed.tracks.values())
+        return sum(track.packets_unlike for feed in self._feeds.values() for track in feed.tracks)
 
     def feed(self, key: FeedKey) -> Feed:
         """The feed of this name, made at its first mention."""
         feed = self._feeds.get(key)
         if feed is None:
-            feed = self._feeds[key] = Feed(key, {kind: self._new_track(kind) for kind in CLOCK_RATES})
+            feed = self._feeds[key] = Feed(
+                key, {kind: [self._new_track(kind) for _ in range(count)] for kind, count in LAYERS.items()}
+            )
         return feed
 
     def drop_conference(self, conference: str) -> list[PeerSlot]:
@@ -99,18 +96,15 @@ class Router:
         """A publisher or a parent relay will send this feed."""
         feed = self.feed(key)
         bitrate = self._publisher_bitrate_bps if is_publisher else 0
-        source = self._sources[peer] = Source(feed, streams, report_bitrate_bps=bitrate)
+        self._sources[peer] = Source(peer, feed, streams, bitrate_bps=bitrate)
         feed.sources.append(peer)
-        for stream in streams:
-            for ssrc in stream.ssrcs:
-                self._bind(peer, source, ssrc, stream)
 
     def set_rtt(self, peer: PeerSlot, rtt_s: float) -> None:
         """The round trip to a source, which NACKs keep apart; unknown peers are ignored."""
         source = self._sources.get(peer)
         if source is not None:
             source.rtt_s = rtt_s
-            for track in source.feed.tracks.values():
+            for track in source.feed.tracks:
                 track.nacks.rtt_s = max(self._sources[other].rtt_s for other in source.feed.sources)
 
     def add_subscriber(
@@ -134,48 +128,46 @@ class Router:
             keeps_numbers: true for a child relay, see `relay.core.output.Output`.
         """
         feed = self.feed(key)
-        outputs: dict[int, tuple[Track, Output]] = {}
-        for want in wants:
-            track = feed.tracks[want.kind]
-            rtx = Retransmission(want.rtx_ssrc, want.rtx_payload_types) if want.rtx_payload_types else None
-            output = Output(peer, want.ssrc, want.codecs, wanted=active, keeps_numbers=keeps_numbers, rtx=rtx)
-            track.add_output(output, now)
-            outputs[want.ssrc] = (track, output)
-        self._subscribers[peer] = _Subscriber(feed, outputs, active=active)
         feed.subscribers.add(peer)
+        self._subscribers[peer] = Subscriber(peer, feed, wants, active=active, keeps_numbers=keeps_numbers, now=now)
         self._begin_outputs(feed, now)
 
     def set_active(self, peer: PeerSlot, *, active: bool, now: float) -> None:
         """Turn a standby into a receiver, or back."""
         subscriber = self._subscribers[peer]
-        subscriber.active = active
-        for track, _ in subscriber.outputs.values():
-            track.set_wanted(peer, wanted=active, now=now)
+        subscriber.set_active(active=active, now=now)
         self._begin_outputs(subscriber.feed, now)
 
     def is_receiving(self, peer: PeerSlot) -> bool:
         """True while at least one track flows to this subscriber."""
         subscriber = self._subscribers.get(peer)
-        return subscriber is not None and any(output.attached for _, output in subscriber.outputs.values())
+        return subscriber is not None and subscriber.is_receiving
 
     def packets_sent(self, peer: PeerSlot) -> int:
         """Packets sent to this subscriber so far, over all its tracks."""
         subscriber = self._subscribers.get(peer)
-        outputs = subscriber.outputs.values() if subscriber is not None else ()
-        return sum(track.totals(output).packets for track, output in outputs)
+        return subscriber.packets_sent if subscriber is not None else 0
+
+    def subscribers_by_layer(self) -> Counter[str]:
+        """How many halls are sent the highest layer that flows ("0"), the one below it ("1"), ..., or sound alone."""
+        found = Counter({str(rank): 0 for rank in range(MAX_LAYERS)} | {"audio": 0})
+        for subscriber in self._subscribers.values():
+            rank = subscriber.rank
+            if rank is not None:
+                found["audio" if rank == AUDIO_ONLY else str(rank)] += 1
+        return found
 
     def remove_peer(self, peer: PeerSlot) -> None:
         """Forget a source or a subscriber."""
         source = self._sources.pop(peer, None)
         if source is not None and peer in source.feed.sources:
             source.feed.sources.remove(peer)
-            for track in source.feed.tracks.values():
+            for track in source.feed.tracks:
                 track.inbounds.remove_peer(peer)
         subscriber = self._subscribers.pop(peer, None)
         if subscriber is not None:
             subscriber.feed.subscribers.discard(peer)
-            for track, _ in subscriber.outputs.values():
-                track.remove_output(peer)
+            subscriber.remove()
 
     # --- media ---------------------------------------------------------------------------------------------------
 
@@ -189,14 +181,12 @@ class Router:
         source = self._sources.get(peer)
         inbound = source.by_ssrc.get(header.ssrc) if source is not None else None
         if inbound is None and source is not None:
-            stream = source.by_payload_type.get(header.payload_type)
-            if stream is not None and len(source.by_ssrc) < MAX_UNKNOWN_SSRCS:
-                inbound = self._bind(peer, source, header.ssrc, stream)
+            inbound = source.recognise(header, packet)
         if source is None or inbound is None or header.payload_type not in inbound.codecs:
             self.totals.packets_unrouted += 1
             return
         self.totals.packets_received += 1
-        track = source.feed.tracks[inbound.kind]
+        track = source.feed.layers[inbound.kind][inbound.layer]
         track.handle_packet(inbound, header, packet, now)
         self._wake_by(track.next_deadline())
         if track.nacks.is_waiting:
@@ -213,6 +203,7 @@ class Router:
         if subscriber is not None:
             for packet in packets:
                 self._handle_subscriber_rtcp(subscriber, packet, now)
+            self._choose_layer(subscriber, now)
 
     # --- time ----------------------------------------------------------------------------------------------------
 
@@ -220,7 +211,7 @@ class Router:
         """Flush bursts, ask for missing packets and keyframes, report to sources."""
         self._due_s = float("inf")
         for feed in self._feeds.values():
-            for track in feed.tracks.values():
+            for track in feed.tracks:
                 track.poll(now)
                 if track.keyframes.poll(now):
                     self._send_pli(track, now)
@@ -231,6 +222,9 @@ class Router:
                     self._wake_by(now + REORDER_TOLERANCE_S)
                 self._wake_by(track.next_deadline())
                 self._wake_by(track.keyframes.next_deadline())
+        if now >= self._next_ladder_s:
+            self._next_ladder_s = now + LADDER_INTERVAL_S
+            self._look_at_layers(now)
         if now >= self._next_report_s:
             self._next_report_s = now + REPORT_INTERVAL_S
             for peer, source in self._sources.items():
@@ -266,14 +260,6 @@ class Router:
             keyframe_interval_s=KEYFRAME_INTERVAL_S,
         )
 
-    @staticmethod
-    def _bind(peer: PeerSlot, source: Source, ssrc: int, stream: Stream) -> Inbound:
-        codecs = {codec.payload_type: codec for codec in stream.codecs}
-        track = source.feed.tracks[stream.kind]
-        inbound = source.by_ssrc[ssrc] = Inbound(stream.kind, peer, ssrc, codecs)
-        track.inbounds.add(inbound)
-        return inbound
-
     def _handle_source_rtcp(
         self, source: Source, packets: Sequence[rtcp.RtcpPacket | rtcp.Unknown], now: float
     ) -> None:
@@ -282,34 +268,58 @@ class Router:
             if inbound is None or not isinstance(packet, rtcp.SenderReport):
                 continue
             inbound.reception.handle_sender_report(packet.ntp_timestamp, now)
-            track = source.feed.tracks[inbound.kind]
+            track = source.feed.layers[inbound.kind][inbound.layer]
             is_known = track.handle_sender_report(inbound, packet.ntp_timestamp, packet.rtp_timestamp)
             if is_known and track.inbounds.leads(inbound, now):
                 track.pass_sender_report_on()
 
     def _handle_subscriber_rtcp(
-        self, subscriber: _Subscriber, packet: rtcp.RtcpPacket | rtcp.Unknown, now: float
+        self, subscriber: Subscriber, packet: rtcp.RtcpPacket | rtcp.Unknown, now: float
     ) -> None:
-        if isinstance(packet, rtcp.GenericNack):
-            self.totals.nacks_received += 1
-            found = subscriber.outputs.get(packet.media_ssrc)
-            if found is not None:
-                track, output = found
-                self.totals.packets_resent += track.resend(output, packet.lost, now)
-        elif isinstance(packet, rtcp.PictureLossIndication):
-            self._handle_keyframe_request(subscriber, packet.media_ssrc, now)
-        elif isinstance(packet, rtcp.FullIntraRequest):
-            for ssrc, _ in packet.entries:
-                self._handle_keyframe_request(subscriber, ssrc, now)
+        match packet:
+            case rtcp.GenericNack():
+                self.totals.nacks_received += 1
+                placement = subscriber.placements.get(packet.media_ssrc)
+                if placement is not None:
+                    subscriber.handle_nack(packet.lost)
+                    self.totals.packets_resent += placement.track.resend(placement.output, packet.lost, now)
+            case rtcp.PictureLossIndication():
+                self._handle_keyframe_request(subscriber, packet.media_ssrc, now)
+            case rtcp.FullIntraRequest():
+                for ssrc, _ in packet.entries:
+                    self._handle_keyframe_request(subscriber, ssrc, now)
+            case rtcp.ReceiverReport() | rtcp.SenderReport():
+                subscriber.handle_reports(packet.reports, now)
+            case rtcp.Remb():
+                subscriber.handle_estimate(packet.bitrate_bps, now)
 
-    def _handle_keyframe_request(self, subscriber: _Subscriber, ssrc: int, now: float) -> None:
+    def _handle_keyframe_request(self, subscriber: Subscriber, ssrc: int, now: float) -> None:
         self.totals.plis_received += 1
-        found = subscriber.outputs.get(ssrc)
-        if found is not None and found[0].kind == "video":
-            self._ask_keyframe(found[0], now)
+        placement = subscriber.placements.get(ssrc)
+        if placement is not None and placement.track.kind == "video":
+            self._ask_keyframe(placement.track, now)
+
+    # --- layers --------------------------------------------------------------------------------------------------
+
+    def _look_at_layers(self, now: float) -> None:
+        for feed in self._feeds.values():
+            if feed.measure(now):
+                for peer in feed.subscribers:
+                    self._choose_layer(self._subscribers[peer], now)
+            if feed.is_simulcast:
+                self._wake_by(self._next_ladder_s)
+
+    def _choose_layer(self, subscriber: Subscriber, now: float) -> None:
+        step = subscriber.choose(now)
+        if step > 0:
+            self.totals.layer_switches["up"] += 1
+        elif step < 0:
+            self.totals.layer_switches["down"] += 1
+        if step or subscriber.is_moving:
+            self._begin_outputs(subscriber.feed, now)
 
     def _begin_outputs(self, feed: Feed, now: float) -> None:
-        for track in feed.tracks.values():
+        for track in feed.tracks:
             self._wake_by(track.next_deadline())
             if track.wants_keyframe:
                 self._ask_keyframe(track, now)

@@ -91,6 +91,11 @@ class Timeline:
         resumed.skips = index > self.highest_index + SAME_STREAM_PACKETS
         return resumed if index >= 0 else None
 
+    @property
+    def newest(self) -> tuple[int, float]:
+        """RTP timestamp and arrival of the packet with the greatest index."""
+        return self._highest_timestamp, self._highest_at_s
+
     def _advance(self, index: int, timestamp: int, now: float) -> None:
         if index > self.highest_index:
             self.highest_index = index

@@ -13,17 +13,18 @@ from relay.core.burst import BurstAssembler
 from relay.core.catch_up import MAX_OCTETS_PER_S, SLICE_INTERVAL_S, CachedGroup, CatchUp
 from relay.core.inbound import Inbound, Inbounds, Kind
 from relay.core.keyframe_requests import KeyframeRequests
+from relay.core.layer_clock import LayerTime
 from relay.core.merge_proof import TRUST_S, is_copy
 from relay.core.nack_register import NackRegister
 from relay.core.output import MAX_NACKED, WRAP_GUARD, Output
 from relay.core.pacer import Pacer
 from relay.core.packet_cache import PacketCache
-from relay.core.retransmission import Retransmission
 from relay.core.timeline import SEQUENCE_MODULUS, SourceClock, Timeline, nearest
 from relay.fanout.interface import FanOut, OutputTotals, PeerSlot, TrackSlot
 from relay.wire.codecs import is_keyframe_start
-from relay.wire.rtp import RtpHeader, strip_header
+from relay.wire.rtp import HEADER_BYTES, RtpHeader, strip_header
 from relay.wire.sdp import Codec, match_codec
+from relay.wire.vp8_descriptor import plain_vp8
 
 CNAME = "diemcau"
 
@@ -68,6 +69,7 @@ class Track:
         self.clock_rate = clock_rate
         self.cache = PacketCache(CACHE_PACKETS[kind])
         self.packets_received = 0
+        self.octets_received = 0
         self.packets_duplicate = 0
         self.packets_unlike = 0
         self.last_packet_s = float("-inf")
@@ -89,6 +91,12 @@ class Track:
     def highest_index(self) -> int:
         """Greatest packet index so far, -1 before the first."""
         return self._timeline.highest_index
+
+    @property
+    def time(self) -> LayerTime:
+        """The time of the newest packet."""
+        timestamp, at_s = self._timeline.newest
+        return LayerTime(timestamp, at_s, self.last_sender_report)
 
     # --- inputs from the source ---------------------------------------------------------------------------------
 
@@ -116,12 +124,15 @@ class Track:
         self.nacks.handle_packet(index, now)
         inbound.reception.handle_packet(index, header.timestamp, self.clock_rate, now)
         plain = strip_header(packet, header, sequence_number=index & 0xFFFF, timestamp=timestamp)
+        if inbound.is_one_of_many and codec.name == "VP8":
+            plain = plain[:HEADER_BYTES] + plain_vp8(plain[HEADER_BYTES:])
         self.last_packet_s = now
         if not self.cache.put(index, plain):
             self.packets_duplicate += 1
             self._compare(inbound, index, plain, now)
             return
         self.packets_received += 1
+        self.octets_received += len(plain)
         starts = self.kind == "video" and is_keyframe_start(codec.name, memoryview(plain)[12:])
         if starts:
             self._group.handle_keyframe_start(index, timestamp, now)
@@ -149,6 +160,7 @@ class Track:
         clock = self._timeline.join(header.sequence_number, header.timestamp, now, before)
         if not clock.continues:
             self._group.forget()
+            self.last_sender_report = None
             self.nacks.forget()  # the new source has not what the old one owed
         elif clock.skips:
             self._flush()
@@ -212,12 +224,10 @@ class Track:
 
     def remove_output(self, peer: PeerSlot) -> None:
         """Forget a receiver."""
-        output = self.outputs.pop(peer, None)
-        self._waiting.discard(peer)
-        self._waiting_for_keyframe.discard(peer)
-        if output is not None and output.attached:
-            self._catching_up.pop(peer, None)
-            self._remove_from_fan_out(output)
+        output = self.outputs.get(peer)
+        if output is not None:
+            self._detach(output)
+            del self.outputs[peer]
 
     def set_wanted(self, peer: PeerSlot, *, wanted: bool, now: float) -> None:
         """Begin or cease to send to a known receiver."""
@@ -260,22 +270,9 @@ class Track:
             octets = self.cache.octets(index) if output.first_index <= index < end else 0
             if octets and output.resends.take(octets):
                 indexes.append(index)
-        rtx = output.rtx
-        if not indexes or rtx is None or rtx.payload_type_for(output.payload_type) < 0:
-            return self._send_to(output, indexes) if indexes else 0
-        return self._send_rtx(output, rtx, indexes)
-
-    def _send_rtx(self, output: Output, rtx: Retransmission, indexes: Sequence[int]) -> int:
-        """Repair an output by its own stream, which the fan-out is told of when it is first needed."""
-        payload_type = rtx.payload_type_for(output.payload_type)
-        if rtx.payload_type != payload_type:
-            rtx.payload_type = payload_type
-            self._fanout.add_output(
-                self.rtx_slot, output.peer, ssrc=rtx.ssrc, payload_type=payload_type, index_offset=0
-            )
-        first = rtx.next_index
-        made = rtx.wrap(self.cache, indexes, output.index_offset)
-        return self._fanout.resend(self.rtx_slot, output.peer, made, range(first, rtx.next_index))
+        if indexes and output.rtx is not None and output.rtx.repairs(output.payload_type):
+            return output.rtx.resend(self._fanout, self.rtx_slot, output, self.cache, indexes)
+        return self._send_to(output, indexes) if indexes else 0
 
     def _slot_of(self, output: Output) -> TrackSlot:
         return self.slot if output.catch_up is None else self.catch_up_slot
@@ -379,6 +376,7 @@ class Track:
             payload_type=output.payload_type,
             index_offset=output.index_offset,
             sent_before=OutputTotals(packets=output.packets_before, octets=output.octets_before),
+            timestamp_offset=output.timestamp_offset,
         )
 
     def _detach(self, output: Output) -> None:
@@ -393,9 +391,8 @@ class Track:
 
     def _remove_from_fan_out(self, output: Output) -> None:
         self._fanout.remove_output(self._slot_of(output), output.peer)
-        if output.rtx is not None and output.rtx.payload_type >= 0:
-            output.rtx.payload_type = -1
-            self._fanout.remove_output(self.rtx_slot, output.peer)
+        if output.rtx is not None:
+            output.rtx.withdraw(self._fanout, self.rtx_slot, output.peer)
 
     def _flush(self) -> None:
         """Send all that waits."""

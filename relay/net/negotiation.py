@@ -7,20 +7,23 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from relay.core.feed import Stream, Want
+from relay.core.feed import MAX_LAYERS, Stream, Want
 from relay.core.ice import IceCredentials
 from relay.core.inbound import Kind
 from relay.core.track import CNAME
 from relay.errors import RelayError
 from relay.wire.rtx import rtx_payload_types
 from relay.wire.sdp import (
+    RID_EXTENSION,
     AcceptedMedia,
     Candidate,
+    Codec,
     MediaSection,
     SessionDescription,
     build_answer,
     select_play_codecs,
     select_publish_codecs,
+    select_publish_rids,
 )
 
 KINDS: tuple[Kind, ...] = ("audio", "video")
@@ -81,17 +84,18 @@ def negotiate_publish(offer: SessionDescription) -> Negotiated:
     Raises:
         UnacceptableOfferError: there is neither.
     """
-    streams: dict[Kind, Stream] = {}
+    streams: list[Stream] = []
 
     def accept(media: MediaSection, kind: Kind) -> AcceptedMedia | None:
         codecs = select_publish_codecs(media) if media.direction in {"sendonly", "sendrecv"} else ()
         if not codecs:
             return None
-        streams[kind] = Stream(kind=kind, codecs=codecs, ssrcs=media.media_ssrcs)
-        return AcceptedMedia(codecs=codecs, direction="recvonly")
+        rids = select_publish_rids(media)[:MAX_LAYERS] if kind == "video" else ()
+        streams.extend(layers_by_rid(media, codecs, rids) if rids else layers_by_ssrc(media, kind, codecs))
+        return AcceptedMedia(codecs=codecs, direction="recvonly", rids=rids)
 
     accepted = _accept_each(offer, accept)
-    return _negotiated(offer, accepted, streams=tuple(streams.values()), wants=())
+    return _negotiated(offer, accepted, streams=tuple(streams), wants=())
 
 
 def negotiate_play(offer: SessionDescription) -> Negotiated:
@@ -100,27 +104,51 @@ def negotiate_play(offer: SessionDescription) -> Negotiated:
     Raises:
         UnacceptableOfferError: there is neither.
     """
-    wants: dict[Kind, Want] = {}
+    wants: list[Want] = []
 
     def accept(media: MediaSection, kind: Kind) -> AcceptedMedia | None:
         codecs = tuple(select_play_codecs(media)) if media.direction in {"recvonly", "sendrecv"} else ()
         if not codecs:
             return None
-        ssrc, rtx_ssrc = new_ssrc(), new_ssrc()
-        rtx = rtx_payload_types(media, codecs) if kind == "video" else {}
-        wants[kind] = Want(kind=kind, codecs=codecs, ssrc=ssrc, rtx_ssrc=rtx_ssrc, rtx_payload_types=rtx)
-        taken = {*rtx.values(), *(codec.payload_type for codec in codecs)}
+        rids = media.simulcast.get("recv", ())[:MAX_LAYERS] if kind == "video" else ()
+        rtx = rtx_payload_types(media, codecs) if kind == "video" and not rids else {}
+        rtx_ssrc = new_ssrc()
+        layers = [None] if not rids else range(len(rids))
+        taken = [
+            Want(kind=kind, codecs=codecs, ssrc=new_ssrc(), layer=layer, rtx_ssrc=rtx_ssrc, rtx_payload_types=rtx)
+            for layer in layers
+        ]
+        wants.extend(taken)
+        payload_types = {*rtx.values(), *(codec.payload_type for codec in codecs)}
         return AcceptedMedia(
-            codecs=tuple(codec for codec in media.codecs if codec.payload_type in taken),
+            codecs=tuple(codec for codec in media.codecs if codec.payload_type in payload_types),
             direction="sendonly",
-            ssrc=ssrc,
+            ssrcs=[want.ssrc for want in taken],
             rtx_ssrc=rtx_ssrc if rtx else None,
+            rids=rids,
             cname=CNAME,
             msid=f"{CNAME} {kind}",
         )
 
     accepted = _accept_each(offer, accept)
-    return _negotiated(offer, accepted, streams=(), wants=tuple(wants.values()))
+    return _negotiated(offer, accepted, streams=(), wants=tuple(wants))
+
+
+def layers_by_rid(media: MediaSection, codecs: tuple[Codec, ...], rids: Sequence[str]) -> list[Stream]:
+    """The streams of an m-line whose packets say to which layer they belong."""
+    extension = next(number for number, uri in media.extmap.items() if uri == RID_EXTENSION)
+    return [
+        Stream(kind="video", codecs=codecs, layer=layer, rid=rid, rid_extension=extension)
+        for layer, rid in enumerate(rids)
+    ]
+
+
+def layers_by_ssrc(media: MediaSection, kind: Kind, codecs: tuple[Codec, ...]) -> list[Stream]:
+    """The streams of an m-line that names the SSRCs of its layers, or has one layer only."""
+    layers = media.simulcast_ssrcs[:MAX_LAYERS] if kind == "video" else ()
+    if not layers:
+        return [Stream(kind=kind, codecs=codecs, ssrcs=media.media_ssrcs)]
+    return [Stream(kind=kind, codecs=codecs, ssrcs=(ssrc,), layer=layer) for layer, ssrc in enumerate(layers)]
 
 
 def _accept_each(

@@ -19,14 +19,14 @@ import structlog
 from yarl import URL
 
 from relay.core.dtls import DtlsContext
-from relay.core.feed import FeedKey, Stream
+from relay.core.feed import MAX_LAYERS, FeedKey
 from relay.core.ice import IceCredentials
 from relay.core.inbound import Kind
 from relay.core.peer import Peer
 from relay.errors import RelayError
 from relay.messages import Parent, Pull
 from relay.net.door import SDP_TYPE
-from relay.net.negotiation import new_credentials
+from relay.net.negotiation import layers_by_ssrc, new_credentials
 from relay.net.session import Session
 from relay.net.sessions import MAX_ADDRESSES, Sessions
 from relay.net.udp import UdpSocket
@@ -285,7 +285,9 @@ class Upstream:
 
     async def _subscribe_or_raise(self, link: Link, *, standby: bool) -> None:
         local = new_credentials()
-        offer = build_play_offer(ice_ufrag=local.ufrag, ice_pwd=local.pwd, fingerprint=("sha-256", self._fingerprint))
+        offer = build_play_offer(
+            ice_ufrag=local.ufrag, ice_pwd=local.pwd, fingerprint=("sha-256", self._fingerprint), layers=MAX_LAYERS
+        )
         conference, feed = self.key
         url = f"{link.parent.base_url.rstrip('/')}/{conference}/{feed}/whep"
         async with self._client.post(
@@ -339,9 +341,10 @@ class Upstream:
         )
         kinds: dict[str, Kind] = {"audio": "audio", "video": "video"}
         streams = tuple(
-            Stream(kind=kinds[media.kind], codecs=media.codecs, ssrcs=media.media_ssrcs)
+            stream
             for media in accepted
             if media.kind in kinds
+            for stream in layers_by_ssrc(media, kinds[media.kind], media.codecs)
         )
         session = Session(
             session_id=self._sessions.new_id(),

@@ -3,12 +3,15 @@
 A relay answers as an ICE-lite agent and DTLS server, over one bundled transport. It carries opus, alone or with
 redundancy (RFC 2198), H.264 in non-interleaved mode, VP8, VP9 and AV1, and never decodes them. Header extensions and
 FEC are left out of answers on purpose: a relay strips extensions, and repairs what is asked for: by RTX where a player
-offers it, else by sending the same packet again.
+offers it, else by sending the same packet again. Two
+extensions are taken with simulcast (RFC 8853), because they say to which layer a packet belongs (RFC 8852, RFC 8843
+section 14).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypedDict
 
 import msgspec
 
@@ -20,10 +23,13 @@ from relay.wire.session_description import (
     Direction,
     Fingerprint,
     MediaSection,
+    Rid,
     SessionDescription,
 )
 
 _VIDEO_FEEDBACK = ("goog-remb", "ccm fir", "nack", "nack pli")
+RID_EXTENSION = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
+_SIMULCAST_EXTENSIONS = frozenset({RID_EXTENSION, "urn:ietf:params:rtp-hdrext:sdes:mid"})
 _RTP_PROFILES = frozenset({RTP_PROFILE, "RTP/SAVPF"})  # the second is how older senders name the first
 # Blocks in a packet with redundancy carry their payload type inside (RFC 2198 section 3), where a relay leaves it as it
 # is: publisher and receivers must number alike. All browsers that know `red` number opus 111.
@@ -38,16 +44,18 @@ class AcceptedMedia(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         codecs: taken from the offered ones, in order of preference.
         direction: the relay's: `recvonly` for a publisher, `sendonly` for a player, `inactive` rejects the line.
-        ssrc: what the relay will send with, for `sendonly`.
-        rtx_ssrc: what it will repair that with, where `codecs` has RTX (RFC 4588).
-        cname: of that SSRC.
+        ssrcs: what the relay will send with, for `sendonly`; one for each layer with simulcast.
+        rtx_ssrc: what it will repair the one of them with, where `codecs` has RTX (RFC 4588).
+        cname: of those SSRCs.
+        rids: simulcast layers (RFC 8853) that are taken or sent, in order; empty without simulcast.
         msid: `stream track` for `sendonly`; "" leaves it out.
     """
 
     codecs: Sequence[Codec] = ()
     direction: Direction = "inactive"
-    ssrc: int | None = None
+    ssrcs: Sequence[int] = ()
     rtx_ssrc: int | None = None
+    rids: Sequence[str] = ()
     cname: str = ""
     msid: str = ""
 
@@ -92,6 +100,11 @@ def select_publish_codecs(media: MediaSection) -> tuple[Codec, ...]:
 def select_play_codecs(media: MediaSection) -> list[Codec]:
     """Choose the codecs that a player may be sent: all that are carried, in the offer's order."""
     return [codec for codec in media.codecs if is_carried(media.kind, codec)]
+
+
+def select_publish_rids(media: MediaSection) -> tuple[str, ...]:
+    """Choose the simulcast layers that a publisher may send: all, where its packets can say which they belong to."""
+    return media.simulcast.get("send", ()) if RID_EXTENSION in media.extmap.values() else ()
 
 
 def match_codec(source: Codec, offered: Sequence[Codec]) -> Codec | None:
@@ -225,7 +238,7 @@ def _acceptance(
     media: MediaSection, choice: AcceptedMedia, ice_ufrag: str, ice_pwd: str, fingerprint: Fingerprint
 ) -> MediaSection:
     sends = choice.direction in {"sendonly", "sendrecv"}
-    ssrcs = tuple(ssrc for ssrc in (choice.ssrc, choice.rtx_ssrc) if sends and ssrc is not None)
+    repair = () if choice.rtx_ssrc is None else (choice.rtx_ssrc,)
     return MediaSection(
         kind=media.kind,
         mid=media.mid,
@@ -239,10 +252,32 @@ def _acceptance(
         setup="passive",
         rtcp_mux=True,
         rtcp_rsize=True,
-        ssrcs=dict.fromkeys(ssrcs, choice.cname),
-        ssrc_groups=(("FID", ssrcs),) if len(ssrcs) == 2 else (),
+        ssrcs=dict.fromkeys((*choice.ssrcs, *repair), choice.cname) if sends else {},
+        ssrc_groups=_ssrc_groups(choice) if sends else (),
         msid=choice.msid if sends else "",
+        **_simulcast("send" if sends else "recv", choice.rids),
+        extmap={number: uri for number, uri in media.extmap.items() if choice.rids and uri in _SIMULCAST_EXTENSIONS},
     )
+
+
+def _ssrc_groups(choice: AcceptedMedia) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Which SSRCs are layers of one picture, or repair another (RFC 5576)."""
+    if choice.rids:
+        return (("SIM", tuple(choice.ssrcs)),)
+    return () if choice.rtx_ssrc is None else (("FID", (*choice.ssrcs, choice.rtx_ssrc)),)
+
+
+class _Simulcast(TypedDict):
+    rids: tuple[Rid, ...]
+    simulcast: dict[str, tuple[str, ...]]
+
+
+def _simulcast(direction: str, rids: Sequence[str]) -> _Simulcast:
+    """The attributes of a line whose writer sends or receives these layers."""
+    return {
+        "rids": tuple(Rid(rid, direction) for rid in rids),
+        "simulcast": {direction: tuple(rids)} if rids else {},
+    }
 
 
 def _answered(kind: str, codec: Codec) -> Codec:
@@ -318,6 +353,7 @@ def build_play_offer(
     codecs: Mapping[str, Sequence[Codec]] | None = None,
     candidates: Sequence[Candidate] = (),
     session_id: int = 1,
+    layers: int = 1,
 ) -> SessionDescription:
     """Offer to receive a feed from a parent relay: one bundled recvonly line per kind, as DTLS client.
 
@@ -328,6 +364,7 @@ def build_play_offer(
         codecs: kind to codecs; `play_codecs()` where None. The mids count from "0" in the mapping's order.
         candidates: ours; a parent learns our address from our checks, so none are needed.
         session_id: for the o= line.
+        layers: simulcast layers of video to take side by side; 1 leaves the choice to the parent.
     """
     chosen = play_codecs() if codecs is None else codecs
     sections = []
@@ -344,6 +381,7 @@ def build_play_offer(
             setup="active",
             rtcp_mux=True,
             rtcp_rsize=True,
+            **_simulcast("recv", [str(layer) for layer in range(layers)] if kind == "video" and layers > 1 else []),
         )
         sections.append(_with_candidates(section, candidates, write=number == 0))
     return SessionDescription(

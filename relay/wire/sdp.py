@@ -7,6 +7,7 @@ answers in `offer_answer`.
 from __future__ import annotations
 
 from relay.wire.offer_answer import (
+    RID_EXTENSION,
     AcceptedMedia,
     build_answer,
     build_play_offer,
@@ -16,6 +17,7 @@ from relay.wire.offer_answer import (
     red_payload_types,
     select_play_codecs,
     select_publish_codecs,
+    select_publish_rids,
 )
 from relay.wire.sdp_parser import parse_session
 from relay.wire.sdp_serializer import serialize_candidate, serialize_session
@@ -32,6 +34,7 @@ from relay.wire.session_description import (
 )
 
 __all__ = [
+    "RID_EXTENSION",
     "AcceptedMedia",
     "Candidate",
     "Codec",
@@ -51,6 +54,7 @@ __all__ = [
     "red_payload_types",
     "select_play_codecs",
     "select_publish_codecs",
+    "select_publish_rids",
     "serialize_candidate",
     "serialize_session",
 ]

@@ -133,6 +133,11 @@ class MediaSection(msgspec.Struct, frozen=True, kw_only=True):
         return self.port == 0 and not self.bundle_only
 
     @property
+    def simulcast_ssrcs(self) -> tuple[int, ...]:
+        """The SSRCs of simulcast layers where they are named (`ssrc-group:SIM`), in the order of the layers."""
+        return next((group for semantics, group in self.ssrc_groups if semantics == "SIM"), ())
+
+    @property
     def media_ssrcs(self) -> tuple[int, ...]:
         """The announced SSRCs that carry media: without those of retransmission (FID) and of FEC (FEC-FR)."""
         repair = {ssrc for semantics, group in self.ssrc_groups if semantics in {"FID", "FEC-FR"} for ssrc in group[1:]}

@@ -138,7 +138,7 @@ def test_what_exceeds_the_bucket_leaves_in_small_pieces() -> None:
     scene = Scene()
     scene.join(EARLY)
     send(scene.router, PUBLISHER, scene.source.frame(keyframe=True, packets=120), 0.0)
-    track = scene.router.feed(("hn2026", "program")).tracks["video"]
+    track = scene.router.feed(("hn2026", "program")).layers["video"][0]
     at_once = len(scene.fan_out.bursts[track.slot])
     times = []
     while (deadline := track.next_deadline()) is not None:

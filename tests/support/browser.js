@@ -1,6 +1,7 @@
 // What a test's page can do: publish over WHIP and play over WHEP, and tell its statistics.
 window.conference = {
-  async connect(pc, url, token) {
+  // The relay's media port is replaced by `mediaPort` where that is given: something stands between.
+  async connect(pc, url, token, mediaPort) {
     await pc.setLocalDescription(await pc.createOffer());
     const response = await fetch(url, {
       method: "POST",
@@ -8,7 +9,9 @@ window.conference = {
       body: pc.localDescription.sdp,
     });
     if (response.status !== 201) throw new Error(`${response.status} ${await response.text()}`);
-    await pc.setRemoteDescription({ type: "answer", sdp: await response.text() });
+    let sdp = await response.text();
+    if (mediaPort) sdp = sdp.replace(/^(a=candidate:(?:\S+ ){5})\d+/gm, `$1${mediaPort}`);
+    await pc.setRemoteDescription({ type: "answer", sdp });
     await new Promise((resolve, reject) => {
       const look = () => {
         if (pc.connectionState === "connected") resolve();
@@ -20,14 +23,13 @@ window.conference = {
     return new URL(response.headers.get("Location"), url).href;
   },
 
-  async publish(url, token, codec, audio = "opus") {
-    const media = await navigator.mediaDevices.getUserMedia({
-      video: { width: 640, height: 360, frameRate: 30 },
-      audio: true,
-    });
+  async publish(url, token, codec, audio = "opus", encodings = undefined) {
+    const size = encodings ? { width: 1280, height: 720 } : { width: 640, height: 360 };
+    const media = await navigator.mediaDevices.getUserMedia({ video: { ...size, frameRate: 30 }, audio: true });
     const pc = new RTCPeerConnection();
     for (const track of media.getTracks()) {
-      const transceiver = pc.addTransceiver(track, { direction: "sendonly" });
+      const sendEncodings = track.kind === "video" && encodings ? encodings : undefined;
+      const transceiver = pc.addTransceiver(track, { direction: "sendonly", sendEncodings });
       const codecs = RTCRtpSender.getCapabilities(track.kind).codecs;
       const named = (name) => codecs.filter((c) => c.mimeType.toLowerCase() === `${track.kind}/${name}`);
       // Redundancy is made of opus, which has to be offered beside it.
@@ -38,7 +40,7 @@ window.conference = {
     return this.connect(pc, url, token);
   },
 
-  async play(url, token) {
+  async play(url, token, mediaPort) {
     const pc = new RTCPeerConnection();
     pc.addTransceiver("video", { direction: "recvonly" });
     pc.addTransceiver("audio", { direction: "recvonly" });
@@ -51,7 +53,14 @@ window.conference = {
       video.srcObject = stream;
     });
     window.player = pc;
-    return this.connect(pc, url, token);
+    // Each picture that was shown: when, in seconds, and how wide it was.
+    window.pictures = [];
+    const note = (now, picture) => {
+      window.pictures.push([now / 1000, picture.width]);
+      video.requestVideoFrameCallback(note);
+    };
+    video.requestVideoFrameCallback(note);
+    return this.connect(pc, url, token, mediaPort);
   },
 
   /** Restarts ICE by RFC 9725 section 4.3.3; gives the status, the new entity tag and our new user name fragment. */
@@ -99,7 +108,10 @@ window.conference = {
       keyFramesDecoded: video.keyFramesDecoded ?? 0,
       framesDropped: video.framesDropped ?? 0,
       videoPacketsLost: video.packetsLost ?? 0,
+      videoBytes: video.bytesReceived ?? 0,
+      at: (video.timestamp ?? 0) / 1000,
       freezeCount: video.freezeCount ?? 0,
+      freezeSeconds: video.totalFreezesDuration ?? 0,
       width: video.frameWidth ?? 0,
       audioPackets: audio.packetsReceived ?? 0,
       audioEnergy: audio.totalAudioEnergy ?? 0,

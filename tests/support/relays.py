@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -164,10 +165,15 @@ async def relay_process(
 
 def free_port(host: str = "127.0.0.1") -> int:
     """A TCP port that was free a moment ago."""
-    import socket  # noqa: PLC0415 (nothing else here needs it)
-
     with socket.socket() as probe:
         probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def free_udp_port() -> int:
+    """A UDP port that was free a moment ago."""
+    with socket.socket(type=socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 

@@ -19,7 +19,8 @@ from support.pure_relay import (
 
 from relay.core.feed import Stream, Want
 from relay.core.nack_register import REORDER_TOLERANCE_S
-from relay.core.router import MAX_UNKNOWN_SSRCS, REPORT_INTERVAL_S
+from relay.core.router import REPORT_INTERVAL_S
+from relay.core.source import MAX_UNKNOWN_SSRCS
 from relay.errors import WireError
 from relay.fanout.interface import PeerSlot
 from relay.wire.rtcp import GenericNack, PictureLossIndication, ReceiverReport, Remb, SenderReport

@@ -35,7 +35,7 @@ class Scene:
             keyframe_interval_s=1.0,
         )
         self.source = RtpSource(7, codec, sequence_number=sequence_number)
-        self.inbound = Inbound(kind, SOURCE, 7, {codec.payload_type: codec})
+        self.inbound = Inbound(kind, 0, SOURCE, 7, {codec.payload_type: codec})
 
     def add(
         self, peer: PeerSlot, codecs: list[Codec], *, wanted: bool = True, link: bool = False, now: float = 0.0

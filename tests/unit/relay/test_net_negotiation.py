@@ -7,9 +7,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from relay.core.feed import MAX_LAYERS
 from relay.errors import WireError
-from relay.net.negotiation import UnacceptableOfferError, negotiate_play, negotiate_publish, new_credentials, new_ssrc
-from relay.wire.sdp import host_candidate, parse_session, serialize_session
+from relay.net.negotiation import (
+    UnacceptableOfferError,
+    layers_by_ssrc,
+    negotiate_play,
+    negotiate_publish,
+    new_credentials,
+    new_ssrc,
+)
+from relay.wire.sdp import build_play_offer, host_candidate, parse_session, serialize_session
 
 SDP = Path(__file__).parent.parent.parent / "data" / "sdp"
 FINGERPRINT = ":".join(["AB"] * 32)
@@ -121,3 +129,60 @@ def test_names_are_not_guessable() -> None:
     ssrcs = {new_ssrc() for _ in range(1_000)}
     assert 0 not in ssrcs
     assert len(ssrcs) > 990
+
+
+def test_simulcast_of_a_publisher_is_taken_by_rid() -> None:
+    """A stream per layer, known by its rid; the answer receives the same layers and names the extension."""
+    parsed = parse_session(offer("offer_chromium_simulcast"))
+    made = negotiate_publish(parsed)
+    video = [stream for stream in made.streams if stream.kind == "video"]
+    assert [(stream.layer, stream.rid, stream.ssrcs) for stream in video] == [(0, "q", ()), (1, "h", ()), (2, "f", ())]
+    assert all(stream.codecs == video[0].codecs for stream in video)
+    answer = parse_session(serialize_session(made.answer(parsed, FINGERPRINT, CANDIDATES)))
+    audio, taken = answer.media
+    assert taken.simulcast == {"recv": ("q", "h", "f")}
+    assert [(rid.rid, rid.direction) for rid in taken.rids] == [("q", "recv"), ("h", "recv"), ("f", "recv")]
+    assert taken.extmap[video[0].rid_extension] == "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
+    assert set(taken.extmap.items()) < set(parsed.media[1].extmap.items())
+    assert audio.extmap == {}
+
+
+def test_layers_without_the_extension_or_beyond_our_number_are_not_taken() -> None:
+    """No packet could say its layer; a fifth layer is left out of the answer, which its sender then does not send."""
+    text = offer("offer_chromium_simulcast")
+    bare = "".join(line for line in text.splitlines(keepends=True) if "rtp-stream-id" not in line)
+    made = negotiate_publish(parse_session(bare))
+    assert [(stream.kind, stream.layer, stream.rid) for stream in made.streams] == [("audio", 0, ""), ("video", 0, "")]
+    assert made.accepted[1].rids == ()
+    many = text.replace("a=simulcast:send q;h;f", "a=simulcast:send q;h;f;4;5")
+    made = negotiate_publish(parse_session(many))
+    assert made.accepted[1].rids == ("q", "h", "f", "4")
+    assert len(made.streams) == 1 + MAX_LAYERS
+
+
+def test_layers_that_are_named_by_ssrc_are_taken_in_their_order() -> None:
+    """As a parent relay and older encoders name them; the SSRCs of retransmission are no layers."""
+    text = offer("offer_chromium").rstrip("\r\n") + "\r\na=ssrc-group:SIM 11 12\r\na=ssrc:11 cname:c\r\n"
+    text += "a=ssrc:12 cname:c\r\n"
+    video = [stream for stream in negotiate_publish(parse_session(text)).streams if stream.kind == "video"]
+    assert [(stream.layer, stream.ssrcs) for stream in video] == [(0, (11,)), (1, (12,))]
+
+
+def test_a_child_is_given_every_layer_side_by_side() -> None:
+    """An SSRC a layer, named in the order of the layers; the child reads the same from the answer."""
+    parsed = build_play_offer(ice_ufrag="child", ice_pwd="p" * 24, fingerprint=("sha-256", FINGERPRINT), layers=3)
+    parsed = parse_session(serialize_session(parsed))
+    made = negotiate_play(parsed)
+    assert [(want.kind, want.layer) for want in made.wants] == [
+        ("audio", None),
+        ("video", 0),
+        ("video", 1),
+        ("video", 2),
+    ]
+    ssrcs = [want.ssrc for want in made.wants if want.kind == "video"]
+    answer = parse_session(serialize_session(made.answer(parsed, FINGERPRINT, CANDIDATES)))
+    assert answer.media[1].simulcast == {"send": ("0", "1", "2")}
+    assert answer.media[1].simulcast_ssrcs == tuple(ssrcs)
+    streams = layers_by_ssrc(answer.media[1], "video", answer.media[1].codecs)
+    assert [(stream.layer, stream.ssrcs) for stream in streams] == [(n, (ssrc,)) for n, ssrc in enumerate(ssrcs)]
+    assert [stream.layer for stream in layers_by_ssrc(answer.media[0], "audio", answer.media[0].codecs)] == [0]

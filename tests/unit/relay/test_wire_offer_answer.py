@@ -41,7 +41,7 @@ def publish(media: MediaSection) -> AcceptedMedia:
 def play(media: MediaSection, ssrc: int = 7) -> AcceptedMedia:
     """Accept a player's section."""
     return AcceptedMedia(
-        codecs=select_play_codecs(media), direction="sendonly", ssrc=ssrc, cname="diemcau", msid="program track"
+        codecs=select_play_codecs(media), direction="sendonly", ssrcs=(ssrc,), cname="diemcau", msid="program track"
     )
 
 

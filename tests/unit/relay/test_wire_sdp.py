@@ -41,9 +41,18 @@ def test_an_offer_of_a_browser_survives_the_wire(name: str) -> None:
     assert text.count("\n") == text.count("\r\n") == len(text.splitlines())
 
 
-def test_four_offers_are_kept() -> None:
-    """Chromium and Firefox, publishing and playing."""
-    assert len(NAMES) == 4
+def test_five_offers_are_kept() -> None:
+    """Chromium and Firefox, publishing and playing; Chromium with layers."""
+    assert len(NAMES) == 5
+
+
+def test_chromium_publishes_layers() -> None:
+    """Three rids, in the order of the application, and the extension by which packets say theirs."""
+    video = parse_session(read("offer_chromium_simulcast.sdp")).media[1]
+    assert video.simulcast == {"send": ("q", "h", "f")}
+    assert [(rid.rid, rid.direction) for rid in video.rids] == [("q", "send"), ("h", "send"), ("f", "send")]
+    assert "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id" in video.extmap.values()
+    assert video.media_ssrcs == ()
 
 
 def test_chromium_publishes() -> None:
