@@ -15,7 +15,7 @@ from support.relays import RelayProcess, Signer, control_server, free_port, pare
 from support.rtc_client import RtcClient, both_parents_deliver, missing_and_doubled, rtc_client
 
 from bridges.programme import Programme
-from bridges.publish import PublishCounts, PublishState, publish
+from bridges.publish import PublishCounts, PublishState, PublishSummary, publish
 from relay.wire.rtp import strip_header
 
 pytestmark = pytest.mark.integration
@@ -32,6 +32,8 @@ class Stage:
         self.origins: dict[int, RelayProcess] = {}
         self.counts = PublishCounts()
         self.states: list[PublishState] = []
+        self._stop = asyncio.Event()
+        self._publishing: asyncio.Task[PublishSummary] | None = None
 
     async def start_origin(self, number: int) -> None:
         """Start an origin, at the port that it had before."""
@@ -45,10 +47,24 @@ class Stage:
         self.origins[number].kill()
         await self.origins[number].process.wait()
 
+    def publish(self) -> None:
+        """Begin with a programme, as another encoder would after the one before."""
+        urls = [origin.endpoint("whip") for origin in self.origins.values()]
+        token = self._signer.token("encoder", "publish")
+        self._stop.clear()
+        self._publishing = asyncio.create_task(
+            publish(Programme(fps=15), urls, token, stop=self._stop, on_state=self.states.append, counts=self.counts)
+        )
+
+    async def stop_publishing(self) -> None:
+        """The encoder ends."""
+        self._stop.set()
+        if self._publishing is not None:
+            await self._publishing
+
     @contextlib.asynccontextmanager
     async def up(self) -> AsyncIterator[tuple[RelayProcess, RtcClient]]:
         """Everything up and playing: the edge and the hall."""
-        stop = asyncio.Event()
         async with self._stack as stack:
             control = await stack.enter_async_context(control_server(self._signer))
             await self.start_origin(0)
@@ -64,17 +80,7 @@ class Stage:
                     settings={"merge_parents": True},
                 )
             )
-            urls = [origin.endpoint("whip") for origin in self.origins.values()]
-            task = asyncio.create_task(
-                publish(
-                    Programme(fps=15),
-                    urls,
-                    self._signer.token("encoder", "publish"),
-                    stop=stop,
-                    on_state=self.states.append,
-                    counts=self.counts,
-                )
-            )
+            self.publish()
             try:
                 player = await stack.enter_async_context(
                     rtc_client(edge.endpoint("whep"), self._signer.token("hall-1", "play"), publishes=False)
@@ -82,8 +88,7 @@ class Stage:
                 await both_parents_deliver(edge, player, within_s=20)
                 yield edge, player
             finally:
-                stop.set()
-                await task
+                await self.stop_publishing()
 
 
 def decoded_and_sent(player: RtcClient) -> tuple[int, int]:
@@ -122,3 +127,19 @@ async def test_the_loss_of_either_origin_is_not_seen_in_a_hall(tmp_path: Path) -
     assert pictures >= sent - 1  # the last one may have been cut off
     assert sent > 100
     assert [state for state in stage.states if state != "connecting"] == ["live", "partly", "live", "partly", "ended"]
+
+
+async def test_another_encoder_is_merged_as_well(tmp_path: Path) -> None:
+    """Each origin continues its own numbering, some packets apart: the edge aligns them, and the loss is not seen."""
+    stage = Stage(tmp_path, Signer())
+    async with stage.up() as (edge, player):
+        await stage.stop_publishing()
+        stage.publish()
+        await until(lambda: stage.counts.sessions_up == 2)
+        await both_parents_deliver(edge, player, within_s=20)
+        await player.received(len(player.packets) + 200)
+        del player.packets[:-50]
+        await stage.kill_origin(0)
+        await player.received(len(player.packets) + 300)
+    for kind in ("audio", "video"):
+        assert missing_and_doubled(player, kind) == (0, 0), kind

@@ -83,6 +83,7 @@ class TestRelay:
         self.published: list[RTCPeerConnection] = []
         self.timecodes: asyncio.Queue[Timecode] = asyncio.Queue()
         self.sounds = 0
+        self.keyframes = 0
         self.sdp: list[str] = []
         self.refuse_with = 0
         self.refuse_code = ""
@@ -175,7 +176,9 @@ class TestRelay:
                 return
             if not isinstance(frame, VideoFrame):
                 self.sounds += 1
-            elif (timecode := read_timecode(luma_of(frame))) is not None:
+                continue
+            self.keyframes += frame.key_frame
+            if (timecode := read_timecode(luma_of(frame))) is not None:
                 self.timecodes.put_nowait(timecode)
 
     async def _whep(self, request: web.Request) -> web.Response:
