@@ -168,6 +168,9 @@ class RelayMetrics(Families):
             "dtls_handshakes_total", "DTLS handshakes by their result.", ["result"]
         )
         self.stun_requests_total = self._counter("stun_requests_total", "STUN requests by their result.", ["result"])
+        self.ice_restarts_total = self._counter(
+            "ice_restarts_total", "ICE restarts of sessions that changed their way."
+        )
         self.sessions_closed_total = self._counter("sessions_closed_total", "Sessions that ended, and why.", ["reason"])
         self.upstream_failovers_total = self._counter(
             "upstream_failovers_total", "Times that a feed went from one parent to another."

@@ -285,6 +285,7 @@ class Relay:
             publishers=lambda: sessions.count("publisher"),
             dtls_handshakes_total=lambda: sessions.totals.handshakes,
             stun_requests_total=lambda: sessions.totals.stun_requests,
+            ice_restarts_total=lambda: sessions.totals.ice_restarts,
             sessions_closed_total=lambda: sessions.totals.closed,
             upstream_failovers_total=lambda: sum(upstream.failovers for upstream, _ in self._upstreams.values()),
             control_connected=lambda: int(self._control is not None and self._control.connected),

@@ -46,6 +46,7 @@ class SessionTotals:
         self.stun_requests: Counter[str] = Counter()
         self.closed: Counter[str] = Counter()
         self.datagrams_unknown = 0
+        self.ice_restarts = 0
 
 
 class Sessions:
@@ -146,6 +147,7 @@ class Sessions:
 
     def restart_ice(self, session: Session, *, local: IceCredentials, remote: IceCredentials) -> None:
         """Take new ICE credentials of both ends for a session at our own port; media goes on meanwhile."""
+        self.totals.ice_restarts += 1
         session.peer.restart_ice(local=local, remote=remote, now=self._clock())
         answered = session.peer.local_ufrags
         for ufrag in session.local_ufrags:

@@ -141,6 +141,7 @@ async def test_a_publisher_restarts_too(scene: Scene) -> None:
                 source.socket = before
         metrics = await scene.relay.metrics()
         assert metrics["diemcau_relay_publishers"] == 1
+        assert metrics["diemcau_relay_ice_restarts_total"] >= 1
 
 
 async def test_trickled_candidates_are_welcome_and_change_nothing(scene: Scene) -> None:
