@@ -8,6 +8,8 @@ relay is not carried to another host.
 from __future__ import annotations
 
 import contextlib
+import re
+from collections.abc import Sequence
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
@@ -24,11 +26,18 @@ from bridges.http_answers import (
     read_body,
     why_no_answer,
 )
+from bridges.messages import IceServer
 from bridges.peer import MAX_SDP_BYTES
 
 REQUEST_TIMEOUT_S = 4.0
 # A relay that died must not hold up a hall that closes its session; the relay's own consent check cleans up after us.
 DELETE_TIMEOUT_S = 1.0
+
+
+MAX_LINKS = 16
+
+_LINK = re.compile(r"\s*<(turns?:[!-;=?-~]{1,300})>")
+_PARAMETER = re.compile(r';\s*([a-z-]{1,32})="([^"]{0,512})"')
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,12 +48,14 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
         token: bearer token of all requests to it.
         answer: the relay's SDP answer.
         links: absolute URLs of its Link headers, by relation.
+        ice_servers: TURN servers that the relay names (RFC 9725 section 4.6), for who does not reach it directly.
     """
 
     url: str
     token: str
     answer: str
     links: dict[str, str]
+    ice_servers: list[IceServer] = []
 
 
 def _timeout(seconds: float) -> aiohttp.ClientTimeout:
@@ -76,6 +87,20 @@ def _same_origin(one: str, other: str) -> bool:
     return (a.scheme, a.netloc) == (b.scheme, b.netloc)
 
 
+def parse_ice_servers(links: Sequence[str]) -> list[IceServer]:
+    """Read the TURN servers among Link headers, one link to a header; what is no such link is passed over.
+
+    aiohttp's own reading of links takes a credential that ends with `=`, as base64 does, for a parameter's name.
+    """
+    found = []
+    for link in links[:MAX_LINKS]:
+        target = _LINK.match(link)
+        values = dict(_PARAMETER.findall(link))
+        if target is not None and values.get("rel") == "ice-server" and {"username", "credential"} <= values.keys():
+            found.append(IceServer(urls=[target[1]], username=values["username"], credential=values["credential"]))
+    return found
+
+
 async def post_offer(http: aiohttp.ClientSession, url: str, token: str, offer: str) -> Resource:
     """POST an SDP offer to a WHIP or WHEP endpoint.
 
@@ -95,6 +120,7 @@ async def post_offer(http: aiohttp.ClientSession, url: str, token: str, offer: s
             body = await read_body(response, MAX_SDP_BYTES)
             location = response.headers.get("Location", "")
             links = {relation: str(link["url"]) for relation, link in response.links.items()}
+            ice_servers = parse_ice_servers(response.headers.getall("Link", []))
     except NO_ANSWER as error:
         raise unanswered(error) from error
     resource_url = urljoin(url, location)
@@ -107,6 +133,7 @@ async def post_offer(http: aiohttp.ClientSession, url: str, token: str, offer: s
         links={
             relation: urljoin(url, link) for relation, link in links.items() if _same_origin(url, urljoin(url, link))
         },
+        ice_servers=ice_servers,
     )
 
 

@@ -20,6 +20,7 @@ from aiortc import RTCPeerConnection
 from bridges.backoff import backoff_s
 from bridges.encoding import Encoding
 from bridges.errors import PublishError, ResourceError
+from bridges.messages import IceServer
 from bridges.peer import close_peer, make_offer, new_peer_connection, prefer_codecs, take_answer
 from bridges.rtp_sender import EncodingSender
 from bridges.token_claims import expired_at_s
@@ -88,6 +89,8 @@ class WhipSession:
         self._encodings = encodings
         self._over = over
         self._events = events
+        # TURN servers that the relay named, once its media port was not reached without them.
+        self._ice_servers: list[IceServer] = []
         self._rng = random.Random()  # noqa: S311 - spreads publishers in time, nothing secret
 
     async def run(self, http: aiohttp.ClientSession) -> None:
@@ -147,7 +150,7 @@ class WhipSession:
         Raises:
             ResourceError: the relay did not take the offer.
         """
-        peer = new_peer_connection()
+        peer = new_peer_connection(self._ice_servers)
         senders: list[EncodingSender] = []
         resource: Resource | None = None
         try:
@@ -157,7 +160,12 @@ class WhipSession:
                 senders.append(EncodingSender(transceiver, encoding))
             offer = await make_offer(peer, self.whip_url)
             resource = await post_offer(http, self.whip_url, self._token, offer)
-            await take_answer(peer, resource.answer)
+            try:
+                await take_answer(peer, resource.answer)
+            except ResourceError as error:
+                if error.code == "no_media_path":
+                    self._ice_servers = resource.ice_servers
+                raise
             self.connections += 1
             self.is_up = True
             self._events.up(self)

@@ -24,7 +24,7 @@ async def live_source(whip_url: str, token: str) -> AsyncIterator[None]:
         )
     )
     try:
-        await asyncio.wait_for(live.wait(), 15)
+        await asyncio.wait_for(live.wait(), 30)
         yield
     finally:
         stop.set()

@@ -1,4 +1,4 @@
-"""The hall's agent behind a firewall that lets no UDP out: it plays through a real TURN server."""
+"""Agent and publisher behind a firewall that lets no UDP out: they go through a real TURN server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from support.aiortc_relay import TestCoordinator, link_of, until
 from support.live_source import live_source
 from support.namespaces import needs_namespaces, network
-from support.relays import Signer, relay_process
+from support.relays import RelayProcess, Signer, relay_process
 from support.turn_server import PORT, SECRET, turn_server
 
 from bridges.agent import HallAgent
@@ -55,3 +55,37 @@ async def test_an_agent_that_reaches_no_relay_tries_turn(tmp_path: Path) -> None
                 assert agent.summary().errors == {"no_media_path": 1}
                 stop.set()
                 await task
+
+
+async def test_a_publisher_that_reaches_no_relay_tries_turn(tmp_path: Path) -> None:
+    """Its relay names the server in the answer to the first offer; the second connection goes through it."""
+    signer, secret_file = Signer(), tmp_path / "secret"
+    with network("relay", "turn", "hall") as net:
+        secret_file.write_text(SECRET)
+        turn = {"urls": [f"turn:{net.address('turn')}:{PORT}?transport=tcp"], "secret_file": str(secret_file)}
+        net.run("hall", "iptables -A OUTPUT -o line -p udp -j DROP")
+        async with contextlib.AsyncExitStack() as stack:
+            with net.inside("turn"):
+                await stack.enter_async_context(turn_server(tmp_path, net.address("turn")))
+            with net.inside("relay"):
+                relay = await stack.enter_async_context(
+                    relay_process(
+                        tmp_path,
+                        signer,
+                        relay_id="a",
+                        role="origin",
+                        host=net.address("relay"),
+                        settings={"turn": turn},
+                    )
+                )
+            with net.inside("hall"):
+                async with live_source(relay.endpoint("whip"), signer.token("source", "publish")):
+                    await more_packets(relay)
+
+
+async def more_packets(relay: RelayProcess) -> None:
+    """Wait until a relay took a hundred packets of a source."""
+    deadline = time.monotonic() + 20
+    while (await relay.metrics())["diemcau_relay_packets_received_total"] < 100:
+        assert time.monotonic() < deadline, "no media through the TURN server"
+        await asyncio.sleep(0.1)
