@@ -25,7 +25,7 @@ def plan(
     *,
     halls: Annotated[int, typer.Option(min=1, max=200_000, help="Halls of a synthetic country (điểm cầu).")] = 11_661,
     relays: Annotated[
-        int, typer.Option(min=0, max=10_000, help="Relays to make up (trạm); 0 for as many as are needed.")
+        int, typer.Option(min=0, max=2_000, help="Relays to make up (trạm); 0 for as many as are needed.")
     ] = 0,
     origins: Annotated[
         int, typer.Option(min=0, max=32, help="Origins among them (trạm gốc); 0 for three where there are enough.")
@@ -54,7 +54,7 @@ def plan(
         bool, typer.Option("--merge-parents", help="Relays take every feed from both parents at once.")
     ] = False,
     replans: Annotated[
-        int, typer.Option(min=0, max=10_000, help="Relays to lose, one at a time, and plan anew without.")
+        int, typer.Option(min=0, max=2_000, help="Relays to lose, one at a time, and plan anew without.")
     ] = 100,
     svg: Annotated[Path | None, typer.Option(help="Draw the tree (vẽ cây trạm) into this SVG file.")] = None,
     out: Annotated[

@@ -13,7 +13,7 @@ from configs.loading import Section
 from relay.config import CapacityLimits, Id
 from relay.messages import RelayRole
 
-MAX_RELAYS = 10_000
+MAX_RELAYS = 2_000  # four times what the largest conference needs; tables of relays by relays stay small
 MAX_HALLS = 200_000
 
 Region = Annotated[str, Field(max_length=64)]

@@ -45,7 +45,7 @@ class PlanFigures(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         synthetic: halls or relays were made up.
-        relays_needed: how many relays like these the same seats fill to the soft limit.
+        relays_needed: how many relays like these hold all seats below the soft limit, those that found none too.
         relays_without_feed: edges that nobody has room to feed.
         relays_with_one_parent: edges that have no second way to an origin.
         halls_broken_pins: halls that are not on the relays which they are pinned to.
@@ -127,6 +127,8 @@ def plan_country(plan_input: PlanInput, clock: Callable[[], float], *, replans: 
     edges = [load for load in plan.loads if load.role == "edge"]
     links = sum(min(len(load.parents), 2 if plan_input.merge_parents else 1) for load in edges)
     charged = sum(load.charged_milliseats for load in plan.loads)
+    for wish, *pair in zip(plan.wishes, plan.primaries, plan.backups, strict=True):
+        charged += wish.milliseats * pair.count(NOBODY)
     soft_seats = sum(load.soft_seats for load in plan.loads)
     regions = _regions(plan, plan_input)
     figures = PlanFigures(

@@ -79,6 +79,8 @@ def _single_losses(figures: PlanFigures) -> str:
 def _origin_pairs(figures: PlanFigures) -> str:
     if figures.survives_any_two_origins:
         return "Mất bất kỳ hai trạm gốc nào cũng không mất điểm cầu nào (no hall is lost with any two origins)."
+    if figures.origins < 2:
+        return "Không có hai trạm gốc: mất nguồn là mất tất cả (no two origins: the source lost is all lost)."
     if figures.origins < 3:
         return (
             f"Có {figures.origins} trạm gốc: mất cả hai là mất nguồn; muốn chịu được cần ba "

@@ -93,8 +93,9 @@ def test_a_plan_that_does_not_hold_says_so_in_words() -> None:
     told = planned(short())
     text = "\n".join(sentences(told))
     assert told.figures.halls_without_primary > 0
+    assert told.figures.relays_needed == 9  # 70 seats, and three links, on relays with nine seats below the soft limit
     assert not told.figures.survives_any_single_loss
-    for word in ("halls without any relay", "halls without a backup", "does NOT survive", "three are needed"):
+    for word in ("halls without any relay", "halls without a backup", "does NOT survive", "no two origins"):
         assert word in text
     assert "01-00000" in text
     assert any("halls go dark" in describe_loss(loss) for loss in told.figures.worst)
@@ -105,6 +106,11 @@ def test_a_plan_that_holds_says_so_in_words() -> None:
     text = "\n".join(sentences(planned(country(), replans=3)))
     for word in ("every hall has a backup", "losses walked", "with any two origins", "other halls moved", "synthetic"):
         assert word in text
+
+
+def test_two_origins_are_one_too_few() -> None:
+    """For the loss of both."""
+    assert "three are needed" in "\n".join(sentences(planned(country(12, 2))))
 
 
 def test_two_origins_that_do_not_hold_are_named() -> None:
