@@ -67,6 +67,15 @@ def fed(plan: Plan, lost: Collection[str]) -> set[str]:
         found |= more
 
 
+def way_of(plan: Plan, relay_id: str) -> list[str]:
+    """The relay, its first parent, and so on to the origin."""
+    first = {load.relay_id: load.parents[0] for load in plan.loads if load.parents}
+    way = [relay_id]
+    while way[-1] in first:
+        way.append(first[way[-1]])
+    return way
+
+
 def naive_walk(plan: Plan, lost: Sequence[str]) -> tuple[int, int, set[str]]:
     """Halls dark, halls moving and relays over their limit after a loss, hall by hall."""
     now, then = fed(plan, ()), fed(plan, lost)
@@ -206,7 +215,10 @@ def test_planning_again_from_what_stands_moves_nobody(relays: list[RelayLoad], w
 def test_with_room_and_two_origins_every_single_loss_is_survived(
     relays: list[RelayLoad], wishes: list[HallWish]
 ) -> None:
-    """Every hall has a backup on a path apart: no loss of one relay cuts both off. With three origins, of two."""
+    """Every hall has a backup on a path apart: no loss of one relay cuts both off. With three origins, of two.
+
+    Where relays play from several origins, no relay is on both ways from a hall to the origins.
+    """
     origins = [load for load in relays if load.role == "origin"]
     assume(len(origins) >= 2)
     assume(len(relays) - len(origins) >= 2)
@@ -215,6 +227,11 @@ def test_with_room_and_two_origins_every_single_loss_is_survived(
     proof: Proof = plan.prove()
     assert not plan.halls_without_backup
     assert proof.survives_any_single_loss
+    ways = {load.relay_id: way_of(plan, load.relay_id) for load in plan.loads}
+    if len({ways[load.relay_id][-1] for load in open_for_halls(plan.loads)}) > 1:
+        for number, wish in enumerate(plan.wishes):
+            primary, backup = plan.pair(number)
+            assert wish.pins or not set(ways[primary]) & set(ways[backup])
     if len(origins) == 3 and not any(wish.pins for wish in wishes):
         assert proof.survives_any_two_origins
     if len(origins) == 2 and wishes:
