@@ -64,6 +64,13 @@ class UnsafeStoreError(JournalError):
     code = "journal_not_durable"
 
 
+class NotEmptyJournalError(JournalError):
+    """A copy was to go into a journal that holds something already."""
+
+    code = "journal_not_empty"
+    status = 409
+
+
 class RewoundJournalError(JournalError):
     """The store lost records that were read but never acknowledged; what was folded from it must be folded anew."""
 

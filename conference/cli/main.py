@@ -9,7 +9,19 @@ from typing import Annotated
 
 import typer
 
-from conference.cli import conferences, configuration, demo, halls, plan, programs, reports, swarm, tokens, units
+from conference.cli import (
+    conferences,
+    configuration,
+    demo,
+    halls,
+    journal,
+    plan,
+    programs,
+    reports,
+    swarm,
+    tokens,
+    units,
+)
 from conference.cli.refusal import RefusingGroup
 
 app = typer.Typer(
@@ -40,6 +52,7 @@ app.command("live")(reports.live)
 app.command("attendance")(reports.attendance)
 app.command("report")(reports.report)
 app.command("token")(tokens.token)
+app.add_typer(journal.app, name="journal")
 app.add_typer(configuration.app, name="config")
 
 

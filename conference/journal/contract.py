@@ -148,6 +148,34 @@ class Journal(Protocol):
         """The newest snapshot that was saved, or None."""
         ...
 
+    async def begin_fill(self, after: dict[str, int]) -> None:
+        """Begin to copy another journal into this one; until `finish_fill` nobody can write here.
+
+        Args:
+            after: the positions behind which the records are that come (`kept_after` of the other).
+
+        Raises:
+            NotEmptyJournalError: there is something here already, or a copy that was not finished.
+            JournalError: the store failed.
+        """
+        ...
+
+    async def fill(self, records: Sequence[Record]) -> None:
+        """Write the next records as they are: positions, epochs and times kept.
+
+        Raises:
+            JournalError: the store failed, or `begin_fill` was not called.
+        """
+        ...
+
+    async def finish_fill(self, epoch: int, snapshot: Snapshot | None) -> None:
+        """End the copy: the journal is one like any other, free to be taken over with an epoch greater than `epoch`.
+
+        Raises:
+            JournalError: the store failed, or `begin_fill` was not called.
+        """
+        ...
+
     async def close(self) -> None:
         """Flush what waits and release the store."""
         ...

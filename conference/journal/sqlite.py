@@ -23,6 +23,7 @@ import msgspec
 
 from conference.errors import CorruptJournalError, JournalError, StaleEpochError
 from conference.events import Event, stream_of
+from conference.journal import sqlite_fill
 from conference.journal.contract import Entry, Record, Snapshot, Writer
 from conference.journal.sqlite_file import close, connect, journal_error, open_for_writing, transaction
 
@@ -111,14 +112,14 @@ class SqliteJournal:
 
         The file is for one machine, where `conference.state_lock` keeps a second coordinator away.
         """
-        return Writer(epoch=await self._call(_newest_epoch), holder="", pulse=0)
+        return Writer(epoch=sqlite_fill.check_whole(await self._call(_newest_epoch)), holder="", pulse=0)
 
     async def open_writer(self, *, after: int | None = None) -> int:
         """Take over writing: see `Journal.open_writer`."""
 
         def take_over(connection: sqlite3.Connection) -> int:
             with transaction(connection):
-                newest = _newest_epoch(connection)
+                newest = sqlite_fill.check_whole(_newest_epoch(connection))
                 if after not in {None, newest}:
                     raise _stale(after, newest)
                 connection.execute("UPDATE writer SET epoch = ?", (newest + 1,))
@@ -180,8 +181,20 @@ class SqliteJournal:
                 )
 
     async def kept_after(self) -> dict[str, int]:
-        """Nothing is ever removed: see `Journal.kept_after`."""
-        return {}
+        """Nothing is ever removed, but a copy may lack what its source lacked: see `Journal.kept_after`."""
+        return await self._call(sqlite_fill.kept_after)
+
+    async def begin_fill(self, after: dict[str, int]) -> None:  # noqa: ARG002 - the records tell where they begin
+        """Begin a copy: see `Journal.begin_fill`."""
+        await self._call(sqlite_fill.begin_fill)
+
+    async def fill(self, records: Sequence[Record]) -> None:
+        """Write records as they are: see `Journal.fill`."""
+        await self._call(lambda connection: sqlite_fill.fill(connection, records))
+
+    async def finish_fill(self, epoch: int, snapshot: Snapshot | None) -> None:
+        """End a copy: see `Journal.finish_fill`."""
+        await self._call(lambda connection: sqlite_fill.finish_fill(connection, epoch, snapshot))
 
     async def save_snapshot(self, epoch: int, snapshot: Snapshot) -> None:
         """Keep a snapshot: see `Journal.save_snapshot`. The one before is kept as well, for the audit."""
@@ -367,8 +380,7 @@ def _append(connection: sqlite3.Connection, jobs: Sequence[_Append]) -> int:
         waiting = [(job.epoch, row) for job in jobs if job.epoch == newest for row in job.rows]
         last: dict[str, int] = {}
         for stream in {row[0] for _, row in waiting}:
-            found = connection.execute("SELECT max(position) FROM records WHERE stream = ?", (stream,)).fetchone()[0]
-            last[stream] = found or 0
+            last[stream] = sqlite_fill.last_position(connection, stream)
         rows = []
         for epoch, (stream, at_ms, actor, event) in waiting:
             last[stream] += 1

@@ -5,12 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from support.redis_servers import RedisServer
 
+from conference.config import JournalConfig
 from conference.journal.contract import Journal
-from conference.journal.redis.address import parse_redis_url
+from conference.journal.opening import open_redis
 from conference.journal.sqlite import SqliteJournal
 
 OpenJournal = Callable[[], Journal]
@@ -24,33 +26,41 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
     server.kill()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.integration)])
-async def open_journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OpenJournal]:
-    """A function that opens one more journal on the same store, as another process would."""
+StoreKind = Literal["sqlite", "redis"]
+KINDS = ["sqlite", pytest.param("redis", marks=pytest.mark.integration)]
+
+
+@pytest.fixture
+async def new_store(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[Callable[[StoreKind], OpenJournal]]:
+    """A function that makes an empty store; returns one that opens a journal on it, as another process would."""
     opened: list[Journal] = []
-    open_store: OpenJournal
-    if request.param == "sqlite":
 
-        def open_store() -> Journal:
-            return SqliteJournal(tmp_path / "journal.db")
-
-    else:
-        pytest.importorskip("redis", reason="the requirements have changed: make .venv again")
-        from conference.journal.redis.journal import RedisJournal  # noqa: PLC0415 - see above
-
-        server: RedisServer = request.getfixturevalue("redis_server")
+    def new(kind: StoreKind) -> OpenJournal:
         name = uuid.uuid4().hex
+        if kind == "redis":
+            pytest.importorskip("redis", reason="the requirements have changed: make .venv again")
+            url = request.getfixturevalue("redis_server").url
 
-        def open_store() -> Journal:
-            return RedisJournal(parse_redis_url(server.url), name=name)
+        def open_one() -> Journal:
+            if kind == "sqlite":
+                opened.append(SqliteJournal(tmp_path / f"{name}.db"))
+            else:
+                opened.append(open_redis(JournalConfig(url=url, name=name, keep_records=10)))
+            return opened[-1]
 
-    def open_one() -> Journal:
-        opened.append(open_store())
-        return opened[-1]
+        return open_one
 
-    yield open_one
+    yield new
     for journal in opened:
         await journal.close()
+
+
+@pytest.fixture(params=KINDS)
+def open_journal(request: pytest.FixtureRequest, new_store: Callable[[StoreKind], OpenJournal]) -> OpenJournal:
+    """A function that opens one more journal on the same store."""
+    return new_store(request.param)
 
 
 @pytest.fixture

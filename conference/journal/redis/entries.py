@@ -54,6 +54,17 @@ class EntryCodec:
             raise JournalError(f"an event does not encode: {error}") from error
         return fields
 
+    def encode_records(self, records: Sequence[Record]) -> list[Argument]:
+        """Stream, position, epoch, at_ms, actor and event of each record, for `scripts.fill_command`."""
+        return [
+            field
+            for each in records
+            for field in (
+                *(each.stream, each.position, each.epoch, each.at_ms, each.actor.encode()),
+                self._encoder.encode(each.event),
+            )
+        ]
+
     def decode(self, entry_id: bytes, fields: Sequence[bytes]) -> tuple[Place, Record]:
         """A record and its place.
 

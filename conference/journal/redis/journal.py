@@ -16,7 +16,13 @@ from uuid import uuid4
 
 import msgspec
 
-from conference.errors import CorruptJournalError, JournalError, RewoundJournalError, StaleEpochError
+from conference.errors import (
+    CorruptJournalError,
+    JournalError,
+    NotEmptyJournalError,
+    RewoundJournalError,
+    StaleEpochError,
+)
 from conference.journal.contract import Entry, Record, Snapshot, Writer
 from conference.journal.redis import scripts
 from conference.journal.redis.address import RedisAddress
@@ -84,8 +90,10 @@ class RedisJournal:
 
     async def writer(self) -> Writer:
         """Who writes now: see `Journal.writer`."""
-        wanted = ("HMGET", self._keys.journal, "epoch", "holder", "pulse")
-        epoch, holder, pulse = await self._ask(wanted)
+        wanted = ("HMGET", self._keys.journal, "epoch", "holder", "pulse", "filling")
+        epoch, holder, pulse, filling = await self._ask(wanted)
+        if filling is not None:
+            raise self._unfinished()
         return Writer(epoch=int(epoch or 0), holder=(holder or b"").decode(errors="replace"), pulse=int(pulse or 0))
 
     async def open_writer(self, *, after: int | None = None) -> int:
@@ -102,7 +110,7 @@ class RedisJournal:
                     f"{self._address}: the journal has schema {epoch}; this program reads {scripts.SCHEMA_VERSION}"
                 )
             if kind == b"filling":
-                raise JournalError(f"{self._address}: a copy into this journal was not finished; remove its keys")
+                raise self._unfinished()
             self._sequence = int(answer[2])
             return epoch
 
@@ -183,12 +191,42 @@ class RedisJournal:
         self._read_up_to = (snapshot.positions, Place(sequence=sum(snapshot.positions.values()), epoch=0))
         return snapshot
 
+    async def begin_fill(self, after: dict[str, int]) -> None:
+        """Begin a copy: see `Journal.begin_fill`."""
+        self._sequence = sum(after.values())
+        command = scripts.begin_fill_command(self._keys, positions=self._json.encode(after), sequence=self._sequence)
+        if (await self._ask(command))[0] != b"filling":
+            raise NotEmptyJournalError(f"{self._address}: the target holds a journal already; nothing was changed")
+
+    async def fill(self, records: Sequence[Record]) -> None:
+        """Write records as they are: see `Journal.fill`."""
+        fields = self._codec.encode_records(records)
+        answer = await self._ask(scripts.fill_command(self._keys, sequence=self._sequence, fields=fields))
+        if answer[0] != b"filled":
+            raise JournalError(f"{self._address}: the copy cannot go on: {answer[0].decode()}")
+        self._sequence = int(answer[1])
+
+    async def finish_fill(self, epoch: int, snapshot: Snapshot | None) -> None:
+        """End a copy: see `Journal.finish_fill`."""
+        command = scripts.finish_fill_command(
+            self._keys,
+            epoch=epoch,
+            positions=b"" if snapshot is None else self._json.encode(snapshot.positions),
+            sequence=0 if snapshot is None else sum(snapshot.positions.values()),
+            state=b"" if snapshot is None else snapshot.state,
+        )
+        if (await self._ask(command))[0] != b"whole":
+            raise JournalError(f"{self._address}: no copy into this journal was begun")
+
     async def close(self) -> None:
         """Write what waits and close the connections; a second call does nothing."""
         self._closed = True
         await self._appends.drained()
         await self._appending.close()
         await self._asking.close()
+
+    def _unfinished(self) -> JournalError:
+        return JournalError(f"{self._address}: a copy into this journal was not finished; remove its keys, copy again")
 
     def _check_open(self) -> None:
         if self._closed:

@@ -124,6 +124,56 @@ end
 return {'saved', at}
 """
 
+# ARGV: positions before the first record (JSON), their sum.
+_BEGIN_FILL = """
+local journal, records, snapshot, cuts = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local known = redis.call('HMGET', journal, 'sequence', 'filling')
+if known[2] or tonumber(known[1] or '0') > 0 or redis.call('EXISTS', records, snapshot, cuts) > 0 then
+  return {'not empty'}
+end
+redis.call('HSET', journal, 'schema', '1', 'filling', '1', 'sequence', ARGV[2])
+if ARGV[2] ~= '0' then
+  redis.call('HSET', journal, 'base', ARGV[1])
+  for stream, position in pairs(cjson.decode(ARGV[1])) do
+    redis.call('HSET', journal, 'position:' .. stream, string.format('%d', position))
+  end
+end
+return {'filling'}
+"""
+
+# ARGV: sequence before, then stream, position, epoch, at_ms, actor and event of each record.
+_FILL = """
+local journal, records = KEYS[1], KEYS[2]
+local known = redis.call('HMGET', journal, 'filling', 'sequence')
+if not known[1] then return {'not begun'} end
+local number = tonumber(ARGV[1])
+local last = number + (#ARGV - 1) / 6
+if tonumber(known[2]) == last then return {'filled', last} end
+if tonumber(known[2]) ~= number then return {'rewound', known[2]} end
+for i = 2, #ARGV, 6 do
+  number = number + 1
+  redis.call('XADD', records, number .. '-0', 's', ARGV[i], 'p', ARGV[i + 1], 'e', ARGV[i + 2], 't', ARGV[i + 3],
+    'a', ARGV[i + 4], 'v', ARGV[i + 5])
+  redis.call('HSET', journal, 'position:' .. ARGV[i], ARGV[i + 1])
+end
+redis.call('HSET', journal, 'sequence', number)
+return {'filled', number}
+"""
+
+# ARGV: epoch, positions (JSON) of the snapshot or '', their sum, state.
+_FINISH_FILL = """
+local journal, snapshot, cuts = KEYS[1], KEYS[2], KEYS[3]
+local known = redis.call('HMGET', journal, 'filling', 'epoch')
+if not known[1] then return {'not begun'} end
+if ARGV[2] ~= '' then
+  redis.call('HSET', snapshot, 'positions', ARGV[2], 'state', ARGV[4])
+  redis.call('RPUSH', cuts, ARGV[3] .. ' ' .. ARGV[2])
+end
+redis.call('HSET', journal, 'epoch', math.max(tonumber(ARGV[1]), tonumber(known[2] or '0')), 'holder', '')
+redis.call('HDEL', journal, 'filling')
+return {'whole'}
+"""
+
 
 def open_command(keys: Keys, *, after: int, holder: str) -> Command:
     """Take over from the epoch `after`: answers `open` with the epoch and the sequence, or `stale`."""
@@ -159,3 +209,20 @@ def snapshot_command(
     """Keep a snapshot and cut records off behind it: answers `saved`, `stale` or `rewound`."""
     where = (keys.journal, keys.records, keys.snapshot, keys.cuts)
     return ("EVAL", _SNAPSHOT, 4, *where, epoch, positions, sequence, state, keep_records)
+
+
+def begin_fill_command(keys: Keys, *, positions: bytes, sequence: int) -> Command:
+    """Begin a copy into an empty journal: answers `filling` or `not empty`. Not to be sent twice."""
+    where = (keys.journal, keys.records, keys.snapshot, keys.cuts)
+    return ("EVAL", _BEGIN_FILL, 4, *where, positions, sequence)
+
+
+def fill_command(keys: Keys, *, sequence: int, fields: list[Argument]) -> Command:
+    """Write records of a copy behind `sequence`: answers `filled`, `rewound` or `not begun`."""
+    return ("EVAL", _FILL, 2, keys.journal, keys.records, sequence, *fields)
+
+
+def finish_fill_command(keys: Keys, *, epoch: int, positions: bytes, sequence: int, state: bytes) -> Command:
+    """End a copy: answers `whole` or `not begun`."""
+    where = (keys.journal, keys.snapshot, keys.cuts)
+    return ("EVAL", _FINISH_FILL, 3, *where, epoch, positions, sequence, state)

@@ -15,7 +15,7 @@ from conference.config import KEY_FILE
 runner = CliRunner()
 COMMANDS = [
     "demo", "up", "coordinator", "relay", "hall", "publish", "virtual", "swarm", "plan", "live", "attendance", "report",
-    "token", "version", "units", "halls", "conference", "config",
+    "token", "version", "units", "halls", "conference", "config", "journal",
 ]  # fmt: skip
 
 
@@ -35,7 +35,7 @@ def test_help_names_every_command() -> None:
         ["attendance"], ["report"], ["token"], ["units", "import"], ["units", "list"], ["halls", "import"],
         ["halls", "list"], ["halls", "export"], ["halls", "link"], ["conference", "create"], ["conference", "open"],
         ["conference", "rehearse"], ["conference", "launch"], ["conference", "end"],
-        ["conference", "publish"], ["conference", "status"], ["config", "check"],
+        ["conference", "publish"], ["conference", "status"], ["config", "check"], ["journal", "copy"],
     ],
     ids=" ".join,
 )  # fmt: skip

@@ -61,6 +61,18 @@ class ScriptedJournal:
         """Everything is kept."""
         return {}
 
+    async def begin_fill(self, after: dict[str, int]) -> None:
+        """No copy goes here."""
+        raise NotImplementedError
+
+    async def fill(self, records: Sequence[Record]) -> None:
+        """No copy goes here."""
+        raise NotImplementedError
+
+    async def finish_fill(self, epoch: int, snapshot: Snapshot | None) -> None:
+        """No copy goes here."""
+        raise NotImplementedError
+
     async def append(self, epoch: int, entries: Sequence[Entry]) -> None:
         """Wait for the gate, then fail or keep."""
         self.waiting.set()

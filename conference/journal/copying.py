@@ -1,0 +1,126 @@
+"""Copying one journal into another, of whatever kind, and proving that both hold the same.
+
+Everything that the source keeps goes over: records with their positions, epochs and times, and the newest snapshot. The
+target is read again afterwards, and is opened to writers only when its digest and the state folded from it are those of
+the source. A source that is written meanwhile is refused: nobody could say what had been copied.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import msgspec
+
+from conference.errors import JournalError
+from conference.journal.contract import Journal, Record, Snapshot
+from conference.journal_fold import fold_journal
+from conference.policy import Policy
+from conference.snapshot import fingerprint
+
+PAGE_RECORDS = 1_000
+
+
+class CopyReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What was copied.
+
+    Attributes:
+        records: how many.
+        positions: of the last record of each stream.
+        records_sha256: hex digest of all records, in order; equal in source and target.
+        state_sha256: hex digest of the state that both fold to (`conference.snapshot.fingerprint`).
+    """
+
+    records: int
+    positions: dict[str, int]
+    records_sha256: str
+    state_sha256: str
+
+
+class JournalDigest:
+    """SHA-256 over records in their order; the same for equal records, whatever store they came from."""
+
+    def __init__(self, after: dict[str, int]) -> None:
+        self._sha = hashlib.sha256(msgspec.json.encode(after, order="sorted"))
+        self._encoder = msgspec.json.Encoder(order="sorted")
+        self.count = 0
+        self.positions = dict(after)
+
+    def update(self, record: Record) -> None:
+        """Take the next record."""
+        self._sha.update(self._encoder.encode(record) + b"\n")
+        self.count += 1
+        self.positions[record.stream] = record.position
+
+    def hexdigest(self) -> str:
+        """Digest of all that was taken."""
+        return self._sha.hexdigest()
+
+
+async def copy_journal(
+    source: Journal, target: Journal, progress: Callable[[int], None] = lambda _count: None
+) -> CopyReport:
+    """Copy `source` into the empty `target`; nobody may write to either meanwhile.
+
+    Args:
+        source: only read.
+        target: must be empty; left closed to writers when this raises after it began.
+        progress: called with the number of records copied so far.
+
+    Raises:
+        NotEmptyJournalError: the target holds something; it was not changed.
+        JournalError: one of them failed, the source was written meanwhile, or the target does not hold what the source
+            does.
+    """
+    before = await source.writer()
+    base, snapshot = await source.kept_after(), await source.latest_snapshot()
+    await target.begin_fill(base)
+    copied = await _copy_records(source, target, base, progress)
+    async for _ in source.read(dict(copied.positions)):
+        raise JournalError("the source was written during the copy: stop its coordinator, empty the target, copy again")
+    if await source.writer() != before:
+        raise JournalError("a coordinator took the source over during the copy: stop it, empty the target, copy again")
+    found = await _digest(target, base)
+    if (found.hexdigest(), found.count) != (copied.hexdigest(), copied.count):
+        raise JournalError(f"the target holds {found.count} records that are not the {copied.count} of the source")
+    await target.finish_fill(before.epoch, snapshot)
+    return CopyReport(
+        records=copied.count,
+        positions=copied.positions,
+        records_sha256=copied.hexdigest(),
+        state_sha256=await _check_state(source, target, snapshot),
+    )
+
+
+async def _copy_records(
+    source: Journal, target: Journal, base: dict[str, int], progress: Callable[[int], None]
+) -> JournalDigest:
+    digest, page = JournalDigest(base), list[Record]()
+    async for record in source.read(dict(base)):
+        digest.update(record)
+        page.append(record)
+        if len(page) == PAGE_RECORDS:
+            await target.fill(page)
+            page = []
+            progress(digest.count)
+    if page:
+        await target.fill(page)
+    progress(digest.count)
+    return digest
+
+
+async def _digest(journal: Journal, base: dict[str, int]) -> JournalDigest:
+    digest = JournalDigest(base)
+    async for record in journal.read(dict(base)):
+        digest.update(record)
+    return digest
+
+
+async def _check_state(source: Journal, target: Journal, snapshot: Snapshot | None) -> str:
+    """Fold both from their snapshots; the state's digest."""
+    if await target.latest_snapshot() != snapshot:
+        raise JournalError("the target's snapshot is not the source's")
+    folded = [fingerprint((await fold_journal(journal, Policy())).state) for journal in (source, target)]
+    if folded[0] != folded[1]:
+        raise JournalError("source and target do not fold to the same state")
+    return folded[1]
