@@ -21,16 +21,23 @@ class RedisServer:
         folder: for its files; made if missing.
         options: of its command line beyond address and folder; durable by default.
         port: a free one unless given.
-        binary: `redis-server`, or `redis-sentinel` with a configuration file among the options.
+        binary: `redis-server` or `redis-sentinel`.
+        config: a configuration file, which a Sentinel needs.
     """
 
     def __init__(
-        self, folder: Path, *options: str, port: int = 0, binary: str = "redis-server", durable: bool = True
+        self,
+        folder: Path,
+        *options: str,
+        port: int = 0,
+        binary: str = "redis-server",
+        durable: bool = True,
+        config: Path | None = None,
     ) -> None:
         self.folder = folder
         self.port = port or free_ports(1)[0]
-        self._binary = binary
-        self._options = (*(DURABLE if durable else ()), *options)
+        self._program = [binary, *([str(config)] if config else [])]
+        self._options = (*(DURABLE if durable else ()), *(() if config else ("--save", "")), *options)
         folder.mkdir(parents=True, exist_ok=True)
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -44,9 +51,7 @@ class RedisServer:
         """Start it, and wait until it has read its files and answers."""
         with (self.folder / "log").open("ab") as log:
             arguments = [*self._options, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
-            self._process = subprocess.Popen(
-                [self._binary, *arguments, "--save", "", "--daemonize", "no"], stdout=log, stderr=log
-            )
+            self._process = subprocess.Popen([*self._program, *arguments, "--daemonize", "no"], stdout=log, stderr=log)
         deadline = time.monotonic() + WAIT_S
         while self.ask("PING") != b"+PONG":
             assert self._process.poll() is None, (self.folder / "log").read_text()
@@ -62,10 +67,20 @@ class RedisServer:
         except OSError:
             return b""
 
+    def command_line(self, *words: str, within_s: float = 10.0) -> bytes:
+        """The whole answer to a command, as redis-cli prints it; b"" where none comes in time."""
+        arguments = ["redis-cli", "-p", str(self.port), *words]
+        try:
+            return subprocess.run(arguments, capture_output=True, check=False, timeout=within_s).stdout
+        except subprocess.TimeoutExpired:
+            return b""
+
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
         assert self._process is not None
         self._process.send_signal(number)
+        if number == signal.SIGKILL:
+            self._process.wait()
 
     def kill(self) -> None:
         """End it as a crash does, whatever state it is in."""

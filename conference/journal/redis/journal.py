@@ -4,7 +4,9 @@ All records stand in one stream in the order of their append; the writer's epoch
 them, so that a leader that was overtaken writes nothing, however late its words arrive. What a snapshot contains is
 cut off the stream beyond `keep_records`, so that memory stays bounded.
 
-Appends go over one connection, everything else over another: a read never waits for a confirmation of a replica.
+Appends go over one connection, everything else over another: a read never waits for a confirmation of a replica. After
+a failover the other may still lead to the former master; a writer takes no answer from a server that does not know its
+epoch.
 """
 
 from __future__ import annotations
@@ -83,6 +85,7 @@ class RedisJournal:
         self._json = msgspec.json.Encoder(order="sorted")
         self._appends = AppendQueue(self._write)
         self._opening = asyncio.Lock()
+        self._epoch = 0
         self._sequence = 0
         self._append_count = 0
         self._read_up_to: tuple[dict[str, int], Place] = ({}, _EMPTY)
@@ -111,7 +114,7 @@ class RedisJournal:
                 )
             if kind == b"filling":
                 raise self._unfinished()
-            self._sequence = int(answer[2])
+            self._sequence, self._epoch = int(answer[2]), epoch
             return epoch
 
     async def append(self, epoch: int, entries: Sequence[Entry]) -> None:
@@ -234,7 +237,7 @@ class RedisJournal:
 
     async def _ask(self, command: scripts.Command, *, durable: bool = True, link: Link | None = None) -> Any:
         self._check_open()
-        return await (link or self._asking).ask(command, durable=durable)
+        return await (link or self._asking).ask(command, durable=durable, at_least=self._epoch)
 
     async def _write(self, epoch: int, fields: list[scripts.Argument]) -> None:
         """Write one group; see `AppendQueue`."""

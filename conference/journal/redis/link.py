@@ -19,8 +19,7 @@ from typing import Any
 
 import msgspec
 from redis import exceptions
-from redis.asyncio import Connection, RedisCluster, Sentinel, SSLConnection
-from redis.asyncio.cluster import ClusterNode
+from redis.asyncio import Connection, Sentinel, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -76,7 +75,7 @@ class Link:
 
     Args:
         address: where to look for it.
-        key: a key of the journal: names the node of a Cluster.
+        key: the journal's hash, which has the epoch; it names the node of a Cluster as well.
         passwords: for servers and Sentinels.
         durability: what an acknowledgement promises.
         timeout_s: how long a command may take, attempts and pauses included.
@@ -94,12 +93,14 @@ class Link:
         self._connection: Connection | None = None
         self._confirmations: list[Command] = []
 
-    async def ask(self, command: Command, *, durable: bool = False) -> Any:
+    async def ask(self, command: Command, *, durable: bool = False, at_least: int = 0) -> Any:
         """The answer to one command.
 
         Args:
             command: what to do.
             durable: answer only once what it wrote is safe; see the module.
+            at_least: an epoch that the master knows. A server that knows only older ones was master once and has not
+                learnt yet that it is no more: what it says is not taken, and the master is looked for anew.
 
         Raises:
             UnsafeStoreError: the server does not keep what it acknowledges.
@@ -111,7 +112,9 @@ class Link:
         async with self._lock:
             while True:
                 try:
-                    return await self._in_time(self._attempt(command, durable=durable), deadline - loop.time())
+                    return await self._in_time(
+                        self._attempt(command, durable=durable, at_least=at_least), deadline - loop.time()
+                    )
                 except _NotYetError as error:
                     reason = str(error)
                 except TimeoutError:
@@ -148,20 +151,21 @@ class Link:
     async def close(self) -> None:
         """Close the connection."""
         async with self._lock:
-            await self._drop()
+            await self._drop(wait=True)
 
-    async def _drop(self) -> None:
+    async def _drop(self, *, wait: bool = False) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             with contextlib.suppress(exceptions.RedisError, OSError):
-                await connection.disconnect(nowait=True)
+                await connection.disconnect(nowait=not wait)
 
-    async def _attempt(self, command: Command, *, durable: bool) -> Any:
+    async def _attempt(self, command: Command, *, durable: bool, at_least: int) -> Any:
         try:
             if self._connection is None:
                 await self._connect()
             confirmations = self._confirmations if durable else []
-            answer, *confirmed = await self._exchange(command, *confirmations)
+            known: Command = ("HGET", self._key, "epoch")
+            epoch, answer, *confirmed = await self._exchange(known, command, *confirmations)
         except (exceptions.AuthenticationError, exceptions.AuthorizationError) as error:
             raise JournalError(f"{self._address}: the server refuses user or password: {error}") from error
         except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
@@ -170,6 +174,8 @@ class Link:
             if isinstance(error, _PASSING) or str(error).startswith(_PASSING_CODES):
                 raise _NotYetError(str(error)) from error
             raise JournalError(f"{self._address}: {error}") from error
+        if int(epoch or 0) < at_least:
+            raise _NotYetError(f"the server knows no epoch after {int(epoch or 0)}; it was master once")
         for reply in confirmed:
             self._check_confirmed(reply)
         return answer
@@ -201,8 +207,7 @@ class Link:
 
     async def _connect(self) -> None:
         host, port = await self._locate()
-        kind = SSLConnection if self._address.tls else Connection
-        self._connection = kind(host=host, port=port, db=self._address.database, **self._options())
+        self._connection = self._make_connection(host, port, timeout_s=self._timeout_s)
         await self._connection.connect()
         role = (await self._exchange(("ROLE",)))[0]
         if role[0] != b"master":
@@ -242,17 +247,31 @@ class Link:
             finally:
                 for each in sentinel.sentinels:
                     await each.aclose()
-        options = {**self._options(), "ssl": self._address.tls, "socket_timeout": CONNECT_TIMEOUT_S}
-        options.pop("retry")
-        cluster = RedisCluster(startup_nodes=[ClusterNode(host, port) for host, port in nodes], **options)
-        try:
-            await cluster.initialize()
-            node = cluster.get_node_from_key(self._key)
-            if node is None:
-                raise _NotYetError("no node of the Cluster serves the journal's slot")
-            return str(node.host), int(node.port)
-        finally:
-            await cluster.aclose()
+        return await self._locate_in_cluster()
+
+    async def _locate_in_cluster(self) -> tuple[str, int]:
+        """The node that serves the journal's slot: any node says so itself, by answering or by MOVED."""
+        reason = ""
+        for host, port in self._address.nodes:
+            node = self._make_connection(host, port, timeout_s=CONNECT_TIMEOUT_S)
+            try:
+                await node.connect()
+                await node.send_command("EXISTS", self._key)
+                await node.read_response()
+            except exceptions.MovedError as moved:
+                return moved.host or host, int(moved.port)
+            except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
+                reason = str(error)
+            else:
+                return host, port
+            finally:
+                await node.disconnect(nowait=True)
+        raise _NotYetError(f"no node of the Cluster answers: {reason}")
+
+    def _make_connection(self, host: str, port: int, *, timeout_s: float) -> Connection:
+        kind = SSLConnection if self._address.tls else Connection
+        options = {**self._options(), "socket_timeout": timeout_s}
+        return kind(host=host, port=port, db=self._address.database, **options)
 
     async def _check_durable(self) -> list[Command]:
         """What must follow a command so that its answer means that it is synced.
