@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import math
 import random
 import secrets
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
@@ -89,6 +91,7 @@ class Relay:
             wall_clock=time.time,
         )
         self.sessions.on_timers_changed = self._timers_changed
+        self.sessions.on_handshakes_waiting = self._handshakes_waiting
         self._endpoints = Endpoints(
             self.sessions,
             self.socket,
@@ -246,6 +249,17 @@ class Relay:
     def _handle_datagrams(self, socket: UdpSocket, datagrams: list[bytes], address: tuple[str, int]) -> None:
         self.sessions.handle_datagrams(socket, datagrams, address)
 
+    def _handshakes_waiting(self) -> None:
+        """They are handled after what the loop has to do in this turn."""
+        asyncio.get_running_loop().call_soon(self._handle_handshakes)
+
+    def _handle_handshakes(self) -> None:
+        try:
+            self.sessions.handle_handshakes()
+        finally:  # a bug of ours in one handshake must not keep the others waiting for ever
+            if self.sessions.waiting_handshakes:
+                self._handshakes_waiting()
+
     def _timers_changed(self) -> None:
         """A deadline may have come nearer; the loop's timer is moved only then."""
         deadline = self.sessions.next_deadline()
@@ -292,8 +306,8 @@ class Relay:
         )
 
 
-async def serve(config: RelayConfig, stop: asyncio.Event) -> None:
-    """Serve until `stop` is set.
+async def serve(config: RelayConfig, stop: asyncio.Event, *, on_composed: Callable[[], None] = lambda: None) -> None:
+    """Serve until `stop` is set; `on_composed` is called when everything is loaded, before anything is served.
 
     Raises:
         OSError: a port cannot be bound, or a file cannot be read.
@@ -306,6 +320,7 @@ async def serve(config: RelayConfig, stop: asyncio.Event) -> None:
         runner = web.AppRunner(relay.application(), access_log=None, shutdown_timeout=SHUTDOWN_S)
         try:
             await runner.setup()
+            on_composed()
             await http_site(runner, config.http.host, config.http.port, tls=tls).start()
             http_port = int(runner.addresses[0][1])
             relay.start(http_port)
@@ -321,7 +336,17 @@ async def _serve_until_signalled(config: RelayConfig) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    await serve(config, stop)
+    await serve(config, stop, on_composed=_keep_what_is_loaded)
+
+
+def _keep_what_is_loaded() -> None:
+    """Take what is there now out of garbage collection.
+
+    The compiler of the fan-out leaves hundreds of thousands of objects. Looking through them would cost each full
+    collection a tenth of a second, in which no media moves, and a storm of joins has several of them.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def run_relay(config: RelayConfig) -> None:

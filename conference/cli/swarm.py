@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -16,6 +17,17 @@ if TYPE_CHECKING:
     from relay.swarm.summary import Spread, SwarmSummary
 
 MAX_SECONDS = 86_400
+HINTS = {
+    "HTTP 401": "thiếu mã truy cập hoặc mã sai (a token is missing or wrong): --token-file.",
+    "HTTP 403": "mã này không được xem nguồn này (the token is not for playing this feed).",
+    "HTTP 404": "không có địa chỉ này ở đó (there is no such endpoint).",
+    "HTTP 406": "máy chủ muốn tự đưa ra lời mời (the server wants to make the offer), which the swarm does not do.",
+    "HTTP 503": "trạm đã đầy hoặc đang tắt (the relay is full or shuts down).",
+    "connection refused": "không ai nghe ở địa chỉ và cổng này (nobody listens at this address and port).",
+    "name not found": "không tìm thấy tên máy (there is no machine of this name).",
+    "TLS certificate not trusted": "đặt SSL_CERT_FILE là tệp chứng thư gốc (SSL_CERT_FILE names the authority).",
+    "handshake_timeout": "UDP bị chặn, hoặc máy quá tải (UDP is blocked, or a machine is overloaded).",
+}
 
 
 def swarm(
@@ -33,11 +45,11 @@ def swarm(
     """Be many receivers (bên nhận thử) that count and do not decode: joins, loss, jitter, set-up times.
 
     Each is a real WebRTC receiver. Ends by itself, and early when no receiver is left. Exit code 1 when some could not
-    connect, were lost, or got no media at the end.
+    connect, were lost, or got no media at the end. SSL_CERT_FILE names an authority of your own for HTTPS.
 
     Example: diemcau swarm http://127.0.0.1:8100/hn-2026/program/whep -n 100 --token-file play.token
     """
-    if not url.startswith(("http://", "https://")):
+    if not _is_address(url):
         raise typer.BadParameter("an address such as http://127.0.0.1:8100/hn-2026/program/whep", param_hint="URL")
     token = read_token(token_file) if token_file is not None else ""
     from relay.swarm.swarm import SwarmOptions, run_swarm  # noqa: PLC0415 - `--help` should not pay for it
@@ -54,12 +66,22 @@ def swarm(
             on_joined=lambda connected: typer.echo(f"{connected}/{receivers} đã nối (connected).", err=True),
         )
     )
-    if not as_json:
+    if not as_json and summary.connected:
         print_table(f"Bên nhận thử (swarm): {url}", ["Chỉ số\nFigure", "Giá trị\nValue"], _rows(summary))
     print_json(summary)
     if summary.complaint:
         typer.echo(f"Lỗi (error): {summary.complaint}", err=True)
+        for reason in sorted(summary.reasons.keys() & HINTS.keys()):
+            typer.echo(f"{reason}: {HINTS[reason]}", err=True)
         raise typer.Exit(FAILED)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of a port or of an IPv6 address
+        return False
 
 
 def _rows(summary: SwarmSummary) -> list[tuple[str, str]]:

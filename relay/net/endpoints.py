@@ -25,6 +25,7 @@ from relay.net.negotiation import Negotiated, UnacceptableOfferError, negotiate_
 from relay.net.problems import problem
 from relay.net.session import HANG_UP, Session, SessionKind
 from relay.net.sessions import Sessions
+from relay.net.turnstile import Turnstile
 from relay.net.udp import UdpSocket
 from relay.wire.sdp import Candidate, SessionDescription, host_candidate, parse_session, serialize_session
 
@@ -97,6 +98,7 @@ class Endpoints:
         self._clock = clock
         self._wall_clock = wall_clock
         self._closed_conferences: set[str] = set()
+        self._turnstile = Turnstile()
         self._is_draining = False
 
     def routes(self) -> list[web.RouteDef]:
@@ -141,13 +143,13 @@ class Endpoints:
         return web.Response(status=204, headers={"Accept-Post": SDP_TYPE, "Accept-Patch": FRAGMENT_TYPE})
 
     async def _create_publisher(self, request: web.Request) -> web.Response:
-        claims = self._authorise(request, "publish")
+        claims = await self._authorise(request, "publish")
         if self._role != "origin":
             return problem(409, "not_an_origin", "this relay takes its feeds from its parents, not from publishers")
         return await self._create(request, claims, "publisher", negotiate_publish, active=True)
 
     async def _create_subscriber(self, request: web.Request) -> web.Response:
-        claims = self._authorise(request, "play")
+        claims = await self._authorise(request, "play")
         active = request.query.get("standby", "0") != "1"
         return await self._create(request, claims, "subscriber", negotiate_play, active=active)
 
@@ -214,21 +216,25 @@ class Endpoints:
         return response
 
     async def _patch_publisher(self, request: web.Request) -> web.Response:
-        return await patch_ice(request, self._find(request, "publisher", "publish"), self._sessions, self._candidates)
+        return await patch_ice(
+            request, await self._find(request, "publisher", "publish"), self._sessions, self._candidates
+        )
 
     async def _patch_subscriber(self, request: web.Request) -> web.Response:
-        return await patch_ice(request, self._find(request, "subscriber", "play"), self._sessions, self._candidates)
+        return await patch_ice(
+            request, await self._find(request, "subscriber", "play"), self._sessions, self._candidates
+        )
 
     async def _delete_publisher(self, request: web.Request) -> web.Response:
-        self._sessions.close(self._find(request, "publisher", "publish"), "deleted")
+        self._sessions.close(await self._find(request, "publisher", "publish"), "deleted")
         return web.Response(status=200)
 
     async def _delete_subscriber(self, request: web.Request) -> web.Response:
-        self._sessions.close(self._find(request, "subscriber", "play"), "deleted")
+        self._sessions.close(await self._find(request, "subscriber", "play"), "deleted")
         return web.Response(status=200)
 
     async def _put_state(self, request: web.Request) -> web.Response:
-        session = self._find(request, "subscriber", "play")
+        session = await self._find(request, "subscriber", "play")
         try:
             change = msgspec.json.decode(await request.read(), type=StateChange)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:  # ValueError: text that is not UTF-8
@@ -239,7 +245,7 @@ class Endpoints:
         return web.Response(status=204)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        session = self._find(request, "subscriber", "play")
+        session = await self._find(request, "subscriber", "play")
         if session.listeners >= MAX_EVENT_LISTENERS:
             return problem(429, "too_many_listeners", "this session's events are read already")
         queue = session.listen()
@@ -259,20 +265,21 @@ class Endpoints:
         finally:
             session.unlisten(queue)
 
-    def _authorise(self, request: web.Request, action: Action) -> RelayClaims:
+    async def _authorise(self, request: web.Request, action: Action) -> RelayClaims:
+        await self._turnstile.take()
         conference, feed = _feed_key(request)
         return authorise(
             request, self._public_keys(), self._wall_clock(), action=action, conference=conference, feed=feed
         )
 
-    def _find(self, request: web.Request, kind: SessionKind, action: Action) -> Session:
+    async def _find(self, request: web.Request, kind: SessionKind, action: Action) -> Session:
         """The session of a resource URL, if the token is its owner's.
 
         Raises:
             AccessError: see `authorise`.
             web.HTTPNotFound: there is none; another's session is not told from one that does not exist.
         """
-        claims = self._authorise(request, action)
+        claims = await self._authorise(request, action)
         session = self._sessions.get(request.match_info["session_id"])
         if session is not None and (session.kind, session.key, session.subject) == (
             kind,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 import secrets
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 
@@ -32,6 +32,11 @@ SILENT_S = 8.0
 # storm. Those that connect are looked at often (retransmissions, checks), the others seldom.
 CONNECTING_TICK_S = 0.05
 SLOW_TICK_S = 0.5
+
+# A datagram of a handshake costs about half a millisecond. Those of a storm of joins wait and are handled a few at a
+# time, and the loop reads its sockets in between: media of halls that are there must not wait for those that come.
+HANDSHAKES_AT_ONCE = 4
+MAX_WAITING_HANDSHAKES = 8192  # datagrams; what is dropped beyond is sent again (RFC 6347 section 4.2.4)
 
 MAX_ADDRESSES = 8  # remembered for one session, as many as ICE remembers
 HELD_S = 2.0  # so long an address stays with the session that was heard there: a forged check must not take it away
@@ -80,12 +85,15 @@ class Sessions:
         self._by_ufrag: dict[str, Session] = {}
         self._by_address: dict[tuple[UdpSocket, Address], Session] = {}
         self._connecting: set[Session] = set()
+        self._handshakes: deque[tuple[Session, bytes, Address]] = deque()
         self._free_slots: list[int] = []
         self._next_slot = 0
         self._next_connecting_tick_s = 0.0
         self._next_slow_tick_s = 0.0
         self.totals = SessionTotals()
         self.on_timers_changed: Callable[[], None] = lambda: None
+        # Whoever drives the table has it called again while some wait; by default it is done at once.
+        self.on_handshakes_waiting: Callable[[], None] = self.handle_handshakes
         self.on_closed: Callable[[Session, str], None] = lambda _session, _reason: None
 
     def __len__(self) -> int:
@@ -192,10 +200,26 @@ class Sessions:
                     self._handle_stun(socket, datagram, address, now)
                     session = self._by_address.get((socket, address))
                 elif kind is Kind.DTLS and session is not None:
-                    session.peer.handle_dtls(datagram, address, now)
-                    self._drain(session)
+                    self._handle_dtls(session, datagram, address, now)
                 else:
                     self.totals.datagrams_unknown += 1
+            except WireError as error:
+                self.totals.malformed[error.protocol] += 1
+        self.send_rtcp()
+        self.on_timers_changed()
+
+    @property
+    def waiting_handshakes(self) -> int:
+        """How many datagrams of DTLS wait for `handle_handshakes`."""
+        return len(self._handshakes)
+
+    def handle_handshakes(self) -> None:
+        """Handle some of the DTLS that waits."""
+        for _ in range(min(HANDSHAKES_AT_ONCE, len(self._handshakes))):
+            session, datagram, address = self._handshakes.popleft()
+            try:
+                session.peer.handle_dtls(datagram, address, self._clock())
+                self._drain(session)
             except WireError as error:
                 self.totals.malformed[error.protocol] += 1
         self.send_rtcp()
@@ -234,6 +258,18 @@ class Sessions:
                 session.socket.send(session.peer.protect_rtcp(serialize_compound(packets)), session.peer.address)
 
     # --- inside --------------------------------------------------------------------------------------------------
+
+    def _handle_dtls(self, session: Session, datagram: bytes, address: Address, now: float) -> None:
+        if session.kind == "upstream":
+            # A parent's media follows upon its last flight, and would be refused before that is handled.
+            session.peer.handle_dtls(datagram, address, now)
+            self._drain(session)
+        elif len(self._handshakes) >= MAX_WAITING_HANDSHAKES:
+            self.totals.handshakes["delayed"] += 1
+        else:
+            self._handshakes.append((session, datagram, address))
+            if len(self._handshakes) == 1:
+                self.on_handshakes_waiting()
 
     def _handle_stun(self, socket: UdpSocket, datagram: bytes, address: Address, now: float) -> None:
         message = parse_message(datagram)

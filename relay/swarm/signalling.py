@@ -84,7 +84,7 @@ class WhepSignalling:
         except TimeoutError:
             raise JoinError("HTTP time-out") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise JoinError(f"HTTP {type(error).__name__}") from error
+            raise JoinError(_reason(error)) from error
         is_ours = resource.origin() == URL(self._url).origin() and resource != response.url
         return Opened(parse_session(body.decode(errors="replace")), str(resource) if is_ours else "")
 
@@ -98,3 +98,18 @@ class WhepSignalling:
                 opened.resource, headers=self._headers, timeout=timeout, allow_redirects=False
             ):
                 pass
+
+
+def _reason(error: Exception) -> str:
+    """Why there was no answer, in words that are the same for all receivers of a swarm."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return "TLS certificate not trusted"
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "no TLS"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "name not found"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return "connection refused" if isinstance(error.os_error, ConnectionRefusedError) else "no connection"
+    if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionError):
+        return "connection lost"
+    return f"HTTP {type(error).__name__}"

@@ -67,6 +67,8 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
             )
             for n in range(2)
         ]
+        for n in range(2):
+            await control.heard_from(f"middle-{n}")  # it has its own parent before the edge is given others
         control.parents = [parent_of(relay, f"middle-{n}") for n, relay in enumerate(middle)]
         edge = await stack.enter_async_context(
             relay_process(tmp_path, signer, relay_id="edge", role="edge", coordinator_url=control.url, settings=MERGES)

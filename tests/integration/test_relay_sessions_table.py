@@ -18,7 +18,7 @@ from relay.core.srtp import RtpProtector, protect_rtp
 from relay.messages import PresenceDelta, SessionClosed, SessionOpened
 from relay.net.negotiation import new_credentials
 from relay.net.session import Session, SessionKind
-from relay.net.sessions import HELD_S, MAX_ADDRESSES, SILENT_S, SLOW_TICK_S, Sessions
+from relay.net.sessions import HANDSHAKES_AT_ONCE, HELD_S, MAX_ADDRESSES, SILENT_S, SLOW_TICK_S, Sessions
 from relay.net.udp import Address, UdpSocket
 from relay.wire.rtcp import ReceiverReport, serialize_compound
 from relay.wire.stun import serialize_binding_request
@@ -341,3 +341,48 @@ def test_who_never_connects_is_dropped(table: Table) -> None:
     table.pass_time(1.0)
     assert len(table.sessions) == 0
     assert table.sessions.totals.handshakes["failed"] == 1
+
+
+def test_media_does_not_wait_for_handshakes(table: Table) -> None:
+    """In a storm of joins, DTLS waits until it is its turn; media that comes behind it passes at once."""
+    publisher, _, source = live(table)
+    told: list[None] = []
+    table.sessions.on_handshakes_waiting = lambda: told.append(None)
+    joining = [Member(table, "subscriber", 10 + number) for number in range(2 * HANDSHAKES_AT_ONCE + 1)]
+    for member in joining:
+        member.meet()  # ICE; the ClientHello of each is left waiting
+    assert (len(told), len(table.sessions)) == (1, 2 + len(joining))
+    sent = sum(len(bursts) for bursts in table.fan_out.bursts.values())
+    publisher.publish(source.frame())
+    assert sum(len(bursts) for bursts in table.fan_out.bursts.values()) == sent + 1
+    table.sessions.handle_handshakes()
+    assert {address for _, address in table.socket.outbox} == {member.at for member in joining[:HANDSHAKES_AT_ONCE]}
+    table.sessions.handle_handshakes()
+    assert table.sessions.waiting_handshakes == 1
+    table.sessions.handle_handshakes()
+    assert table.sessions.waiting_handshakes == 0
+    assert {address for _, address in table.socket.outbox} == {member.at for member in joining}
+
+
+def test_a_handshake_that_waits_too_long_is_left_to_the_peer(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits is bounded: more is dropped and counted, and comes again by the peer's own timer."""
+    monkeypatch.setattr("relay.net.sessions.MAX_WAITING_HANDSHAKES", 2)
+    table.sessions.on_handshakes_waiting = lambda: None
+    for number in range(3):
+        Member(table, "subscriber", number).meet()
+    assert table.sessions.totals.handshakes["delayed"] == 1
+    table.sessions.handle_handshakes()
+    assert table.sessions.waiting_handshakes == 0
+
+
+def test_a_session_that_closed_meanwhile_has_no_handshake(table: Table) -> None:
+    """What waits of it is passed over."""
+    table.sessions.on_handshakes_waiting = lambda: None
+    member = Member(table, "subscriber", 3)
+    member.meet()
+    table.sessions.close(member.session, "deleted")
+    table.socket.outbox.clear()
+    table.sessions.handle_handshakes()
+    assert table.sessions.waiting_handshakes == 0
+    assert table.socket.outbox == []
+    assert len(table.sessions) == 0

@@ -1,7 +1,10 @@
 """The swarm as a program against a real relay with a real publisher, and against a full ICE agent."""
 
 import asyncio
+import contextlib
 import json
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,10 +12,14 @@ from typing import Any
 
 import pytest
 from support.aiortc_relay import TestRelay, until
-from support.relays import RelayProcess, Signer, relay_process
+from support.certificates import write_certificate
+from support.relays import CONFERENCE, FEED, RelayProcess, Signer, free_port, relay_process
 
 from bridges.programme import Programme
 from bridges.publish import PublishState, publish
+from configs.tls import TlsFiles
+from relay.app import serve
+from relay.config import HttpListen, RelayConfig
 from relay.swarm.errors import SwarmError
 from relay.swarm.swarm import SwarmOptions, run_swarm
 
@@ -40,11 +47,13 @@ async def relay(tmp_path: Path, signer: Signer) -> AsyncIterator[RelayProcess]:
         await publishing
 
 
-async def swarm_program(*arguments: str, token_file: Path) -> asyncio.subprocess.Process:
+async def swarm_program(
+    *arguments: str, token_file: Path, env: dict[str, str] | None = None
+) -> asyncio.subprocess.Process:
     """`diemcau swarm` as a process."""
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "conference.cli.main", "swarm", *arguments, "--token-file", str(token_file),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={**os.environ, **(env or {})},
     )  # fmt: skip
 
 
@@ -53,6 +62,38 @@ def play_token(directory: Path, signer: Signer) -> Path:
     file = directory / "play.token"
     file.write_text(signer.token("swarm", "play"))
     return file
+
+
+async def listens(port: int) -> bool:
+    """Whether somebody takes connections at this port of loopback."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True
+
+
+@contextlib.asynccontextmanager
+async def tls_relay(directory: Path, signer: Signer, files: TlsFiles) -> AsyncIterator[str]:
+    """A relay that serves HTTPS, without a publisher; gives its WHEP endpoint."""
+    public_key_file = directory / "public.pem"
+    public_key_file.write_text(signer.public_key)
+    port = free_port()
+    config = RelayConfig(relay_id="r1", http=HttpListen(port=port, tls=files), public_key_files=(public_key_file,))
+    stop = asyncio.Event()
+    serving = asyncio.create_task(serve(config, stop))
+    try:
+        async with asyncio.timeout(60):
+            while True:
+                if await listens(port):
+                    break
+                await asyncio.sleep(0.02)
+        yield f"https://127.0.0.1:{port}/{CONFERENCE}/{FEED}/whep"
+    finally:
+        stop.set()
+        await serving
 
 
 async def test_five_receivers_get_everything(relay: RelayProcess, tmp_path: Path, signer: Signer) -> None:
@@ -102,9 +143,27 @@ async def test_a_refused_swarm_fails(relay: RelayProcess, tmp_path: Path, signer
     file = tmp_path / "wrong.token"
     file.write_text(signer.token("p", "publish"))
     process = await swarm_program(relay.endpoint("whep"), "-n", "3", "--json", token_file=file)
-    out, _ = await process.communicate()
+    out, said = await process.communicate()
     assert process.returncode == 1
     assert json.loads(out)["reasons"] == {"HTTP 403": 3}
+    assert "HTTP 403: mã này không được xem nguồn này" in said.decode()
+
+
+async def test_ctrl_c_ends_it_in_order(relay: RelayProcess, tmp_path: Path, signer: Signer) -> None:
+    """Also in the middle of joining: those that are there leave, the figures are printed, exit code 0."""
+    process = await swarm_program(
+        relay.endpoint("whep"), "-n", "1000", "--ramp", "1", "--json", token_file=play_token(tmp_path, signer)
+    )
+    async with asyncio.timeout(60):
+        while True:
+            if (await relay.metrics())["diemcau_relay_subscribers"] >= 2:
+                break
+            await asyncio.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, said = await process.communicate()
+    assert process.returncode == 0, said
+    assert (json.loads(out)["connected"] >= 1, json.loads(out)["lost"]) == (True, 0)
+    assert (await relay.metrics())["diemcau_relay_subscribers"] == 0
 
 
 async def test_a_full_ice_agent_will_do() -> None:
@@ -123,13 +182,29 @@ async def test_a_full_ice_agent_will_do() -> None:
     assert server.deleted == 2
 
 
+async def test_tls_is_checked(tmp_path: Path, signer: Signer) -> None:
+    """Over HTTPS the certificate must be trusted, by the system's way of naming an authority (SSL_CERT_FILE)."""
+    certificate_file, key_file = write_certificate(tmp_path)
+    token_file = play_token(tmp_path, signer)
+    async with tls_relay(tmp_path, signer, TlsFiles(certificate_file=certificate_file, key_file=key_file)) as endpoint:
+        arguments = (endpoint, "-n", "2", "--seconds", "0", "--json")
+        process = await swarm_program(*arguments, token_file=token_file)
+        out, said = await process.communicate()
+        assert process.returncode == 1
+        assert json.loads(out)["reasons"] == {"TLS certificate not trusted": 2}
+        assert "SSL_CERT_FILE" in said.decode()
+        trusting = await swarm_program(*arguments, token_file=token_file, env={"SSL_CERT_FILE": str(certificate_file)})
+        out, _ = await trusting.communicate()
+        assert (json.loads(out)["connected"], json.loads(out)["reasons"]) == (2, {})
+
+
 async def test_nobody_there_is_a_reason() -> None:
     """A port where nobody listens: one reason for all, and no waiting."""
     summary = await run_swarm(
         "http://127.0.0.1:9/c/program/whep", "", SwarmOptions(receivers=4, ramp_per_s=0), seconds=60.0
     )
     assert (summary.connected, summary.failed) == (0, 4)
-    assert summary.reasons == {"HTTP ClientConnectorError": 4}
+    assert summary.reasons == {"connection refused": 4}
     assert summary.held_s < 30
 
 
