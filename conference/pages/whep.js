@@ -20,6 +20,20 @@ export function linksOf(header, base) {
   return links;
 }
 
+/**
+ * Sets our offer. Where the browser lets us, it reports reference times (RFC 3611): a player that sends no media knows its
+ * round trip by nothing else, and without it asks again for a lost packet after 100 ms only.
+ */
+async function describe(pc) {
+  const offer = await pc.createOffer();
+  const sdp = offer.sdp.replace(/a=rtcp-fb:(\d+) nack\r\n/g, "$&a=rtcp-fb:$1 rrtr\r\n");
+  try {
+    await pc.setLocalDescription({ type: "offer", sdp });
+  } catch {
+    await pc.setLocalDescription(offer);
+  }
+}
+
 const sameOrigin = (url, base) => new URL(url).origin === new URL(base).origin;
 
 /** The ICE credentials of a description or a fragment. */
@@ -77,7 +91,7 @@ export class WhepSession {
     this.pc.addTransceiver("video", { direction: "recvonly" });
     this.pc.addTransceiver("audio", { direction: "recvonly" });
     this.pc.ontrack = (event) => this.stream.addTrack(event.track);
-    await this.pc.setLocalDescription();
+    await describe(this.pc);
     const url = new URL(this.whepUrl, location.href);
     if (standby) url.searchParams.set("standby", "1");
     // The relay is ICE-lite and learns our address from our checks: the offer need not wait for candidates.

@@ -19,6 +19,7 @@ from relay.core.subscriber import Subscriber
 from relay.core.track import Track
 from relay.fanout.interface import FanOut, PeerSlot, TrackSlot
 from relay.wire import rtcp
+from relay.wire.extended_report import ReceiverReferenceTime
 from relay.wire.rtp import parse_rtp_header
 
 CLOCK_RATES: dict[Kind, int] = {"audio": 48_000, "video": 90_000}
@@ -290,6 +291,8 @@ class Router:
                     self._handle_keyframe_request(subscriber, ssrc, now)
             case rtcp.ReceiverReport() | rtcp.SenderReport():
                 subscriber.handle_reports(packet.reports, now)
+            case ReceiverReferenceTime():
+                subscriber.handle_reference_time(packet, now)
             case rtcp.Remb():
                 subscriber.handle_estimate(packet.bitrate_bps, now)
 

@@ -8,7 +8,10 @@ from relay.core.feed import Feed, Want
 from relay.core.layer_selector import AUDIO_ONLY, LayerSelector
 from relay.core.placement import Placement
 from relay.fanout.interface import PeerSlot
-from relay.wire.rtcp import ReportBlock
+from relay.wire.extended_report import DelaySinceLastReport, ReceiverReferenceTime
+from relay.wire.rtcp import ReportBlock, serialize_compound
+
+ROUND_TRIP_INTERVAL_S = 0.2  # one that asks for its round trip more often is not answered
 
 
 class Subscriber:
@@ -20,7 +23,7 @@ class Subscriber:
         active: false for a standby, which is sent nothing.
     """
 
-    __slots__ = ("_chosen", "_selector", "active", "feed", "placements")
+    __slots__ = ("_chosen", "_next_answer_s", "_selector", "active", "feed", "placements")
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class Subscriber:
         self.active = active
         self.placements: dict[int, Placement] = {}
         self._selector = LayerSelector()
+        self._next_answer_s = 0.0
         self._chosen: Placement | None = None  # the stream whose layer is chosen here
         for want in wants:
             layer = want.layer or 0
@@ -95,6 +99,16 @@ class Subscriber:
         """It asks for packets again."""
         if self._chosen is not None:
             self._selector.handle_nack(sequence_numbers)
+
+    def handle_reference_time(self, packet: ReceiverReferenceTime, now: float) -> None:
+        """It asks for its round trip: the answer goes behind a report, since a compound packet begins with one."""
+        flowing = next((each for each in self.placements.values() if each.output.attached), None)
+        if flowing is None or now < self._next_answer_s:
+            return
+        self._next_answer_s = now + ROUND_TRIP_INTERVAL_S
+        last_rr = packet.ntp_timestamp >> 16 & 0xFFFFFFFF
+        answer = DelaySinceLastReport(flowing.output.ssrc, packet.ssrc, last_rr, delay=0)
+        flowing.track.pass_sender_report_on(flowing.output.peer, serialize_compound([answer]))
 
     def handle_reports(self, reports: Sequence[ReportBlock], now: float) -> None:
         """Take the report blocks of one receiver report."""

@@ -183,13 +183,15 @@ class Track:
         self.last_sender_report = (ntp_timestamp, inbound.clock.map_timestamp(rtp_timestamp))
         return True
 
-    def pass_sender_report_on(self) -> None:
-        """Send the source's clock pair to all who receive, each with its own SSRC and counts."""
+    def pass_sender_report_on(self, peer: PeerSlot | None = None, appended: bytes = b"") -> None:
+        """Send the source's clock pair to all who receive, each with its own SSRC and counts; or to one, with more."""
         if self.last_sender_report is None:
             return
-        ntp_timestamp, rtp_timestamp = self.last_sender_report
+        ntp, rtp = self.last_sender_report
         for slot in (self.slot, self.catch_up_slot):
-            self._fanout.send_report(slot, ntp_timestamp=ntp_timestamp, rtp_timestamp=rtp_timestamp, cname=CNAME)
+            self._fanout.send_report(
+                slot, ntp_timestamp=ntp, rtp_timestamp=rtp, cname=CNAME, peer=peer, appended=appended
+            )
 
     def poll(self, now: float) -> None:
         """Send what has waited long enough for the rest of its frame, and the next slices of cached groups."""
@@ -425,10 +427,7 @@ class Track:
             self._fanout.send_burst(self.slot, self.cache, rest)
 
     def _send_late(self, index: int) -> None:
-        """A packet that was missing takes its place among those that wait, or goes out by itself.
-
-        The latter only to receivers that began before it.
-        """
+        """A packet that was missing takes its place among those that wait, or goes to those that began before it."""
         for waiting in (self._bursts, self._pacer):
             first = waiting.first_held()
             if first is not None and first < index:

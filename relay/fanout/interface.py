@@ -100,11 +100,27 @@ class FanOut(Protocol):
         """Send packets again to one output, byte for byte as the first time. Returns how many the cache still had."""
         ...
 
-    def send_report(self, track: TrackSlot, *, ntp_timestamp: int, rtp_timestamp: int, cname: str) -> None:
+    def send_report(
+        self,
+        track: TrackSlot,
+        *,
+        ntp_timestamp: int,
+        rtp_timestamp: int,
+        cname: str,
+        peer: PeerSlot | None = None,
+        appended: bytes = b"",
+    ) -> None:
         """Send a sender report and the CNAME (RFC 3550 sections 6.4.1, 6.5) to every output of the track.
 
-        Each tells the output's own SSRC, times and counts; `ntp_timestamp` has 64 bits, and `rtp_timestamp` is the
-        track's. The CNAME has at most 255 octets.
+        Each tells the output's own SSRC, times and counts.
+
+        Args:
+            track: of the outputs.
+            ntp_timestamp: of the report, 64 bits.
+            rtp_timestamp: the same moment on the track's clock.
+            cname: at most 255 octets.
+            peer: whose output alone is to be sent it; None for all.
+            appended: more of the compound packet, whole RTCP packets of at most 24 octets in all.
         """
         ...
 

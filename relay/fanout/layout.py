@@ -37,7 +37,7 @@ COUNTER_MODE = 2
 # Positions in the counters of a shard, in the order of `relay.fanout.interface.FanOutTotals`.
 PACKETS_SENT, BYTES_SENT, SENDS, PACKETS_DROPPED, BURSTS_DROPPED, SEND_ERRORS, REPORTS_SENT, REPORTS_DROPPED = range(8)
 COUNTERS = 8
-MAX_REPORT_BYTES = 320  # a sender report and a CNAME of 255 octets
+MAX_REPORT_BYTES = 320  # a sender report, a CNAME of 255 octets (296 in all), and 24 for what is appended
 
 # Packets as they go to every output, without what differs between outputs: an array of words with a row for each, since
 # Numba looks at every array of a call. Columns are octets with padding, octets before the payload, octets of payload
@@ -217,14 +217,15 @@ def copy_burst(cache: PacketCache, indexes: Sequence[int]) -> Burst:
     return burst
 
 
-def report_template(ntp_timestamp: int, cname: str) -> Octets:
-    """A sender report and a source description, with zeros where outputs differ.
+def report_template(ntp_timestamp: int, cname: str, appended: bytes = b"") -> Octets:
+    """A sender report, a source description and what follows them, with zeros where outputs differ.
 
     Raises:
         ValueError: the CNAME has more than 255 octets (our own bug).
     """
     report = SenderReport(0, ntp_timestamp, 0, 0, 0)
-    return np.frombuffer(serialize_compound([report, SourceDescription(((0, cname),))]), dtype=np.uint8)
+    compound = serialize_compound([report, SourceDescription(((0, cname),))]) + appended
+    return np.frombuffer(compound, dtype=np.uint8)
 
 
 def socket_address(address: Address, family: int) -> bytes:

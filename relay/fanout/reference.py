@@ -152,10 +152,20 @@ class ReferenceFanOut:
         self._send_runs(self._peers[peer], output, runs)
         return sum(map(len, runs))
 
-    def send_report(self, track: TrackSlot, *, ntp_timestamp: int, rtp_timestamp: int, cname: str) -> None:
-        """Send a sender report and the CNAME to every output of the track."""
-        for peer, output in self._tracks.get(track, {}).items():
-            self._send_report(self._peers[peer], output, ntp_timestamp, rtp_timestamp, cname)
+    def send_report(
+        self,
+        track: TrackSlot,
+        *,
+        ntp_timestamp: int,
+        rtp_timestamp: int,
+        cname: str,
+        peer: PeerSlot | None = None,
+        appended: bytes = b"",
+    ) -> None:
+        """Send a sender report, the CNAME and what is appended to every output of the track, or to one."""
+        for known, output in self._tracks.get(track, {}).items():
+            if peer is None or known == peer:
+                self._send_report(self._peers[known], output, ntp_timestamp, rtp_timestamp, cname, appended)
 
     def output_totals(self, track: TrackSlot, peer: PeerSlot) -> OutputTotals:
         """Counters of one output; zero for an unknown one."""
@@ -231,7 +241,9 @@ class ReferenceFanOut:
         output.octets += octets
         return True
 
-    def _send_report(self, peer: _Peer, output: _Output, ntp_timestamp: int, rtp_timestamp: int, cname: str) -> None:
+    def _send_report(
+        self, peer: _Peer, output: _Output, ntp_timestamp: int, rtp_timestamp: int, cname: str, appended: bytes
+    ) -> None:
         report = SenderReport(
             ssrc=output.ssrc,
             ntp_timestamp=ntp_timestamp,
@@ -239,7 +251,7 @@ class ReferenceFanOut:
             packet_count=(output.sent_before.packets + output.packets) & 0xFFFFFFFF,
             octet_count=(output.sent_before.octets + output.octets) & 0xFFFFFFFF,
         )
-        plain = serialize_compound([report, SourceDescription(((output.ssrc, cname),))])
+        plain = serialize_compound([report, SourceDescription(((output.ssrc, cname),))]) + appended
         try:
             self._send([peer.rtcp_protector.protect_rtcp(plain)], peer.address)
         except WireError:  # the key is used up

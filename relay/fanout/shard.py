@@ -175,6 +175,10 @@ class Shard:
         """Send a sender report to every output of a track."""
         self.send_reports(self._rows_of(track), report, rtp_timestamp)
 
+    def send_report_to_output(self, row: int, report: Octets, rtp_timestamp: int) -> None:
+        """Send a sender report to one output."""
+        self.send_reports(np.array([row], dtype=np.int64), report, rtp_timestamp)
+
     def send_reports(self, rows: Ints, report: Octets, rtp_timestamp: int) -> None:
         """Send a sender report to these outputs, see `relay.fanout.kernel.send_reports`."""
         self._send_reports(

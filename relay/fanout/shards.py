@@ -179,12 +179,31 @@ class KernelFanOut:
         self._queues[known.shard].resend(command, packets=packets)
         return packets
 
-    def send_report(self, track: TrackSlot, *, ntp_timestamp: int, rtp_timestamp: int, cname: str) -> None:
-        """Send a sender report and the CNAME to every output of the track; returns before they are sent."""
+    def send_report(
+        self,
+        track: TrackSlot,
+        *,
+        ntp_timestamp: int,
+        rtp_timestamp: int,
+        cname: str,
+        peer: PeerSlot | None = None,
+        appended: bytes = b"",
+    ) -> None:
+        """Send a sender report, the CNAME and what is appended to every output of the track, or to one.
+
+        Returns before they are sent.
+        """
         outputs = self._outputs_of_track.get(track)
         if outputs is None:
             return
-        report = layout.report_template(ntp_timestamp, cname)
+        report = layout.report_template(ntp_timestamp, cname, appended)
+        if peer is not None:
+            known = self._peers.get(peer)
+            row = known.outputs.get(track) if known is not None else None
+            if known is not None and row is not None:
+                send = self._shards[known.shard].send_report_to_output
+                self._queues[known.shard].change(partial(send, row, report, rtp_timestamp))
+            return
         for shard, count in outputs.items():
             if count:
                 self._queues[shard].change(partial(self._shards[shard].send_report, track, report, rtp_timestamp))

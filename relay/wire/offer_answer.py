@@ -28,6 +28,8 @@ from relay.wire.session_description import (
 )
 
 _VIDEO_FEEDBACK = ("goog-remb", "ccm fir", "nack", "nack pli")
+# Taken where offered, too: reference times (RFC 3611), by which a player that sends nothing knows its round trip.
+_ANSWERED_FEEDBACK = (*_VIDEO_FEEDBACK, "rrtr")
 RID_EXTENSION = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
 _SIMULCAST_EXTENSIONS = frozenset({RID_EXTENSION, "urn:ietf:params:rtp-hdrext:sdes:mid"})
 _RTP_PROFILES = frozenset({RTP_PROFILE, "RTP/SAVPF"})  # the second is how older senders name the first
@@ -283,7 +285,7 @@ def _simulcast(direction: str, rids: Sequence[str]) -> _Simulcast:
 def _answered(kind: str, codec: Codec) -> Codec:
     # An answer may narrow feedback, not add to it (RFC 4585 section 4.2). What a sender says of itself (sprop-*) is
     # the offerer's to say.
-    feedback = tuple(name for name in codec.feedback if name in _VIDEO_FEEDBACK) if kind == "video" else ()
+    feedback = tuple(name for name in codec.feedback if name in _ANSWERED_FEEDBACK) if kind == "video" else ()
     fmtp = {name: value for name, value in codec.fmtp.items() if not name.startswith("sprop-")}
     return msgspec.structs.replace(codec, fmtp=fmtp, feedback=feedback)
 

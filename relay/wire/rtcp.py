@@ -1,8 +1,8 @@
 """RTCP packets (RFC 3550 section 6): reports and the feedback that a relay reads and writes.
 
 Feedback is generic NACK and PLI (RFC 4585), FIR (RFC 5104) and REMB (draft-alvestrand-rmcat-remb-03). Reduced-size
-packets (RFC 5506) are taken, so a compound need not begin with a report. Other packet types, transport-wide feedback
-and extended reports among them, come out as `Unknown` and are not read.
+packets (RFC 5506) are taken, so a compound need not begin with a report. Of extended reports (RFC 3611) those about the
+round trip are known. Other packet types, transport-wide feedback among them, come out as `Unknown` and are not read.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import msgspec
 
 from relay.errors import WireError
+from relay.wire import extended_report as xr
 
 MAX_COMPOUND_BYTES = 1500  # the largest datagram on any link that a relay serves
 
@@ -139,6 +140,7 @@ RtcpPacket = (
     | PictureLossIndication
     | FullIntraRequest
     | Remb
+    | xr.RoundTripReport
 )
 
 
@@ -198,6 +200,8 @@ def _parse_packet(packet_type: int, count: int, body: bytes) -> RtcpPacket | Unk
         return _parse_source_description(count, body)
     if packet_type == BYE:
         return _parse_bye(count, body)
+    if packet_type == xr.EXTENDED_REPORT:
+        return xr.parse_extended_report(body) or Unknown(packet_type, count)
     return Unknown(packet_type, count)
 
 
@@ -347,6 +351,8 @@ def _serialize_packet(packet: RtcpPacket) -> bytes:
         return serialize_remb(packet)
     if isinstance(packet, SourceDescription):
         return serialize_source_description(packet)
+    if isinstance(packet, xr.RoundTripReport):
+        return _with_header(xr.EXTENDED_REPORT, 0, xr.serialize_extended_report(packet))
     return serialize_bye(packet)
 
 

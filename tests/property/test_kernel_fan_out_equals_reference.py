@@ -16,6 +16,8 @@ from relay.core.srtp import SrtpProfile
 from relay.fanout.interface import FanOut, PeerSlot, TrackSlot
 from relay.fanout.reference import ReferenceFanOut
 from relay.fanout.shards import KernelFanOut
+from relay.wire.extended_report import DelaySinceLastReport
+from relay.wire.rtcp import serialize_compound
 
 PROFILES = list(SrtpProfile)
 TRACKS, PEERS, RECEIVERS, CAPACITY = 2, 4, 3, 64
@@ -117,12 +119,21 @@ class Script:
         )
 
     def _report(self, track: int, ntp_timestamp: int, rtp_timestamp: int) -> None:
+        to_one = ntp_timestamp % 2 == 1
         self.side.fan_out.send_report(
-            TrackSlot(track), ntp_timestamp=ntp_timestamp, rtp_timestamp=rtp_timestamp, cname="kênh"
+            TrackSlot(track),
+            ntp_timestamp=ntp_timestamp,
+            rtp_timestamp=rtp_timestamp,
+            cname="kênh",
+            peer=PeerSlot(rtp_timestamp % 4) if to_one else None,
+            appended=MORE_RTCP if to_one else b"",
         )
 
     def _remove_output(self, track: int, peer: int) -> None:
         self.side.fan_out.remove_output(TrackSlot(track), PeerSlot(peer))
+
+
+MORE_RTCP = serialize_compound([DelaySinceLastReport(1, 2, 3, 4)])
 
 
 def outcome(

@@ -2,7 +2,11 @@
 window.conference = {
   // The relay's media port is replaced by `mediaPort` where that is given: something stands between.
   async connect(pc, url, token, mediaPort) {
-    await pc.setLocalDescription(await pc.createOffer());
+    const offer = await pc.createOffer();
+    if (window.reportsRoundTrips) {
+      offer.sdp = offer.sdp.replace(/a=rtcp-fb:(\d+) nack\r\n/g, "$&a=rtcp-fb:$1 rrtr\r\n");
+    }
+    await pc.setLocalDescription(offer);
     const response = await fetch(url, {
       method: "POST",
       headers: { "Content-Type": "application/sdp", Authorization: `Bearer ${token}` },
@@ -95,12 +99,28 @@ window.conference = {
     return found;
   },
 
+  /** Notes from now on when each frame of the player is presented, in ms. */
+  watch() {
+    const video = document.querySelector("video");
+    const times = [];
+    // On the clock that all pages share.
+    this.presented = () => times.map((time) => performance.timeOrigin + time);
+    const note = (now) => {
+      times.push(now);
+      video.requestVideoFrameCallback(note);
+    };
+    video.requestVideoFrameCallback(note);
+  },
+
   async played() {
     const reports = await this.statistics(window.player, "inbound-rtp");
     const video = reports.find((report) => report.kind === "video") ?? {};
     const audio = reports.find((report) => report.kind === "audio") ?? {};
     const codecs = await this.statistics(window.player, "codec");
+    const senders = await this.statistics(window.player, "remote-outbound-rtp");
+    const sender = senders.find((report) => report.kind === "video") ?? {};
     return {
+      roundTripMs: (1000 * (sender.totalRoundTripTime ?? 0)) / Math.max(sender.roundTripTimeMeasurements ?? 0, 1),
       // With redundancy each packet brings the one before again, which is counted as discarded where it was not lost.
       audioDiscarded: audio.packetsDiscarded ?? 0,
       videoCodec: codecs.find((codec) => codec.id === video.codecId)?.mimeType ?? "",
@@ -112,6 +132,10 @@ window.conference = {
       at: (video.timestamp ?? 0) / 1000,
       freezeCount: video.freezeCount ?? 0,
       freezeSeconds: video.totalFreezesDuration ?? 0,
+      nacks: video.nackCount ?? 0,
+      plis: video.pliCount ?? 0,
+      retransmitted: video.retransmittedPacketsReceived ?? 0,
+      jitterBufferMs: (1000 * (video.jitterBufferDelay ?? 0)) / Math.max(video.jitterBufferEmittedCount ?? 0, 1),
       width: video.frameWidth ?? 0,
       audioPackets: audio.packetsReceived ?? 0,
       audioEnergy: audio.totalAudioEnergy ?? 0,

@@ -57,6 +57,7 @@ class RecordingFanOut:
         self.by_index: dict[tuple[PeerSlot, int, int], bytes] = {}
         self.bursts: dict[TrackSlot, list[int]] = {}
         self.reports: dict[PeerSlot, list[SenderReport]] = {}
+        self.appended: dict[PeerSlot, list[bytes]] = {}
         self.on_sent: dict[PeerSlot, OnSent] = {}
         self._outputs: dict[tuple[TrackSlot, PeerSlot], _Output] = {}
 
@@ -103,10 +104,19 @@ class RecordingFanOut:
         cache.equalise(indexes)
         return self._send(track, peer, cache, indexes) if (track, peer) in self._outputs else 0
 
-    def send_report(self, track: TrackSlot, *, ntp_timestamp: int, rtp_timestamp: int, cname: str) -> None:
+    def send_report(
+        self,
+        track: TrackSlot,
+        *,
+        ntp_timestamp: int,
+        rtp_timestamp: int,
+        cname: str,
+        peer: PeerSlot | None = None,
+        appended: bytes = b"",
+    ) -> None:
         """See `FanOut`."""
-        for (known, peer), output in self._outputs.items():
-            if known == track:
+        for (known, to), output in self._outputs.items():
+            if known == track and peer in {None, to}:
                 report = SenderReport(
                     output.ssrc,
                     ntp_timestamp,
@@ -114,7 +124,9 @@ class RecordingFanOut:
                     output.sent_before.packets + output.packets,
                     output.sent_before.octets + output.octets,
                 )
-                self.reports.setdefault(peer, []).append(report)
+                self.reports.setdefault(to, []).append(report)
+                if appended:
+                    self.appended.setdefault(to, []).append(appended)
                 assert cname
 
     def output_totals(self, track: TrackSlot, peer: PeerSlot) -> OutputTotals:

@@ -21,9 +21,18 @@ from relay.core.feed import Stream, Want
 from relay.core.nack_register import REORDER_TOLERANCE_S
 from relay.core.router import REPORT_INTERVAL_S
 from relay.core.source import MAX_UNKNOWN_SSRCS
+from relay.core.subscriber import ROUND_TRIP_INTERVAL_S
 from relay.errors import WireError
 from relay.fanout.interface import PeerSlot
-from relay.wire.rtcp import GenericNack, PictureLossIndication, ReceiverReport, Remb, SenderReport
+from relay.wire.extended_report import DelaySinceLastReport, ReceiverReferenceTime
+from relay.wire.rtcp import (
+    GenericNack,
+    PictureLossIndication,
+    ReceiverReport,
+    Remb,
+    SenderReport,
+    serialize_compound,
+)
 
 PUBLISHER, HALL = PeerSlot(0), PeerSlot(1)
 
@@ -132,6 +141,29 @@ def test_sender_reports_reach_those_who_receive() -> None:
     router.handle_rtcp(PUBLISHER, [report, SenderReport(0x9999, 1, 1, 1, 1)], 0.1)
     (passed,) = fan_out.reports[HALL]
     assert (passed.ssrc, passed.ntp_timestamp, passed.rtp_timestamp, passed.packet_count) == (0xBBBB, 9 << 32, 500, 4)
+
+
+def test_a_receiver_learns_its_round_trip() -> None:
+    """Its reference time comes back behind a report, to it alone, and not more often than some times a second."""
+    router, fan_out = new_router()
+    source = RtpSource(0xAAAA)
+    add_publisher(router, PUBLISHER, source)
+    add_receiver(router, HALL, 0xBBBB, 0.0)
+    time = ReceiverReferenceTime(7, 0x1111_2222_3333_4444)
+    router.handle_rtcp(HALL, [time], 0.0)
+    assert fan_out.appended == {}, "nothing flows to it"
+    send(router, PUBLISHER, source.frame(keyframe=True), 0.5)
+    router.handle_rtcp(HALL, [time], 0.5)
+    assert fan_out.appended == {}, "there is no report to send"
+    router.handle_rtcp(PUBLISHER, [SenderReport(0xAAAA, 9 << 32, 0, 4, 400)], 0.5)
+    before = len(fan_out.reports[HALL])
+    for _ in range(3):
+        router.handle_rtcp(HALL, [time], 1.0)
+    answer = serialize_compound([DelaySinceLastReport(0xBBBB, 7, 0x2222_3333, 0)])
+    assert fan_out.appended == {HALL: [answer]}
+    assert len(fan_out.reports[HALL]) == before + 1
+    router.handle_rtcp(HALL, [time], 1.0 + ROUND_TRIP_INTERVAL_S)
+    assert fan_out.appended == {HALL: [answer, answer]}
 
 
 def test_feedback_on_another_ssrc_changes_nothing() -> None:

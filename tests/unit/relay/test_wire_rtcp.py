@@ -14,6 +14,7 @@ from aiortc.rtp import (
 
 from relay.errors import WireError
 from relay.wire import rtcp
+from relay.wire.extended_report import DelaySinceLastReport, ReceiverReferenceTime
 
 BLOCK = rtcp.ReportBlock(0x11223344, 25, -3, 0x0001FFFF, 90, 0xAABBCCDD, 65536)
 PACKETS: list[rtcp.RtcpPacket] = [
@@ -151,6 +152,9 @@ def test_padding_of_the_last_packet_is_removed() -> None:
         (header(206, 15, bytes(8) + b"REMB"), "remb with a body of 12"),
         (header(206, 15, bytes(8) + b"REMB\x01\0\0\x01"), "remb of 1 sources"),
         (header(206, 15, bytes(8) + b"REMB\x00\xff\xff\xff"), "remb above 64 bits"),
+        (header(207, 0, b""), "extended report without an ssrc"),
+        (header(207, 0, bytes(4) + b"\x04\0\0\x02" + bytes(4)), "block 4 passes the end"),
+        (header(207, 0, bytes(4) + b"\x04\0\0\x01" + bytes(4)), "reference time of 1 words"),
     ],
 )
 def test_malformed_packets_are_refused(data: bytes, reason: str) -> None:
@@ -164,3 +168,19 @@ def test_more_entries_than_five_bits_count_are_our_mistake() -> None:
     """A sixth bit would change the packet's meaning."""
     with pytest.raises(ValueError, match="at most 31"):
         rtcp.serialize_compound([rtcp.Bye(tuple(range(32)))])
+
+
+def test_a_reference_time_is_found_among_other_blocks() -> None:
+    """RFC 3611: blocks of other types are passed over; a report without one is not read."""
+    other = b"\x06\0\0\x01" + bytes(4)
+    time = b"\x04\0\0\x02" + bytes(range(8))
+    (found,) = rtcp.parse_compound(header(207, 0, b"\0\0\0\x09" + other + time + other))
+    assert found == ReceiverReferenceTime(9, 0x0001020304050607)
+    assert rtcp.parse_compound(rtcp.serialize_compound([found])) == [found]
+    assert rtcp.parse_compound(header(207, 0, bytes(4) + other)) == [rtcp.Unknown(207, 0)]
+
+
+def test_the_answer_to_a_reference_time() -> None:
+    """Section 4.5: one block of three words."""
+    made = rtcp.serialize_compound([DelaySinceLastReport(1, 2, 0x01020304, 5)])
+    assert made.hex() == "80cf0005" + "00000001" + "05000003" + "00000002" + "01020304" + "00000005"
