@@ -21,7 +21,7 @@ def configuration() -> None:
 
 @app.command("check")
 def check(
-    file: Annotated[Path, typer.Argument(help="YAML with `program: coordinator`, `relay` or `virtual` at the top.")],
+    file: Annotated[Path, typer.Argument(help="YAML with `program:` at its top: coordinator, relay, virtual or plan.")],
     *,
     as_json: AsJson = False,
 ) -> None:

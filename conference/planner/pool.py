@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conference.errors import RejectedError
-from conference.planner.loads import HallWish, RelayLoad, open_for_halls
+from conference.planner.loads import SEAT_MILLISEATS, HallWish, RelayLoad, open_for_halls
 from conference.planner.overflow import OverflowChains, distances_from
 from conference.planner.paths import PathTable, paths_of
 
@@ -175,7 +175,7 @@ class Pool:
         load = self.loads[index]
         charged = load.charged_milliseats
         self._room[index] = load.limit_milliseats - charged
-        self._soft_room[index] = load.soft_seats * 1_000 - charged
+        self._soft_room[index] = load.soft_seats * SEAT_MILLISEATS - charged
         self._rank[index] = self._fixed[index] + load.utilisation
 
     def _distance(self, region: str) -> NDArray[np.float64]:
