@@ -31,6 +31,7 @@ export class Follower {
   picture = false;
   sound = false;
   quality = "";
+  path = ""; // how media comes, see WhepSession
 
   #token;
   #stage;
@@ -246,8 +247,9 @@ export class Follower {
     const picture = now - this.#seen.videoAt < MISSING_MS;
     const sound = now - this.#seen.audioAt < MISSING_MS;
     const quality = this.#watch.quietMs(now) < MISSING_MS ? grade(this.#meter.add(now, received)) : "";
-    const changed = picture !== this.picture || sound !== this.sound || quality !== this.quality;
-    Object.assign(this, { picture, sound, quality });
+    const told = { picture, sound, quality, path: active.path };
+    const changed = Object.entries(told).some(([name, value]) => this[name] !== value);
+    Object.assign(this, told);
     const quiet = this.#watch.quietMs(now);
     if (this.#watch.delivered && quiet < 1000) this.#become("playing");
     else if (active.connected && quiet >= 1000) this.#become("silent");

@@ -71,7 +71,7 @@ function show() {
   $("line").dataset.quality = follower.quality || "none";
   $("line-text").textContent = vi;
   $("line").title = en;
-  const throughTurn = follower.active?.path === "turn";
+  const throughTurn = follower.path === "turn";
   $("relay").textContent = follower.active ? `Trạm ${follower.active.relay}${throughTurn ? " · qua TURN" : ""}` : "";
   $("relay").title = throughTurn ? "Through a TURN server: this network lets no UDP out" : "";
   document.body.dataset.state = follower.state;
@@ -141,7 +141,7 @@ function start() {
       return follower.standby?.relay ?? "";
     },
     get path() {
-      return follower.active?.path ?? "";
+      return follower.path;
     },
     get quality() {
       return follower.quality;
