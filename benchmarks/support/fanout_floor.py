@@ -41,9 +41,11 @@ def _fan_out_clear(
     fd: int,
     address_length: int,
     rows: Ints,
+    tail_rows: Ints,  # noqa: ARG001 (measured without tails)
     outputs: Outputs,
     peers: Peers,
     burst: Burst,
+    tail: Burst,  # noqa: ARG001 (the same)
     scratch: Scratch,
     counters: Ints,
 ) -> None:

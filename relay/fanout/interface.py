@@ -45,6 +45,14 @@ class OutputTotals(msgspec.Struct, frozen=True, kw_only=True):
 NOTHING_SENT = OutputTotals()
 
 
+class Tail(msgspec.Struct, frozen=True):
+    """One packet of another track that may ride behind a burst: under BUNDLE both have one address (RFC 8843)."""
+
+    track: TrackSlot
+    cache: PacketCache
+    index: int
+
+
 class FanOut(Protocol):
     """Sends bursts of a track to all its outputs. Slots are small integers chosen by the caller."""
 
@@ -92,8 +100,14 @@ class FanOut(Protocol):
         """Stop sending `track` to `peer`; unknown outputs are ignored."""
         ...
 
-    def send_burst(self, track: TrackSlot, cache: PacketCache, indexes: Sequence[int]) -> None:
-        """Send these packets of the cache, in order, to every output of the track."""
+    def send_burst(
+        self, track: TrackSlot, cache: PacketCache, indexes: Sequence[int], tail: Tail | None = None
+    ) -> None:
+        """Send these packets of the cache, in order, to every output of the track.
+
+        A tail goes to every output of its own track: behind the burst's last packet, in one send, where a peer takes
+        both and the tail is not longer than the packets before it, else by itself.
+        """
         ...
 
     def resend(self, track: TrackSlot, peer: PeerSlot, cache: PacketCache, indexes: Sequence[int]) -> int:

@@ -12,12 +12,21 @@ from __future__ import annotations
 
 import errno
 import socket
-from typing import Any
 
-from numba import types
-
+from relay.core.packet_cache import MAX_RUN_BYTES, MAX_RUN_SEGMENTS
 from relay.core.srtp import MAX_SRTCP_INDEX
 from relay.fanout.compiling import compiled
+from relay.fanout.externals import (
+    cipher_ctrl,
+    encrypt_final,
+    encrypt_init,
+    encrypt_update,
+    errno_location,
+    memcpy,
+    sendmsg,
+    sha1_final,
+    sha1_update,
+)
 from relay.fanout.layout import (
     AEAD,
     BURSTS_DROPPED,
@@ -44,20 +53,6 @@ from relay.fanout.layout import (
     Peers,
     Scratch,
 )
-
-# Numba's own annotations take these for types; called with the library loaded, they are functions.
-_External = Any
-_INT_POINTER: Any = types.CPointer(types.int32)  # type: ignore[no-untyped-call]  # Numba leaves it so
-_P, _I = types.intp, types.int32
-_encrypt_init: _External = types.ExternalFunction("EVP_EncryptInit_ex", _I(_P, _P, _P, _P, _P))
-_encrypt_update: _External = types.ExternalFunction("EVP_EncryptUpdate", _I(_P, _P, _P, _P, _I))
-_encrypt_final: _External = types.ExternalFunction("EVP_EncryptFinal_ex", _I(_P, _P, _P))
-_cipher_ctrl: _External = types.ExternalFunction("EVP_CIPHER_CTX_ctrl", _I(_P, _I, _I, _P))
-_sha1_update: _External = types.ExternalFunction("SHA1_Update", _I(_P, _P, _P))
-_sha1_final: _External = types.ExternalFunction("SHA1_Final", _I(_P, _P))
-_sendmsg: _External = types.ExternalFunction("sendmsg", _P(_I, _P, _I))
-_errno_location: _External = types.ExternalFunction("__errno_location", _INT_POINTER())
-_memcpy: _External = types.ExternalFunction("memcpy", _P(_P, _P, _P))
 
 _MAX_INDEX = 1 << 48  # RFC 3711 section 9.2: after so many packets a key is used up
 _MAX_SRTCP_INDEX = MAX_SRTCP_INDEX
@@ -120,10 +115,10 @@ def write_header(
     )
     to.header[1] = _network_order(outputs.ssrcs[output] << 32)
     at = to.datagrams.ctypes.data + begin
-    _memcpy(at, to.header.ctypes.data, _RTP_HEADER_BYTES)
+    memcpy(at, to.header.ctypes.data, _RTP_HEADER_BYTES)
     if length > _RTP_HEADER_BYTES:
         plain = packet_address(burst, position)
-        _memcpy(at + _RTP_HEADER_BYTES, plain + _RTP_HEADER_BYTES, length - _RTP_HEADER_BYTES)
+        memcpy(at + _RTP_HEADER_BYTES, plain + _RTP_HEADER_BYTES, length - _RTP_HEADER_BYTES)
     return length
 
 
@@ -143,18 +138,8 @@ def _protect_aead(
 ) -> bool:
     """Encrypt behind a header that stands at octet `begin`, and write the tag; False when OpenSSL refuses.
 
-    Args:
-        peer: whose key.
-        protocol: `RTP` or `RTCP`.
-        ssrc: of the packet.
-        index: of SRTP or SRTCP.
-        begin: where the packet begins in `to.datagrams`.
-        header: octets that stay in the clear.
-        plain: address of the whole packet.
-        length: its octets.
-        trailer: octets of `to.trailer` that are authenticated as well (RFC 7714 section 9.2).
-        peers: the shard's peers.
-        to: memory of this thread.
+    `plain` is the address of the whole packet of `length` octets, of which `header` stay in the clear. The first
+    `trailer` octets of `to.trailer` are authenticated as well (RFC 7714 section 9.2).
     """
     # RFC 7714 sections 8.1, 9.1: two zero octets, SSRC, index (48 bits); XOR the salt.
     salts = peers.salts
@@ -163,14 +148,14 @@ def _protect_aead(
     cipher = peers.ciphers[peer, protocol]
     written = to.written.ctypes.data
     at = to.datagrams.ctypes.data + begin
-    done: int = _encrypt_init(cipher, 0, 0, 0, to.nonce.ctypes.data)
-    done &= _encrypt_update(cipher, 0, written, at, header)
+    done: int = encrypt_init(cipher, 0, 0, 0, to.nonce.ctypes.data)
+    done &= encrypt_update(cipher, 0, written, at, header)
     if trailer > 0:
-        done &= _encrypt_update(cipher, 0, written, to.trailer.ctypes.data, trailer)
+        done &= encrypt_update(cipher, 0, written, to.trailer.ctypes.data, trailer)
     if length > header:
-        done &= _encrypt_update(cipher, at + header, written, plain + header, length - header)
-    done &= _encrypt_final(cipher, at + length, written)
-    done &= _cipher_ctrl(cipher, _GET_TAG, _AEAD_TAG_BYTES, at + length)
+        done &= encrypt_update(cipher, at + header, written, plain + header, length - header)
+    done &= encrypt_final(cipher, at + length, written)
+    done &= cipher_ctrl(cipher, _GET_TAG, _AEAD_TAG_BYTES, at + length)
     return done == 1
 
 
@@ -198,21 +183,21 @@ def _protect_counter_mode(
     to.nonce[1] = salts[peer, protocol, 1] ^ _network_order(index << 16)
     cipher = peers.ciphers[peer, protocol]
     at = to.datagrams.ctypes.data + begin
-    done: int = _encrypt_init(cipher, 0, 0, 0, to.nonce.ctypes.data)
+    done: int = encrypt_init(cipher, 0, 0, 0, to.nonce.ctypes.data)
     if length > header:
-        done &= _encrypt_update(cipher, at + header, to.written.ctypes.data, plain + header, length - header)
+        done &= encrypt_update(cipher, at + header, to.written.ctypes.data, plain + header, length - header)
     # Section 4.2: the tag of a packet takes the place of the roll-over counter; that of RTCP stands behind its index.
-    _memcpy(at + length, to.trailer.ctypes.data, _TRAILER_BYTES)
+    memcpy(at + length, to.trailer.ctypes.data, _TRAILER_BYTES)
     state, digest = to.hmac_state.ctypes.data, to.digest.ctypes.data
     states = peers.hmac_states.ctypes.data + peer * peers.hmac_states.strides[0]
     states += protocol * peers.hmac_states.strides[1]
-    _memcpy(state, states, _SHA_CTX_BYTES)
-    done &= _sha1_update(state, at, length + _TRAILER_BYTES)
-    done &= _sha1_final(digest, state)
-    _memcpy(state, states + _SHA_CTX_BYTES, _SHA_CTX_BYTES)
-    done &= _sha1_update(state, digest, _SHA1_BYTES)
-    done &= _sha1_final(digest, state)
-    _memcpy(at + length + kept, digest, _SHA1_TAG_BYTES)
+    memcpy(state, states, _SHA_CTX_BYTES)
+    done &= sha1_update(state, at, length + _TRAILER_BYTES)
+    done &= sha1_final(digest, state)
+    memcpy(state, states + _SHA_CTX_BYTES, _SHA_CTX_BYTES)
+    done &= sha1_update(state, digest, _SHA1_BYTES)
+    done &= sha1_final(digest, state)
+    memcpy(at + length + kept, digest, _SHA1_TAG_BYTES)
     return done == 1
 
 
@@ -224,12 +209,11 @@ def _write_uint32(number: int, to: Octets, at: int) -> None:
 
 @compiled
 def _send_at(fd: int, begin: int, length: int, scratch: Scratch) -> int:
-    """One `sendmsg` as `scratch.message` says; returns 0 or the error number."""
     scratch.vector[0] = scratch.datagrams.ctypes.data + begin
     scratch.vector[1] = length
-    if _sendmsg(fd, scratch.message.ctypes.data, _DONT_WAIT) >= 0:
+    if sendmsg(fd, scratch.message.ctypes.data, _DONT_WAIT) >= 0:
         return 0
-    error: int = _errno_location()[0]
+    error: int = errno_location()[0]
     return error
 
 
@@ -271,9 +255,9 @@ def send_run(
 
 @compiled
 def _protect_run(
-    output: int, first: int, outputs: Outputs, peers: Peers, burst: Burst, scratch: Scratch, counters: Ints
+    output: int, first: int, begin: int, outputs: Outputs, peers: Peers, burst: Burst, scratch: Scratch, counters: Ints
 ) -> tuple[int, int, int, int]:
-    """Protect the run that begins at position `first` into `scratch.datagrams`.
+    """Protect the run that begins at position `first` into `scratch.datagrams`, at octet `begin` of it.
 
     Returns:
         Datagrams (-1 when one could not be protected), their octets, octets of the first, payload octets.
@@ -282,7 +266,7 @@ def _protect_run(
     protection = peers.protections[peer]
     ssrc = outputs.ssrcs[output]
     count = 0
-    end = 0
+    end = begin
     segment = 0
     octets = 0
     intact = True
@@ -308,7 +292,68 @@ def _protect_run(
         end += length
         count += 1
         octets += burst[position, PAYLOAD_OCTETS]
-    return (count if intact else -1), end, segment, octets
+    return (count if intact else -1), end - begin, segment, octets
+
+
+@compiled
+def _rides(count: int, length: int, segment: int, output: int, outputs: Outputs, peers: Peers, tail: Burst) -> int:
+    """Octets on the wire of a tail that can follow `count` datagrams in one send; 0 when it cannot."""
+    index = tail[0, INDEX] + outputs.index_offsets[output]
+    if index < 0 or index >= _MAX_INDEX or count < 1 or count >= MAX_RUN_SEGMENTS or length != count * segment:
+        return 0
+    tag = _AEAD_TAG_BYTES if peers.protections[outputs.peers[output]] == AEAD else _SHA1_TAG_BYTES
+    wanted: int = tail[0, LENGTH] + tag
+    return wanted if wanted <= segment and length + wanted <= MAX_RUN_BYTES else 0
+
+
+@compiled
+def _send_to(
+    output: int,
+    tail_output: int,
+    fd: int,
+    address_length: int,
+    outputs: Outputs,
+    peers: Peers,
+    burst: Burst,
+    tail: Burst,
+    scratch: Scratch,
+    counters: Ints,
+) -> bool:
+    """Send a burst to one output, and behind it the tail if there is an output for it; says whether that rode along."""
+    address = peers.addresses.ctypes.data + outputs.peers[output] * peers.addresses.strides[0]
+    first = 0
+    while first < burst.shape[0]:
+        behind = burst[first, RUN_END]
+        count, length, segment, octets = _protect_run(output, first, 0, outputs, peers, burst, scratch, counters)
+        riding, tail_octets = 0, 0
+        if tail_output >= 0 and behind == burst.shape[0]:
+            riding = _rides(count, length, segment, tail_output, outputs, peers, tail)
+        if riding > 0:
+            intact, _, _, tail_octets = _protect_run(tail_output, 0, length, outputs, peers, tail, scratch, counters)
+            count = count + 1 if intact == 1 else -1
+            length += riding
+        result = FAILED
+        if count > 0:
+            result = send_run(fd, count, length, segment, address, address_length, scratch, counters)
+        if result == WOULD_BLOCK:
+            counters[PACKETS_DROPPED] += burst.shape[0] - first + (1 if riding > 0 else 0)
+            counters[BURSTS_DROPPED] += 1
+            return riding > 0
+        if result == SENT:
+            counters[PACKETS_SENT] += count
+            counters[BYTES_SENT] += length
+            outputs.octets[output] += octets
+            if riding > 0:
+                count -= 1
+                outputs.packets[tail_output] += 1
+                outputs.octets[tail_output] += tail_octets
+            outputs.packets[output] += count
+        elif count != 0:
+            counters[SEND_ERRORS] += 1
+        if riding > 0:
+            return True
+        first = behind
+    return False
 
 
 @compiled
@@ -316,9 +361,11 @@ def fan_out(
     fd: int,
     address_length: int,
     rows: Ints,
+    tail_rows: Ints,
     outputs: Outputs,
     peers: Peers,
     burst: Burst,
+    tail: Burst,
     scratch: Scratch,
     counters: Ints,
 ) -> None:
@@ -328,32 +375,21 @@ def fan_out(
         fd: a UDP socket.
         address_length: octets of a socket address of its family.
         rows: rows of `outputs`.
+        tail_rows: for each of them the row of the same peer's output for the tail, or -1; empty without a tail.
         outputs: the shard's outputs; their counters grow.
         peers: the shard's peers.
         burst: what to send.
+        tail: a burst of one packet, or of none without a tail.
         scratch: memory of this thread.
         counters: the shard's counters.
     """
-    for output in rows:
-        address = peers.addresses.ctypes.data + outputs.peers[output] * peers.addresses.strides[0]
-        first = 0
-        while first < burst.shape[0]:
-            count, length, segment, octets = _protect_run(output, first, outputs, peers, burst, scratch, counters)
-            result = FAILED
-            if count > 0:
-                result = send_run(fd, count, length, segment, address, address_length, scratch, counters)
-            if result == WOULD_BLOCK:
-                counters[PACKETS_DROPPED] += burst.shape[0] - first
-                counters[BURSTS_DROPPED] += 1
-                break
-            if result == SENT:
-                counters[PACKETS_SENT] += count
-                counters[BYTES_SENT] += length
-                outputs.packets[output] += count
-                outputs.octets[output] += octets
-            elif count != 0:
-                counters[SEND_ERRORS] += 1
-            first = burst[first, RUN_END]
+    for position in range(rows.shape[0]):
+        tail_row = tail_rows[position] if tail_rows.shape[0] > 0 else -1
+        if (
+            not _send_to(rows[position], tail_row, fd, address_length, outputs, peers, burst, tail, scratch, counters)
+            and tail_row >= 0
+        ):
+            _send_to(tail_row, -1, fd, address_length, outputs, peers, tail, tail, scratch, counters)
 
 
 @compiled
@@ -371,11 +407,11 @@ def _protect_report(output: int, rtp_timestamp: int, length: int, outputs: Outpu
     peers.srtcp_indexes[peer] = index
     _write_uint32(index | _ENCRYPTED, to.trailer, 0)
     plain, at = report.ctypes.data, to.datagrams.ctypes.data
-    _memcpy(at, plain, _RTCP_HEADER_BYTES)
+    memcpy(at, plain, _RTCP_HEADER_BYTES)
     if peers.protections[peer] == AEAD:
         if not _protect_aead(peer, RTCP, ssrc, index, 0, _RTCP_HEADER_BYTES, plain, length, _TRAILER_BYTES, peers, to):
             return 0
-        _memcpy(at + length + _AEAD_TAG_BYTES, to.trailer.ctypes.data, _TRAILER_BYTES)
+        memcpy(at + length + _AEAD_TAG_BYTES, to.trailer.ctypes.data, _TRAILER_BYTES)
         return length + _AEAD_TAG_BYTES + _TRAILER_BYTES
     if peers.protections[peer] == COUNTER_MODE and _protect_counter_mode(
         peer, RTCP, ssrc, index, 0, _RTCP_HEADER_BYTES, plain, length, _TRAILER_BYTES, peers, to
@@ -398,17 +434,10 @@ def send_reports(
 ) -> None:
     """Send a sender report for each output in `rows` (RFC 3711 section 3.4, RFC 7714 section 9); nothing waits.
 
-    Args:
-        fd: a UDP socket.
-        address_length: octets of a socket address of its family.
-        rows: rows of `outputs`.
-        outputs: the shard's outputs.
-        peers: the shard's peers; their SRTCP indexes grow.
+    Args are those of `fan_out`, and besides:
         report: a sender report without report blocks and a description of one chunk. SSRC, RTP time and counts are
             written for each output.
         rtp_timestamp: of the track.
-        scratch: memory of this thread.
-        counters: the shard's counters.
     """
     length = report.shape[0]
     scratch.report[:length] = report

@@ -13,10 +13,10 @@ import socket
 import struct
 from collections.abc import Sequence
 
-from relay.core.packet_cache import PacketCache
+from relay.core.packet_cache import MAX_RUN_BYTES, MAX_RUN_SEGMENTS, PacketCache
 from relay.core.srtp import RtpProtector, SrtcpProtector, SrtpKeys
 from relay.errors import WireError
-from relay.fanout.interface import NOTHING_SENT, Address, FanOutTotals, OutputTotals, PeerSlot, TrackSlot
+from relay.fanout.interface import NOTHING_SENT, Address, FanOutTotals, OutputTotals, PeerSlot, Tail, TrackSlot
 from relay.wire.rtcp import SenderReport, SourceDescription, serialize_compound
 
 _SOL_UDP = 17  # linux/socket.h
@@ -134,14 +134,23 @@ class ReferenceFanOut:
         if not outputs:
             del self._tracks[track]
 
-    def send_burst(self, track: TrackSlot, cache: PacketCache, indexes: Sequence[int]) -> None:
-        """Send these packets of the cache, in order, to every output of the track."""
+    def send_burst(
+        self, track: TrackSlot, cache: PacketCache, indexes: Sequence[int], tail: Tail | None = None
+    ) -> None:
+        """Send these packets of the cache, in order, to every output of the track, and the tail to those of its own."""
         runs = _gather(cache, indexes)
-        outputs = self._tracks.get(track)
-        if outputs is None:
-            return
+        tail_runs = _gather(tail.cache, [tail.index]) if tail is not None else []
+        outputs = self._tracks.get(track, {})
+        tail_outputs = self._tracks.get(tail.track, {}) if tail is not None and tail_runs else {}
         for peer, output in outputs.items():
-            self._send_runs(self._peers[peer], output, runs)
+            tail_output = tail_outputs.get(peer)
+            if tail_output is None:
+                self._send_runs(self._peers[peer], output, runs)
+            elif not self._send_runs(self._peers[peer], output, runs, (tail_output, tail_runs[0][0])):
+                self._send_runs(self._peers[peer], tail_output, tail_runs)
+        for peer, output in tail_outputs.items():
+            if peer not in outputs:
+                self._send_runs(self._peers[peer], output, tail_runs)
 
     def resend(self, track: TrackSlot, peer: PeerSlot, cache: PacketCache, indexes: Sequence[int]) -> int:
         """Send packets again to one output, byte for byte as the first time. Returns how many the cache still had."""
@@ -197,20 +206,29 @@ class ReferenceFanOut:
             return f"::ffff:{host}", address[1]
         return str(host), address[1]
 
-    def _send_runs(self, peer: _Peer, output: _Output, runs: list[list[_Packet]]) -> None:
+    def _send_runs(
+        self, peer: _Peer, output: _Output, runs: list[list[_Packet]], tail: tuple[_Output, _Packet] | None = None
+    ) -> bool:
+        """Send a burst, and a tail behind its last run if it can ride there. Says whether it did."""
         waiting = sum(map(len, runs))
-        for run in runs:
-            sent = self._send_run(peer, output, run)
-            if not sent:
-                self._packets_dropped += waiting
+        for position, run in enumerate(runs):
+            datagrams = self._protect_run(peer, output, run)
+            rides = tail is not None and position == len(runs) - 1 and self._rides(peer, datagrams, *tail)
+            carried = [(output, packet) for packet in run if 0 <= packet.index + output.index_offset < _MAX_INDEX]
+            if tail is not None and rides:
+                datagrams += self._protect_run(peer, tail[0], [tail[1]])
+                carried.append(tail)
+            if not self._send_run(peer, datagrams, carried):
+                self._packets_dropped += waiting + int(rides)
                 self._bursts_dropped += 1
-                return
+                return rides
+            if rides:
+                return True
             waiting -= len(run)
+        return False
 
-    def _send_run(self, peer: _Peer, output: _Output, run: list[_Packet]) -> bool:
-        """Encrypt and send one run; False when the socket would have to wait."""
+    def _protect_run(self, peer: _Peer, output: _Output, run: list[_Packet]) -> list[bytes]:
         datagrams: list[bytes] = []
-        octets = 0
         protect, offset, ssrc, payload_type = (
             peer.protector.protect,
             output.index_offset,
@@ -225,7 +243,22 @@ class ReferenceFanOut:
             timestamp = (packet.timestamp + output.timestamp_offset) & 0xFFFFFFFF
             header = _HEADER.pack(packet.first_octet, packet.marker | payload_type, index & 0xFFFF, timestamp, ssrc)
             datagrams.append(protect(header + packet.extension, packet.payload, index))
-            octets += packet.octets
+        return datagrams
+
+    @staticmethod
+    def _rides(peer: _Peer, datagrams: list[bytes], output: _Output, packet: _Packet) -> bool:
+        """Whether a tail can follow these datagrams in one send: all are of one length, and it is not longer."""
+        if not datagrams or not 0 <= packet.index + output.index_offset < _MAX_INDEX:
+            return False
+        length = _HEADER.size + len(packet.extension) + len(packet.payload) + peer.protector.tag_length
+        return (
+            len(datagrams) < MAX_RUN_SEGMENTS
+            and length <= len(datagrams[0]) == len(datagrams[-1])
+            and sum(map(len, datagrams)) + length <= MAX_RUN_BYTES
+        )
+
+    def _send_run(self, peer: _Peer, datagrams: list[bytes], carried: list[tuple[_Output, _Packet]]) -> bool:
+        """Send one run; False when the socket would have to wait."""
         if not datagrams:
             return True
         try:
@@ -237,8 +270,9 @@ class ReferenceFanOut:
             return True
         self._packets_sent += len(datagrams)
         self._bytes_sent += sum(map(len, datagrams))
-        output.packets += len(datagrams)
-        output.octets += octets
+        for output, packet in carried:
+            output.packets += 1
+            output.octets += packet.octets
         return True
 
     def _send_report(

@@ -81,14 +81,15 @@ class Shard:
         self._counters = np.zeros(COUNTERS, dtype=np.int64)
         self._tracks: dict[TrackSlot, dict[int, None]] = {}  # rows of outputs, in the order of their addition
         self._rows_of_track: dict[TrackSlot, Ints] = {}  # the same as arrays, made when a burst asks
+        self._tails: dict[tuple[TrackSlot, TrackSlot], tuple[Ints, Ints]] = {}  # made when a burst with a tail asks
+        self._no_rows, self._no_tail = np.zeros(0, dtype=np.int64), copy_burst(PacketCache(1), [])
         self._fan_out: Callable[..., None] = self.fan_out
         self._send_reports: Callable[..., None] = send_reports
 
     def load(self) -> None:
         """Compile the kernel, or read it from disk; to be called before the first send, with the shard's own tables."""
-        nobody = np.zeros(0, dtype=np.int64)
-        self.send(nobody, copy_burst(PacketCache(1), []))
-        self.send_reports(nobody, report_template(0, ""), 0)
+        self.send(self._no_rows, self._no_tail)
+        self.send_reports(self._no_rows, report_template(0, ""), 0)
         self._fan_out = entry_point(self.fan_out)
         self._send_reports = entry_point(send_reports)
 
@@ -137,7 +138,7 @@ class Shard:
         outputs.packets_before[row] = sent_before.packets
         outputs.octets_before[row] = sent_before.octets
         self._tracks.setdefault(track, {})[row] = None
-        self._rows_of_track.pop(track, None)
+        self._forget_rows(track)
 
     def remove_output(self, track: TrackSlot, row: int) -> None:
         """Wipe an output."""
@@ -145,14 +146,22 @@ class Shard:
         del rows[row]
         if not rows:
             del self._tracks[track]
-        self._rows_of_track.pop(track, None)
+        self._forget_rows(track)
         for array in self._outputs:
             array[row] = 0
         self.output_rows.give_back(row)
 
-    def send_to_track(self, track: TrackSlot, burst: Burst) -> None:
-        """Send a burst to every output of a track."""
-        self.send(self._rows_of(track), burst)
+    def send_to_track(
+        self, track: TrackSlot, burst: Burst, tail_track: TrackSlot | None = None, tail: Burst | None = None
+    ) -> None:
+        """Send a burst to every output of a track, and a tail to every output of its own."""
+        if tail_track is None or tail is None or not tail.shape[0]:
+            self.send(self._rows_of(track), burst)
+            return
+        rows = self._rows_of(track)
+        tail_rows, others = self._tails_of(track, tail_track)
+        self._send(rows, tail_rows, burst, tail)
+        self.send(others, tail)
 
     def send_to_output(self, row: int, burst: Burst) -> None:
         """Send a burst to one output."""
@@ -160,16 +169,7 @@ class Shard:
 
     def send(self, rows: Ints, burst: Burst) -> None:
         """Send a burst to these outputs."""
-        self._fan_out(
-            self._fd,
-            self._address_length,
-            rows,
-            self._outputs,
-            self._peers,
-            burst,
-            self._scratch,
-            self._counters,
-        )
+        self._send(rows, self._no_rows, burst, self._no_tail)
 
     def send_report(self, track: TrackSlot, report: Octets, rtp_timestamp: int) -> None:
         """Send a sender report to every output of a track."""
@@ -201,8 +201,38 @@ class Shard:
         self._outputs = new_outputs()
         self._tracks.clear()
         self._rows_of_track.clear()
+        self._tails.clear()
         for array in (self._scratch.datagrams, self._scratch.hmac_state, self._scratch.nonce):
             array[:] = 0
+
+    def _forget_rows(self, track: TrackSlot) -> None:
+        self._rows_of_track.pop(track, None)
+        self._tails.clear()
+
+    def _send(self, rows: Ints, tail_rows: Ints, burst: Burst, tail: Burst) -> None:
+        self._fan_out(
+            self._fd,
+            self._address_length,
+            rows,
+            tail_rows,
+            self._outputs,
+            self._peers,
+            burst,
+            tail,
+            self._scratch,
+            self._counters,
+        )
+
+    def _tails_of(self, track: TrackSlot, tail_track: TrackSlot) -> tuple[Ints, Ints]:
+        """For each output of a track the row of its peer's output of another, or -1; and those whose peer has none."""
+        found = self._tails.get((track, tail_track))
+        if found is None:
+            peer_of = self._outputs.peers
+            left = {int(peer_of[row]): row for row in self._tracks.get(tail_track, ())}
+            tails = [left.pop(int(peer_of[row]), -1) for row in self._tracks.get(track, ())]
+            found = (np.array(tails, dtype=np.int64), np.array(list(left.values()), dtype=np.int64))
+            self._tails[track, tail_track] = found
+        return found
 
     def _rows_of(self, track: TrackSlot) -> Ints:
         rows = self._rows_of_track.get(track)

@@ -20,7 +20,7 @@ Command = Callable[[], None]
 
 
 class _Burst:
-    """A burst that waits for a shard; `outputs` are those it was meant for."""
+    """A burst that waits for a shard: packets over all the outputs that it was meant for, and how many those are."""
 
     __slots__ = ("command", "outputs", "packets")
 
@@ -77,6 +77,11 @@ class ShardQueue:
 
     def burst(self, command: Command, *, packets: int, outputs: int) -> None:
         """Execute a command that sends a burst; the oldest burst gives way when too many wait.
+
+        Args:
+            command: to execute.
+            packets: how many it sends, over all outputs.
+            outputs: to how many.
 
         Raises:
             RuntimeError: the thread died of a bug of ours.
@@ -158,7 +163,7 @@ class ShardQueue:
                 return
 
     def _count_dropped(self, burst: _Burst) -> None:
-        self.packets_dropped += burst.packets * burst.outputs
+        self.packets_dropped += burst.packets
         self.bursts_dropped += burst.outputs
 
     def _run(self) -> None:

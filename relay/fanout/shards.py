@@ -21,7 +21,7 @@ from relay.core.packet_cache import PacketCache
 from relay.core.srtp import SrtpKeys, derive_rtcp_session_keys, derive_session_keys
 from relay.fanout import layout
 from relay.fanout.compiling import compiling_alone
-from relay.fanout.interface import NOTHING_SENT, Address, FanOutTotals, OutputTotals, PeerSlot, TrackSlot
+from relay.fanout.interface import NOTHING_SENT, Address, FanOutTotals, OutputTotals, PeerSlot, Tail, TrackSlot
 from relay.fanout.libcrypto import LibCrypto
 from relay.fanout.shard import Shard
 from relay.fanout.shard_queue import ShardQueue
@@ -66,6 +66,7 @@ class KernelFanOut:
         self._peers_of_shard = [0] * len(self._shards)
         self._peers: dict[PeerSlot, _Peer] = {}
         self._outputs_of_track: dict[TrackSlot, Counter[int]] = {}  # how many of a track's outputs a shard has
+        self._nobody: Counter[int] = Counter()
 
     def add_peer(self, peer: PeerSlot, address: Address, keys: SrtpKeys) -> None:
         """Know a peer: where it is and with which key to encrypt for it.
@@ -154,18 +155,27 @@ class KernelFanOut:
             del self._outputs_of_track[track]
         self._queues[known.shard].change(partial(self._shards[known.shard].remove_output, track, row))
 
-    def send_burst(self, track: TrackSlot, cache: PacketCache, indexes: Sequence[int]) -> None:
-        """Send these packets of the cache, in order, to every output of the track; returns before they are sent."""
-        outputs = self._outputs_of_track.get(track)
-        if outputs is None:
+    def send_burst(
+        self, track: TrackSlot, cache: PacketCache, indexes: Sequence[int], tail: Tail | None = None
+    ) -> None:
+        """Send these packets to every output of the track, and the tail to those of its own; returns at once."""
+        outputs = self._outputs_of_track.get(track, self._nobody)
+        if tail is None and not outputs:
             cache.equalise(indexes)  # a burst is sealed when it was due, whoever was there
             return
         burst = layout.copy_burst(cache, indexes)
-        packets = burst.shape[0]
-        for shard, count in outputs.items():
-            if count:
-                command = partial(self._shards[shard].send_to_track, track, burst)
-                self._queues[shard].burst(command, packets=packets, outputs=count)
+        packets: int = burst.shape[0]
+        riders = self._nobody
+        behind: layout.Burst | None = None
+        if tail is not None:
+            riders = self._outputs_of_track.get(tail.track, self._nobody)
+            behind = layout.copy_burst(tail.cache, [tail.index])
+        for number, queue in enumerate(self._queues):
+            count, riding = outputs[number], riders[number]
+            if count or riding:
+                tail_track = tail.track if tail is not None else None
+                command = partial(self._shards[number].send_to_track, track, burst, tail_track, behind)
+                queue.burst(command, packets=packets * count + riding, outputs=count + riding)
 
     def resend(self, track: TrackSlot, peer: PeerSlot, cache: PacketCache, indexes: Sequence[int]) -> int:
         """Send packets again to one output, byte for byte as the first time. Returns how many the cache still had."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.fan_outs import Side, bound_socket, made_up_keys
 
 from relay.core.srtp import SrtpProfile
-from relay.fanout.interface import FanOut, PeerSlot, TrackSlot
+from relay.fanout.interface import FanOut, PeerSlot, Tail, TrackSlot
 from relay.fanout.reference import ReferenceFanOut
 from relay.fanout.shards import KernelFanOut
 from relay.wire.extended_report import DelaySinceLastReport
@@ -32,6 +32,7 @@ peers, tracks, seeds = st.integers(0, PEERS - 1), st.integers(0, TRACKS - 1), st
 operations = st.one_of(
     st.tuples(st.just("burst"), tracks, sizes, seeds),
     st.tuples(st.just("burst"), tracks, sizes, seeds),
+    st.tuples(st.just("burst_with_tail"), tracks, sizes, st.integers(0, 1200), seeds),
     st.tuples(st.just("resend"), tracks, peers, st.lists(st.integers(-3, 20), max_size=6)),
     st.tuples(st.just("late"), tracks, st.lists(st.integers(0, 20), min_size=1, max_size=3)),
     st.tuples(st.just("add_peer"), peers, st.integers(0, RECEIVERS - 1), st.sampled_from(PROFILES), seeds),
@@ -80,6 +81,16 @@ class Script:
         self.next_index[slot] += len(sizes)
         packets = [(begin + n, rtp_packet(begin + n, size, random_)) for n, size in enumerate(sizes)]
         self.side.fan_out.send_burst(slot, self.side.caches[slot], self.side.put(slot, packets))
+
+    def _burst_with_tail(self, track: int, sizes: list[int], tail_size: int, seed: int) -> None:
+        slots, random_ = (TrackSlot(track), TrackSlot((track + 1) % TRACKS)), random.Random(seed)
+        begins = [self.next_index[slot] for slot in slots]
+        self.next_index[slots[0]] += len(sizes)
+        self.next_index[slots[1]] += 1
+        packets = [(begins[0] + n, rtp_packet(begins[0] + n, size, random_)) for n, size in enumerate(sizes)]
+        self.side.put(slots[1], [(begins[1], rtp_packet(begins[1], tail_size, random_))])
+        tail = Tail(slots[1], self.side.caches[slots[1]], begins[1] + (seed == 7))  # one in many is not there
+        self.side.fan_out.send_burst(slots[0], self.side.caches[slots[0]], self.side.put(slots[0], packets), tail)
 
     def _resend(self, track: int, peer: int, back: list[int]) -> int:
         slot = TrackSlot(track)

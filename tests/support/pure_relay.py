@@ -12,7 +12,7 @@ from relay.core.packet_cache import PacketCache
 from relay.core.router import Router
 from relay.core.srtp import SrtpKeys
 from relay.core.timeline import nearest
-from relay.fanout.interface import NOTHING_SENT, Address, FanOutTotals, OutputTotals, PeerSlot, TrackSlot
+from relay.fanout.interface import NOTHING_SENT, Address, FanOutTotals, OutputTotals, PeerSlot, Tail, TrackSlot
 from relay.wire.rtcp import GenericNack, PictureLossIndication, RtcpPacket, SenderReport
 from relay.wire.rtp import RtpHeader, parse_rtp_header
 from relay.wire.sdp import Codec
@@ -49,6 +49,7 @@ class RecordingFanOut:
         sent: per peer, what went out, in order: (SRTP index, RTP packet in the clear).
         by_index: (peer, ssrc, SRTP index) to the bytes that were encrypted under it.
         bursts: per track, how many indexes each burst had.
+        tails: bursts that had one.
         reports: per peer, the sender reports that it was sent.
     """
 
@@ -56,6 +57,7 @@ class RecordingFanOut:
         self.sent: dict[PeerSlot, list[tuple[int, bytes]]] = {}
         self.by_index: dict[tuple[PeerSlot, int, int], bytes] = {}
         self.bursts: dict[TrackSlot, list[int]] = {}
+        self.tails = 0
         self.reports: dict[PeerSlot, list[SenderReport]] = {}
         self.appended: dict[PeerSlot, list[bytes]] = {}
         self.on_sent: dict[PeerSlot, OnSent] = {}
@@ -91,13 +93,18 @@ class RecordingFanOut:
         """See `FanOut`."""
         self._outputs.pop((track, peer), None)
 
-    def send_burst(self, track: TrackSlot, cache: PacketCache, indexes: Sequence[int]) -> None:
+    def send_burst(
+        self, track: TrackSlot, cache: PacketCache, indexes: Sequence[int], tail: Tail | None = None
+    ) -> None:
         """See `FanOut`."""
         cache.equalise(indexes)
         self.bursts.setdefault(track, []).append(len(indexes))
         for known, peer in list(self._outputs):
             if known == track:
                 self._send(track, peer, cache, indexes)
+        if tail is not None:
+            self.tails += 1
+            self.send_burst(tail.track, tail.cache, [tail.index])
 
     def resend(self, track: TrackSlot, peer: PeerSlot, cache: PacketCache, indexes: Sequence[int]) -> int:
         """See `FanOut`."""

@@ -62,7 +62,7 @@ def test_a_thread_that_is_behind_drops_its_oldest_bursts(busy: Busy) -> None:
     """They count once per output they were meant for; changes before and between them stay."""
     busy.queue.change(busy.note("before"))
     for number in range(MAX_WAITING_BURSTS + 2):
-        busy.queue.burst(busy.note(str(number)), packets=8, outputs=10)
+        busy.queue.burst(busy.note(str(number)), packets=80, outputs=10)
     busy.queue.change(busy.note("after"))
     assert (busy.queue.bursts_dropped, busy.queue.packets_dropped) == (20, 160)
     busy.release()
@@ -85,7 +85,7 @@ def test_resends_give_way_to_bursts(busy: Busy) -> None:
 def test_what_waits_at_the_end_is_not_sent_but_changes_are_made() -> None:
     """Keys that wait for their table are still wiped from it; the thread is gone."""
     busy = Busy()
-    busy.queue.burst(busy.note("burst"), packets=2, outputs=3)
+    busy.queue.burst(busy.note("burst"), packets=6, outputs=3)
     busy.queue.resend(busy.note("resend"), packets=1)
     busy.queue.change(busy.note("change"))
     threading.Timer(0.05, busy.release).start()  # the end waits for the command that runs
