@@ -81,7 +81,9 @@ class Relay:
         # The table of sessions comes later: the fan-out below it sends on this socket.
         self.socket = UdpSocket(config.media.host, config.media.port, self._handle_datagrams)
         self._fanout = choose_fan_out(self.socket.sock, kind=config.fanout, threads=config.fanout_threads)
-        self._router = Router(self._fanout, publisher_bitrate_bps=config.publisher_bitrate_bps)
+        self._router = Router(
+            self._fanout, publisher_bitrate_bps=config.publisher_bitrate_bps, hold_s=config.hold_ms / 1000
+        )
         self._outbox = PresenceOutbox()
         self.sessions = Sessions(
             self._router,

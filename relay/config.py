@@ -138,6 +138,8 @@ class RelayConfig(Section):
             what this relay receives and one more subscriber's load on its backup parent.
         max_sessions: sessions of all kinds at once; more are answered 503.
         turn: TURN servers that publishers and halls are told of in `Link` headers (RFC 9725 section 4.6).
+        hold_ms: so long sound and picture wait for each other at the most on their way to halls, to leave in one send;
+            0 for never. A relay that other relays take a feed from does not wait with it.
         fanout: `auto` takes the compiled kernel, or the reference where that cannot run; the others insist.
         fanout_threads: threads that send; with 0 the kernel sends on the event loop. The reference has none.
     """
@@ -156,6 +158,7 @@ class RelayConfig(Section):
     merge_parents: bool = False
     max_sessions: Annotated[int, Field(gt=0, le=20_000)] = 2_000
     turn: TurnServers | None = None
+    hold_ms: Annotated[float, Field(ge=0, le=8)] = 7.0
     fanout: FanOutKind = "auto"
     fanout_threads: Annotated[int, Field(ge=0, le=64)] = 1
 

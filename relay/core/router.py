@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from relay.core.company import Company
 from relay.core.feed import MAX_LAYERS, Feed, FeedKey, Stream, Want
 from relay.core.inbound import Kind
 from relay.core.layer_selector import AUDIO_ONLY
@@ -45,15 +46,17 @@ class RouterTotals(msgspec.Struct, kw_only=True):
 class Router:
     """Feeds of one relay. Peers are known by the slot that the fan-out knows them by."""
 
-    def __init__(self, fanout: FanOut, *, publisher_bitrate_bps: int) -> None:
+    def __init__(self, fanout: FanOut, *, publisher_bitrate_bps: int, hold_s: float = 0.0) -> None:
         """Make an empty router.
 
         Args:
             fanout: sends bursts; its peers are added and removed by the caller.
             publisher_bitrate_bps: what a publisher is told that it may send (REMB).
+            hold_s: so long sound and picture may wait for each other on the way to halls, see `relay.core.company`.
         """
         self._fanout = fanout
         self._publisher_bitrate_bps = publisher_bitrate_bps
+        self._hold_s = hold_s
         self._feeds: dict[FeedKey, Feed] = {}
         self._sources: dict[PeerSlot, Source] = {}
         self._subscribers: dict[PeerSlot, Subscriber] = {}
@@ -78,8 +81,9 @@ class Router:
         """The feed of this name, made at its first mention."""
         feed = self._feeds.get(key)
         if feed is None:
+            company = Company(self._hold_s)
             feed = self._feeds[key] = Feed(
-                key, {kind: [self._new_track(kind) for _ in range(count)] for kind, count in LAYERS.items()}
+                key, {kind: [self._new_track(kind, company) for _ in range(count)] for kind, count in LAYERS.items()}
             )
         return feed
 
@@ -249,7 +253,7 @@ class Router:
         if deadline is not None and deadline < self._due_s:
             self._due_s = deadline
 
-    def _new_track(self, kind: Kind) -> Track:
+    def _new_track(self, kind: Kind, company: Company) -> Track:
         self._next_track += 3
         return Track(
             kind,
@@ -259,6 +263,7 @@ class Router:
             rtx_slot=TrackSlot(self._next_track),
             clock_rate=CLOCK_RATES[kind],
             keyframe_interval_s=KEYFRAME_INTERVAL_S,
+            company=company,
         )
 
     def _handle_source_rtcp(

@@ -9,18 +9,18 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
 
-from relay.core.burst import BurstAssembler
 from relay.core.catch_up import MAX_OCTETS_PER_S, SLICE_INTERVAL_S, CachedGroup, CatchUp
+from relay.core.company import Company
+from relay.core.departures import Departures
 from relay.core.inbound import Inbound, Inbounds, Kind
 from relay.core.keyframe_requests import KeyframeRequests
 from relay.core.layer_clock import LayerTime
 from relay.core.merge_proof import TRUST_S, is_copy
 from relay.core.nack_register import NackRegister
 from relay.core.output import MAX_NACKED, WRAP_GUARD, Output
-from relay.core.pacer import Pacer
 from relay.core.packet_cache import PacketCache
 from relay.core.timeline import SEQUENCE_MODULUS, SourceClock, Timeline, nearest
-from relay.fanout.interface import FanOut, OutputTotals, PeerSlot, TrackSlot
+from relay.fanout.interface import FanOut, OutputTotals, PeerSlot, Tail, TrackSlot
 from relay.wire.codecs import is_keyframe_start
 from relay.wire.rtp import HEADER_BYTES, RtpHeader, strip_header
 from relay.wire.sdp import Codec, match_codec
@@ -56,6 +56,7 @@ class Track:
         rtx_slot: TrackSlot,
         clock_rate: int,
         keyframe_interval_s: float,
+        company: Company | None = None,
     ) -> None:
         self.kind: Kind = kind
         self.slot = slot
@@ -76,8 +77,8 @@ class Track:
         self.last_sender_report: tuple[int, int] | None = None
         self._fanout = fanout
         self._timeline = Timeline(clock_rate)
-        self._bursts = BurstAssembler(is_video=kind == "video")
-        self._pacer = Pacer(self.cache)
+        self._company = company if company is not None else Company()
+        self._departures = Departures(kind, self.cache, self._company, send=self._send, as_tail=self._as_tail)
         self._starts: deque[int] = deque()  # of keyframes that have not left yet
         self._waiting: set[PeerSlot] = set()  # for any packet
         self._waiting_for_keyframe: set[PeerSlot] = set()
@@ -142,8 +143,8 @@ class Track:
         if starts:
             self.keyframes.handle_keyframe(now)
             self._starts.append(index)
-        for burst in self._bursts.handle_packet(index, timestamp, marker=header.marker, now=now):
-            self._send(self._pacer.handle_burst(burst, now))
+        is_taken = bool(self.outputs)
+        self._departures.handle_packet(index, timestamp, marker=header.marker, is_taken=is_taken, now=now)
 
     def _clock_of(self, inbound: Inbound, header: RtpHeader, packet: bytes, now: float) -> SourceClock | None:
         """The mapping of a source; None while it must not be merged with the one that flows."""
@@ -163,7 +164,7 @@ class Track:
             self.last_sender_report = None
             self.nacks.forget()  # the new source has not what the old one owed
         elif clock.skips:
-            self._flush()
+            self._departures.flush()
             self._begin_outputs_anew(now)
         self._alone = inbound
         inbound.clock = clock
@@ -195,8 +196,7 @@ class Track:
 
     def poll(self, now: float) -> None:
         """Send what has waited long enough for the rest of its frame, and the next slices of cached groups."""
-        burst = self._bursts.poll_flush(now)
-        self._send(self._pacer.handle_burst(burst, now) if burst else self._pacer.poll(now))
+        self._departures.poll(now)
         if self._catching_up and now >= self._slices_due_s:
             self._slices_due_s = now + SLICE_INTERVAL_S
             for output in list(self._catching_up.values()):
@@ -208,10 +208,7 @@ class Track:
 
     def next_deadline(self) -> float | None:
         """When `poll` is due, or None."""
-        deadline = self._bursts.next_deadline()
-        paced = self._pacer.next_deadline()
-        if paced is not None and (deadline is None or paced < deadline):
-            deadline = paced
+        deadline = self._departures.next_deadline()
         if self._catching_up and (deadline is None or self._slices_due_s < deadline):
             deadline = self._slices_due_s
         return deadline
@@ -221,6 +218,7 @@ class Track:
     def add_output(self, output: Output, now: float) -> None:
         """Know a receiver; if it is wanted, video begins at the last keyframe or the next, audio with any packet."""
         self.outputs[output.peer] = output
+        self._company.links += output.keeps_numbers
         self._choose_payload_type(output)
         self.set_wanted(output.peer, wanted=output.wanted, now=now)
 
@@ -230,6 +228,7 @@ class Track:
         if output is not None:
             self._detach(output)
             del self.outputs[peer]
+            self._company.links -= output.keeps_numbers
 
     def set_wanted(self, peer: PeerSlot, *, wanted: bool, now: float) -> None:
         """Begin or cease to send to a known receiver."""
@@ -262,7 +261,7 @@ class Track:
         """Answer a NACK: by RTX where that was negotiated, else byte for byte. Returns how many packets went out."""
         if not output.attached:
             return 0
-        output.fill_resends(self._pacer.mean.octets_per_s, now)
+        output.fill_resends(self._departures.pacer.mean.octets_per_s, now)
         end = self._first_unsent() if output.catch_up is None else output.catch_up.next_index
         reference = end - 1 + output.index_offset
         indexes = []
@@ -292,7 +291,7 @@ class Track:
 
     def _has_place(self) -> bool:
         """True while another receiver may catch up; one may always."""
-        return not self._catching_up or len(self._catching_up) < MAX_OCTETS_PER_S / self._pacer.octets_per_s
+        return not self._catching_up or len(self._catching_up) < MAX_OCTETS_PER_S / self._departures.pacer.octets_per_s
 
     def _cached_start(self, now: float) -> int | None:
         """Where the cached group of pictures begins, if it serves; while its keyframe waits, all begin with that."""
@@ -318,7 +317,7 @@ class Track:
             return
         # What waits goes out when its time comes, to an output that is live by then.
         end = self._first_unsent()
-        indexes = output.catch_up.next_slice(self.cache, end, now, self._pacer.octets_per_s)
+        indexes = output.catch_up.next_slice(self.cache, end, now, self._departures.pacer.octets_per_s)
         if indexes:
             self._send_to(output, indexes)
         if output.catch_up.is_done(end):
@@ -335,7 +334,7 @@ class Track:
     def _use_codec(self, codec: Codec, now: float) -> None:
         if self.codec == codec:
             return
-        self._flush()  # the end of the old stream is still of the old codec
+        self._departures.flush()  # the end of the old stream is still of the old codec
         self._group.forget()
         self.codec = codec
         for output in self.outputs.values():
@@ -396,21 +395,23 @@ class Track:
         if output.rtx is not None:
             output.rtx.withdraw(self._fanout, self.rtx_slot, output.peer)
 
-    def _flush(self) -> None:
-        """Send all that waits."""
-        waiting = self._pacer.flush() + self._bursts.flush()
-        self._send([waiting] if waiting else [])
-
     def _first_unsent(self) -> int:
         """The first index that has not left yet: what waits for its time or for its frame, or what comes next."""
-        for held in (self._pacer.first_held(), self._bursts.first_held()):
-            if held is not None:
-                return held
-        return self.highest_index + 1
+        held = self._departures.first_held()
+        return self.highest_index + 1 if held is None else held
 
-    def _send(self, pieces: Sequence[Sequence[int]]) -> None:
-        """Send pieces whose time has come; those who wait for a beginning begin where it leaves."""
-        for piece in pieces:
+    def _as_tail(self, index: int) -> Tail:
+        """A packet leaves behind another track's burst."""
+        if self._waiting:
+            self._attach_waiting(index)
+        return Tail(self.slot, self.cache, index)
+
+    def _send(self, pieces: Sequence[Sequence[int]], now: float | None) -> None:
+        """Send pieces whose time has come; those who wait for a beginning begin where it leaves.
+
+        With a time, sound that waits for the picture rides behind the last piece.
+        """
+        for position, piece in enumerate(pieces, 1):
             rest = piece
             if self._waiting:
                 self._attach_waiting(piece[0])
@@ -424,15 +425,14 @@ class Track:
                     for peer in self._waiting_for_keyframe:
                         self._attach(self.outputs[peer], start)
                     self._waiting_for_keyframe.clear()
-            self._fanout.send_burst(self.slot, self.cache, rest)
+            rides = now is not None and self.kind == "video" and position == len(pieces)
+            tail = self._company.take_tail(now) if rides and now is not None else None
+            self._fanout.send_burst(self.slot, self.cache, rest, tail)
 
     def _send_late(self, index: int) -> None:
         """A packet that was missing takes its place among those that wait, or goes to those that began before it."""
-        for waiting in (self._bursts, self._pacer):
-            first = waiting.first_held()
-            if first is not None and first < index:
-                waiting.insert(index)
-                return
+        if self._departures.insert_late(index):
+            return
         if index >= self._attached_since:
             self._fanout.send_burst(self.slot, self.cache, [index])
             others = self._catching_up

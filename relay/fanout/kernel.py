@@ -55,12 +55,8 @@ from relay.fanout.layout import (
 )
 
 _MAX_INDEX = 1 << 48  # RFC 3711 section 9.2: after so many packets a key is used up
-_MAX_SRTCP_INDEX = MAX_SRTCP_INDEX
 _ENCRYPTED = 1 << 31  # the flag in front of the SRTCP index, RFC 3711 section 3.4
-_RTP_HEADER_BYTES = 12
-_RTCP_HEADER_BYTES = 8
-_SENDER_REPORT_BYTES = 28
-_TRAILER_BYTES = 4
+_RTP_HEADER_BYTES, _RTCP_HEADER_BYTES, _SENDER_REPORT_BYTES, _TRAILER_BYTES = 12, 8, 28, 4
 # Of a header's first eight octets in network order: version, padding, extension and CSRC count; the marker.
 _FIRST_OCTET_AND_MARKER = -(1 << 55)
 _GET_TAG = 0x10  # EVP_CTRL_AEAD_GET_TAG of openssl/evp.h
@@ -384,11 +380,9 @@ def fan_out(
         counters: the shard's counters.
     """
     for position in range(rows.shape[0]):
-        tail_row = tail_rows[position] if tail_rows.shape[0] > 0 else -1
-        if (
-            not _send_to(rows[position], tail_row, fd, address_length, outputs, peers, burst, tail, scratch, counters)
-            and tail_row >= 0
-        ):
+        row, tail_row = rows[position], tail_rows[position] if tail_rows.shape[0] > 0 else -1
+        rode = _send_to(row, tail_row, fd, address_length, outputs, peers, burst, tail, scratch, counters)
+        if tail_row >= 0 and not rode:
             _send_to(tail_row, -1, fd, address_length, outputs, peers, tail, tail, scratch, counters)
 
 
@@ -402,7 +396,7 @@ def _protect_report(output: int, rtp_timestamp: int, length: int, outputs: Outpu
     _write_uint32(outputs.octets_before[output] + outputs.octets[output], report, 24)
     _write_uint32(ssrc, report, _SENDER_REPORT_BYTES + 4)
     index = peers.srtcp_indexes[peer] + 1
-    if index >= _MAX_SRTCP_INDEX:
+    if index >= MAX_SRTCP_INDEX:
         return 0
     peers.srtcp_indexes[peer] = index
     _write_uint32(index | _ENCRYPTED, to.trailer, 0)

@@ -161,7 +161,8 @@ class Shard:
         rows = self._rows_of(track)
         tail_rows, others = self._tails_of(track, tail_track)
         self._send(rows, tail_rows, burst, tail)
-        self.send(others, tail)
+        if others.shape[0]:
+            self.send(others, tail)
 
     def send_to_output(self, row: int, burst: Burst) -> None:
         """Send a burst to one output."""

@@ -48,3 +48,20 @@ def test_audio_is_never_held() -> None:
     bursts = BurstAssembler(is_video=False)
     assert bursts.handle_packet(1, 960, marker=False, now=0.0) == [[1]]
     assert bursts.next_deadline() is None
+
+
+def test_a_complete_burst_may_be_told_to_wait() -> None:
+    """It leaves when its time is over, or before whatever comes next; of audio it is one packet."""
+    for is_video in (True, False):
+        bursts = BurstAssembler(is_video=is_video)
+        assert bursts.handle_packet(1, 3000, marker=True, now=0.0, wait_until=0.008) == []
+        states = [bursts.is_complete]
+        assert bursts.first_held() == 1
+        assert bursts.next_deadline() == 0.008
+        assert bursts.poll_flush(0.007) == []
+        assert bursts.poll_flush(0.008) == [1]
+        states.append(bursts.is_complete)
+        assert bursts.handle_packet(2, 6000, marker=True, now=0.03, wait_until=0.038) == []
+        assert bursts.handle_packet(3, 9000, marker=True, now=0.032) == [[2], [3]]
+        states.append(bursts.is_complete)
+        assert states == [True, False, False]
