@@ -4,14 +4,16 @@
 #   make test                     every test, with a real browser
 #   make check                    format, lint, types, import rules, quick tests
 #   make fuzz SECONDS=60          every parser, side by side, for so many seconds
+#   make chaos ROUNDS=20          coordinators and stores killed and frozen at random; so many rounds of each kind
 #   make lock                     pin the requirements again (ARGS=--upgrade for newer versions)
 #   make clean                    remove what these made
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fuzz lock clean
+.PHONY: help demo test check fuzz chaos lock clean
 
 ARGS ?=
 SECONDS ?= 20
+ROUNDS ?= 20
 PY := .venv/bin/python
 CODE := bridges conference configs monitoring relay
 QUICK := tests/unit tests/property tests/scenario tests/architecture
@@ -44,6 +46,10 @@ check: $(DEV)
 
 fuzz: $(DEV)
 	@tools/fuzz.sh $(SECONDS)
+
+chaos: $(DEV)
+	@tools/system_packages.sh
+	@CHAOS_ROUNDS=$(ROUNDS) $(PY) -m pytest -q tests/chaos $(ARGS)
 
 lock: $(DEV)
 	@tools/lock.sh $(ARGS)
