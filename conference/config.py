@@ -130,6 +130,7 @@ class JournalConfig(Section):
         name: of the journal, where several coordinations share one Redis.
         password_file: holds the password for Redis.
         sentinel_password_file: holds the password for the Sentinels.
+        ca_file: certificates that sign those of `rediss` servers; those that the system trusts unless given.
         replicas: so many replicas must have what is acknowledged; by default 1 with Sentinel or Cluster, where a
             failover could lose it otherwise, and 0 with a single server.
         require_aof: refuse a Redis that does not sync to its append-only file before it answers.
@@ -142,6 +143,7 @@ class JournalConfig(Section):
     name: str = Field(default="diemcau", pattern=r"^[A-Za-z0-9._-]{1,100}$")
     password_file: Path | None = None
     sentinel_password_file: Path | None = None
+    ca_file: Path | None = None
     replicas: int | None = Field(default=None, ge=0, le=10)
     require_aof: bool = True
     keep_records: int = Field(default=100_000, ge=0, le=100_000_000)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,6 +34,7 @@ def copy(
     name: Annotated[str, typer.Option(help="Name of the journal in Redis (`journal.name`).")] = "diemcau",
     password_file: PasswordFile = None,
     sentinel_password_file: PasswordFile = None,
+    ca_file: Annotated[Path | None, typer.Option(help="Certificates that sign those of rediss servers.")] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -48,15 +49,19 @@ def copy(
     from conference.journal.copying import CopyReport, copy_journal  # noqa: PLC0415 - the same
     from monitoring.log_config import configure_logging  # noqa: PLC0415 - the same
 
+    settings = {
+        "name": name,
+        "password_file": password_file,
+        "sentinel_password_file": sentinel_password_file,
+        "ca_file": ca_file,
+    }
+
     def say(count: int) -> None:
         typer.echo(f"\r{count:,} sự kiện (events)…", nl=False, err=True)
 
     async def run() -> CopyReport:
         with _alone(source), _alone(target):
-            opened = [
-                _open(place, name, password_file, sentinel_password_file, reading=place == source)
-                for place in (source, target)
-            ]
+            opened = [_open(place, settings, reading=place == source) for place in (source, target)]
             try:
                 return await copy_journal(opened[0], opened[1], say)
             finally:
@@ -76,9 +81,7 @@ def copy(
     typer.echo(f"Trạng thái (state): sha256 {report.state_sha256}")
 
 
-def _open(
-    place: str, name: str, password_file: Path | None, sentinel_password_file: Path | None, *, reading: bool
-) -> Journal:
+def _open(place: str, settings: Mapping[str, object], *, reading: bool) -> Journal:
     from conference.config import JournalConfig  # noqa: PLC0415 - pydantic is slow to import
     from conference.journal.opening import open_redis  # noqa: PLC0415 - the same
     from conference.journal.redis.address import is_redis_url, parse_redis_url  # noqa: PLC0415 - the same
@@ -89,16 +92,8 @@ def _open(
             fail(f"there is no journal at {place}")
         return SqliteJournal(place)
     parse_redis_url(place)  # says what is wrong in one sentence
-    return open_redis(
-        JournalConfig(
-            url=place,
-            name=name,
-            password_file=password_file,
-            sentinel_password_file=sentinel_password_file,
-            require_aof=not reading,
-            timeout_s=30.0,  # nobody waits for an answer here
-        )
-    )
+    patient = {"timeout_s": 30.0}  # nobody waits for an answer here
+    return open_redis(JournalConfig.model_validate({"url": place, "require_aof": not reading, **patient, **settings}))
 
 
 @contextlib.contextmanager

@@ -33,7 +33,7 @@ def open_redis(config: JournalConfig) -> Journal:
     """
     # Imported here: a coordinator on one machine should not pay for a library that it does not use.
     from conference.journal.redis.journal import RedisJournal  # noqa: PLC0415 - see above
-    from conference.journal.redis.link import Durability, Passwords  # noqa: PLC0415 - the same
+    from conference.journal.redis.link import Durability, Trust  # noqa: PLC0415 - the same
 
     address = parse_redis_url(config.url)
     # Where there is a failover, what is on one machine only may be lost by it.
@@ -42,7 +42,11 @@ def open_redis(config: JournalConfig) -> Journal:
         address,
         holder=f"{socket.gethostname()}:{os.getpid()}",
         name=config.name,
-        passwords=Passwords(server=_secret(config.password_file), sentinel=_secret(config.sentinel_password_file)),
+        trust=Trust(
+            password=_secret(config.password_file),
+            sentinel_password=_secret(config.sentinel_password_file),
+            ca_file=str(config.ca_file or ""),
+        ),
         durability=Durability(replicas=replicas, require_aof=config.require_aof),
         keep_records=config.keep_records,
         timeout_s=config.timeout_s,

@@ -10,16 +10,18 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.certificates import write_certificate
 from support.redis_servers import RedisServer
 
 from conference.errors import CorruptJournalError, JournalError, RewoundJournalError, StaleEpochError, UnsafeStoreError
 from conference.events import CONTROL, HallLeft
 from conference.journal.contract import Entry, Snapshot
 from conference.journal.redis.address import parse_redis_url
+from conference.layout import free_ports
 
 pytest.importorskip("redis", reason="the requirements have changed: make .venv again")
 from conference.journal.redis.journal import RedisJournal
-from conference.journal.redis.link import Durability, Passwords
+from conference.journal.redis.link import Durability, Trust
 
 pytestmark = pytest.mark.integration
 
@@ -283,9 +285,26 @@ async def test_a_password_is_asked_for_and_given(start_server: Callable[..., Red
     server = start_server()
     server.ask("CONFIG", "SET", "requirepass", "s3cret-word")
     with pytest.raises(JournalError, match="password") as refused:
-        await open_on(server, passwords=Passwords(server="wrong-word")).open_writer()
+        await open_on(server, trust=Trust(password="wrong-word")).open_writer()
     assert "wrong-word" not in str(refused.value)
-    assert await open_on(server, passwords=Passwords(server="s3cret-word")).open_writer() == 1
+    assert await open_on(server, trust=Trust(password="s3cret-word")).open_writer() == 1
+
+
+async def test_tls_is_spoken_to_whom_it_trusts(start_server: Callable[..., RedisServer], tmp_path: Path) -> None:
+    """With the right certificates a journal is written over TLS; without, the server is not believed."""
+    certificate, key = write_certificate(tmp_path)
+    tls_port = free_ports(1)[0]
+    files = ("--tls-cert-file", str(certificate), "--tls-key-file", str(key), "--tls-ca-cert-file", str(certificate))
+    start_server("--tls-port", str(tls_port), "--tls-auth-clients", "no", *files)
+    address = parse_redis_url(f"rediss://127.0.0.1:{tls_port}")
+    trusting = RedisJournal(address, trust=Trust(ca_file=str(certificate)))
+    await trusting.append(await trusting.open_writer(), [entry(1)])
+    assert await numbers(trusting) == [1]
+    careful = RedisJournal(address, timeout_s=0.5)
+    with pytest.raises(JournalError, match=r"(?i)certificate"):
+        await careful.open_writer()
+    for journal in (trusting, careful):
+        await journal.close()
 
 
 async def test_a_server_that_is_not_there_is_an_error_in_time(open_on: OpenRedis, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from conference.journal.redis import scripts
 from conference.journal.redis.address import RedisAddress
 from conference.journal.redis.appends import AppendQueue
 from conference.journal.redis.entries import EntryCodec, Place
-from conference.journal.redis.link import Durability, Link, Passwords
+from conference.journal.redis.link import Durability, Link, Trust
 
 DEFAULT_NAME = "diemcau"
 DEFAULT_KEEP_RECORDS = 100_000
@@ -49,7 +49,7 @@ class RedisJournal:
         address: where the master is.
         holder: who this is, for people who look who writes; it is made unique.
         name: of the journal, if several share a Redis; the hash tag of its keys.
-        passwords: for servers and Sentinels.
+        trust: passwords and certificates.
         durability: what an acknowledgement promises.
         keep_records: how many records are kept at least although a snapshot contains them, for audit.
         timeout_s: how long a call may take before it fails.
@@ -61,7 +61,7 @@ class RedisJournal:
         *,
         holder: str = "",
         name: str = DEFAULT_NAME,
-        passwords: Passwords | None = None,
+        trust: Trust | None = None,
         durability: Durability | None = None,
         keep_records: int = DEFAULT_KEEP_RECORDS,
         timeout_s: float = DEFAULT_TIMEOUT_S,
@@ -74,7 +74,7 @@ class RedisJournal:
             Link(
                 address,
                 self._keys.journal,
-                passwords=passwords or Passwords(),
+                trust=trust or Trust(),
                 durability=durability or Durability(),
                 timeout_s=timeout_s,
             )

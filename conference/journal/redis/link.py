@@ -59,11 +59,18 @@ class Durability(msgspec.Struct, frozen=True, kw_only=True):
     require_aof: bool = True
 
 
-class Passwords(msgspec.Struct, frozen=True, kw_only=True):
-    """Secrets; "" where none is asked for."""
+class Trust(msgspec.Struct, frozen=True, kw_only=True):
+    """How both ends prove who they are.
 
-    server: str = ""
-    sentinel: str = ""
+    Attributes:
+        password: for the servers; "" where none is asked for.
+        sentinel_password: for the Sentinels.
+        ca_file: certificates that sign the servers', for TLS; "" for those that the system trusts.
+    """
+
+    password: str = ""
+    sentinel_password: str = ""
+    ca_file: str = ""
 
 
 class _NotYetError(Exception):
@@ -76,17 +83,17 @@ class Link:
     Args:
         address: where to look for it.
         key: the journal's hash, which has the epoch; it names the node of a Cluster as well.
-        passwords: for servers and Sentinels.
+        trust: passwords and certificates.
         durability: what an acknowledgement promises.
         timeout_s: how long a command may take, attempts and pauses included.
     """
 
     def __init__(
-        self, address: RedisAddress, key: str, *, passwords: Passwords, durability: Durability, timeout_s: float
+        self, address: RedisAddress, key: str, *, trust: Trust, durability: Durability, timeout_s: float
     ) -> None:
         self._address = address
         self._key = key
-        self._passwords = passwords
+        self._trust = trust
         self._durability = durability
         self._timeout_s = timeout_s
         self._lock = asyncio.Lock()
@@ -221,7 +228,7 @@ class Link:
         """What all connections share; no library of its own tries again behind our back."""
         options: dict[str, Any] = {
             "username": self._address.user or None,
-            "password": self._passwords.server or None,
+            "password": self._trust.password or None,
             "socket_timeout": self._timeout_s,
             "socket_connect_timeout": CONNECT_TIMEOUT_S,
             "retry": Retry(NoBackoff(), 0),
@@ -229,6 +236,7 @@ class Link:
         }
         if self._address.tls:
             options["ssl_cert_reqs"] = "required"
+            options["ssl_ca_certs"] = self._trust.ca_file or None
             options["ssl_min_version"] = ssl.TLSVersion.TLSv1_2
         return options
 
@@ -238,7 +246,7 @@ class Link:
         if self._address.kind == "single":
             return nodes[0]
         if self._address.kind == "sentinel":
-            own = {"username": None, "password": self._passwords.sentinel or None, "ssl": self._address.tls}
+            own = {"username": None, "password": self._trust.sentinel_password or None, "ssl": self._address.tls}
             options = {**self._options(), **own, "socket_timeout": CONNECT_TIMEOUT_S}
             sentinel = Sentinel(nodes, sentinel_kwargs=options)
             try:
