@@ -12,7 +12,7 @@ from typing import Protocol
 from relay.core.inbound import Kind
 from relay.fanout.interface import Tail
 
-LATE_S = 0.002  # a source's timer is late by about as much; who is later will not come
+LATE_S = 0.004  # sources and machines that are busy are late by about as much; who is later will not come
 MIN_GAP_S = 0.004  # what comes sooner belongs to the one before
 MAX_GAP_S = 0.25  # what pauses so long keeps no rhythm
 _SMOOTHING = 8  # gaps

@@ -58,10 +58,10 @@ def test_a_rhythm_tells_when_it_is_worth_waiting() -> None:
     rhythm.beat(0.02)
     rhythm.beat(0.021)  # belongs to the one before
     assert rhythm.wait_until(0.031, HOLD_S) == 0.0
-    assert round(rhythm.wait_until(0.035, HOLD_S), 6) == 0.04 + LATE_S
+    assert round(rhythm.wait_until(0.037, HOLD_S), 6) == 0.04 + LATE_S
     assert round(rhythm.wait_until(0.0325, HOLD_S), 6) == 0.0325 + HOLD_S
     assert round(rhythm.wait_until(0.0415, HOLD_S), 6) == 0.04 + LATE_S
-    assert rhythm.wait_until(0.0425, HOLD_S) == 0.0
+    assert rhythm.wait_until(0.0445, HOLD_S) == 0.0
     rhythm.beat(0.03 + MAX_GAP_S)
     assert rhythm.wait_until(0.05 + MAX_GAP_S, HOLD_S) == 0.0
 
