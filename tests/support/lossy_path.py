@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 
 BUFFER_BYTES = 4 << 20
 DATAGRAM_BYTES = 2_048
+LATE_S = 0.015  # a timer of the event loop is a millisecond or two late where the machine has time
 
 Address = tuple[str, int]
 
@@ -27,6 +28,7 @@ class LossyPath:
         loss: share of datagrams to lose in each direction; STUN and DTLS, whose own retransmissions take seconds, pass.
         lost: datagrams lost so far.
         passed: datagrams passed on so far.
+        late_ms: when one was passed on much later than it was due, in ms since the epoch: the machine had no time.
     """
 
     def __init__(self, *, delay_s: float, seed: int) -> None:
@@ -34,6 +36,7 @@ class LossyPath:
         self.loss = 0.0
         self.lost = 0
         self.passed = 0
+        self.late_ms: list[float] = []
         self._delay_s = delay_s
         self._rng = random.Random(seed)
         self._front = _bound_socket()
@@ -81,6 +84,8 @@ class LossyPath:
     def _pass_on(self) -> None:
         self._timer = None
         now = time.monotonic()
+        if now - self._waiting[0][0] > LATE_S:
+            self.late_ms.append(time.time() * 1_000)
         while self._waiting and self._waiting[0][0] <= now:
             _, _, sender, to, data = heapq.heappop(self._waiting)
             with contextlib.suppress(OSError):
