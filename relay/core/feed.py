@@ -20,6 +20,8 @@ MAX_LAYERS = 4  # encoders make three; each may cost the cache of a track
 # A layer that is silent for so long has been paused by its encoder. Longer than two frames of a slide at 5 a second.
 LAYER_SILENT_S = 0.5
 
+SOUND_SILENT_S = 5.0
+
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):
     """An RTP stream that a source may send.
@@ -98,6 +100,10 @@ class Feed:
             )
         )
         return [rung.layer for rung in self.ladder] != before
+
+    def has_sound(self, now: float) -> bool:
+        """True while audio comes; an encoder that hears nothing may pause it for a while."""
+        return now - self.layers["audio"][0].last_packet_s < SOUND_SILENT_S
 
     @property
     def is_simulcast(self) -> bool:

@@ -145,12 +145,13 @@ class LayerSelector:
 
     # --- the choice ----------------------------------------------------------------------------------------------
 
-    def choose(self, ladder: Sequence[Rung], now: float) -> int | None:
+    def choose(self, ladder: Sequence[Rung], now: float, *, has_sound: bool = True) -> int | None:
         """The layer to send, `AUDIO_ONLY`, or None while nothing flows and nothing was chosen.
 
         Args:
             ladder: the layers that flow, the least bitrate first.
             now: seconds.
+            has_sound: there is sound that could be sent alone; without, the least layer is the last step.
         """
         if not ladder:
             return self.layer
@@ -163,14 +164,14 @@ class LayerSelector:
         elif place is None:  # it ceased to flow, which is no fault of this line
             self._change(self._fitting(ladder, now).layer, now)
         else:
-            self._step(ladder, place, now)
+            self._step(ladder, place, now, has_sound=has_sound)
         return self.layer
 
-    def _step(self, ladder: Sequence[Rung], place: int, now: float) -> None:
+    def _step(self, ladder: Sequence[Rung], place: int, now: float, *, has_sound: bool) -> None:
         rung = ladder[place]
         if self._is_in_trouble(now):
             self._troubled_at_s = now
-            if self._is_starved(rung, now) and place == 0:
+            if self._is_starved(rung, now) and place == 0 and has_sound:
                 self._fail(now)
                 self._change(AUDIO_ONLY, now)
             elif place > 0:

@@ -131,7 +131,7 @@ class Subscriber:
         placement, before = self._chosen, self._selector.layer
         if placement is None or not self.active:
             return 0
-        layer = self._selector.choose(self.feed.ladder, now)
+        layer = self._selector.choose(self.feed.ladder, now, has_sound=self.feed.has_sound(now))
         if layer is None or layer == before:
             return 0
         if layer != AUDIO_ONLY:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from support.pure_relay import new_router
+from support.pure_relay import OPUS, RtpSource, new_router
 from support.simulcast import Encoder, Hall, play
 
 from relay.core.router import KEYFRAME_INTERVAL_S
@@ -95,6 +95,7 @@ def test_sound_alone_is_the_last_step() -> None:
     """A line that does not carry the least picture is sent none; it is tried again, and comes back when it heals."""
     router, fan_out = new_router()
     encoder = Encoder(router, 0)
+    encoder.sound = RtpSource(0x50, OPUS)
     hall = Hall(router, fan_out, 1)
     hall.join(0.0)
     play([encoder], [hall], router, 0.0, 3.0)

@@ -6,7 +6,7 @@ import struct
 from collections import deque
 from collections.abc import Sequence
 
-from support.pure_relay import FEED, RECEIVER_CODECS, VP8, Receiver, RecordingFanOut, RtpSource, send
+from support.pure_relay import FEED, OPUS, RECEIVER_CODECS, VP8, Receiver, RecordingFanOut, RtpSource, send
 
 from relay.core.feed import Stream, Want
 from relay.core.router import Router
@@ -37,6 +37,7 @@ class Encoder:
     Attributes:
         sources: by layer.
         paused: layers that are not sent.
+        sound: sends a packet with each picture, if there is one.
         keyframes_asked: times of keyframe requests, by layer.
         answers_requests: false for an encoder that makes keyframes at its own times only.
     """
@@ -57,16 +58,20 @@ class Encoder:
             source.counter = layer << LAYER_SHIFT
         self.first_timestamps = [source.timestamp for source in self.sources]
         self.paused: set[int] = set()
+        self.sound: RtpSource | None = None
         self.keyframes_asked: dict[int, list[float]] = {layer: [] for layer in range(len(RIDS))}
         self._keyframe_due = set(range(len(RIDS)))
         streams = [
             Stream(kind="video", codecs=(VP8,), layer=layer, rid=rid, rid_extension=RID_ID)
             for layer, rid in enumerate(RIDS)
         ]
+        streams.append(Stream(kind="audio", codecs=(OPUS,)))
         router.add_source(PeerSlot(peer), FEED, streams, is_publisher=True)
 
     def frame(self, now: float) -> None:
         """Send the picture of this moment in every layer."""
+        if self.sound is not None:
+            send(self.router, self.peer, [self.sound.audio()], now)
         for layer, source in enumerate(self.sources):
             packets = source.frame(keyframe=layer in self._keyframe_due, packets=PACKETS[layer])
             if layer in self.paused:

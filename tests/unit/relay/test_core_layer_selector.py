@@ -32,6 +32,7 @@ class Receiver:
     def __init__(self) -> None:
         self.selector = LayerSelector()
         self.ladder: tuple[Rung, ...] = LADDER
+        self.has_sound = True
         self.second = 0
         self.sent = self.lost = 0
         self.shown: list[tuple[int, int]] = []
@@ -58,7 +59,7 @@ class Receiver:
             self.selector.handle_report(self.sent, self.lost, self.sent, now)
             if estimate is not None:
                 self.selector.handle_estimate(estimate(self.second), bitrate_bps, now)
-            layer = self.selector.choose(self.ladder, now)
+            layer = self.selector.choose(self.ladder, now, has_sound=self.has_sound)
             if layer is not None and (not self.shown or self.shown[-1][1] != layer):
                 self.shown.append((self.second, layer))
         return self.selector.layer
@@ -139,6 +140,14 @@ def test_sound_alone_is_the_last_step_and_is_left_again() -> None:
     assert changes[AUDIO_ONLY] - changes[0] >= AUDIO_ONLY_AFTER_S
     receiver.live(60)
     assert [layer for _, layer in receiver.shown[-3:]] == [0, 1, 2]
+
+
+def test_without_sound_the_least_picture_is_the_last_step() -> None:
+    """Slides without a microphone: what gets through is better than nothing."""
+    receiver = Receiver()
+    receiver.has_sound = False
+    receiver.live(60, lost=0.9)
+    assert receiver.selector.layer == 0
 
 
 def test_a_moderate_loss_on_the_least_layer_is_borne() -> None:
