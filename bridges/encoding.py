@@ -22,6 +22,8 @@ from bridges.rtp_stream import RtpStream
 from bridges.source import Kind, Media, Source
 from bridges.thin_encoders import new_encoder
 
+FIRST_BITRATE_BPS = 1_000_000  # before a listener says what it takes
+
 Listener = Callable[[bytes], Awaitable[None]]
 """Is given every packet (of `bridges.rtp_stream.RtpStream`), in order; raises nothing."""
 
@@ -32,11 +34,30 @@ class Encoding:
     Attributes:
         kind: of the source.
         stream: its numbers.
+        lower: smaller layers that go to the same listeners.
     """
 
-    def __init__(self, source: Source, kind: Kind, frames: Counter[Kind]) -> None:
-        """Make an encoding that `run` begins; `frames` counts what is handed to the encoder, or passed on."""
+    def __init__(
+        self,
+        source: Source,
+        kind: Kind,
+        frames: Counter[Kind],
+        *,
+        bitrate_share: float = 1.0,
+        lower: Sequence[Encoding] = (),
+    ) -> None:
+        """Make an encoding that `run` begins.
+
+        Args:
+            source: of the media.
+            kind: of its media.
+            frames: counts what is handed to the encoder, or passed on.
+            bitrate_share: of what a listener takes, with simulcast.
+            lower: the same picture in smaller layers, whose `run` is the caller's to call as well.
+        """
         self.kind: Kind = kind
+        self.lower = list(lower)
+        self._bitrate_share = bitrate_share
         self.stream = RtpStream(
             secrets.randbits(32) or 1, first_sequence_number=secrets.randbits(15), timestamp_offset=secrets.randbits(32)
         )
@@ -62,6 +83,8 @@ class Encoding:
         if self._encoder is None:
             self._encoder = new_encoder(codec)
             self._codec_name = codec.mimeType
+            if self._bitrate_share < 1:
+                self._set_bitrate(FIRST_BITRATE_BPS)
         if codec.mimeType != self._codec_name:
             return False
         self._bitrates_bps[listener] = None
@@ -114,6 +137,10 @@ class Encoding:
 
     def _limit_bitrate(self) -> None:
         known = [bitrate_bps for bitrate_bps in self._bitrates_bps.values() if bitrate_bps is not None]
+        if known:
+            self._set_bitrate(min(known))
+
+    def _set_bitrate(self, bitrate_bps: int) -> None:
         encoder: Any = self._encoder  # of aiortc's encoders those of video have it
-        if known and hasattr(encoder, "target_bitrate"):
-            encoder.target_bitrate = min(known)
+        if hasattr(encoder, "target_bitrate"):
+            encoder.target_bitrate = int(bitrate_bps * self._bitrate_share)

@@ -20,6 +20,7 @@ import msgspec
 from bridges.encoding import Encoding
 from bridges.errors import PublishError
 from bridges.file_source import FileSource, open_device
+from bridges.layers import BITRATE_SHARES, layers_of
 from bridges.programme import Programme
 from bridges.source import Kind, Source
 from bridges.token_claims import expired_at_s
@@ -98,6 +99,7 @@ async def publish(
     on_state: Callable[[PublishState], None] | None = None,
     patience_s: float | None = None,
     counts: PublishCounts | None = None,
+    simulcast: bool = False,
 ) -> PublishSummary:
     """Publish until the source or the conference ends or `stop` is set, then delete the sessions and close the source.
 
@@ -109,17 +111,32 @@ async def publish(
         on_state: told of each change of state; `partly` means that some origins are lost and some are not.
         patience_s: give up when no origin took the offer for so long; None tries for ever.
         counts: kept up to date, if given.
+        simulcast: send the picture in the sizes of `bridges.layers` side by side.
 
     Raises:
         PublishError: `refused` (token, conference or media do not fit), `token_expired`, `unreachable` (patience is at
-            its end), `bad_source` (the source broke off). What one origin refuses ends it for that origin alone.
+            its end), `bad_source` (the source broke off), `not_scalable` (simulcast of what is encoded already). What
+            one origin refuses ends it for that origin alone.
     """
-    publication = _Publication(source, whip_urls, token, on_state, patience_s, counts or PublishCounts())
+    publication = _Publication(
+        source, whip_urls, token, on_state, patience_s, counts or PublishCounts(), simulcast=simulcast
+    )
     try:
         async with aiohttp.ClientSession() as http:
             return await publication.run(http, stop or asyncio.Event())
     finally:
         await source.close()
+
+
+def _encodings(source: Source, frames: Counter[Kind], *, simulcast: bool) -> list[Encoding]:
+    """An encoding for each kind of a source; with simulcast that of video has smaller layers."""
+    if not simulcast:
+        return [Encoding(source, kind, frames) for kind in sorted(source.kinds)]
+    whole, *smaller = zip(layers_of(source), BITRATE_SHARES, strict=True)
+    # What is counted are pictures, and not sizes of pictures.
+    lower = [Encoding(layer, "video", Counter(), bitrate_share=share) for layer, share in smaller]
+    video = Encoding(whole[0], "video", frames, bitrate_share=whole[1], lower=lower)
+    return [*(Encoding(source, kind, frames) for kind in sorted(source.kinds - {"video"})), video]
 
 
 class _Publication:
@@ -133,6 +150,8 @@ class _Publication:
         on_state: Callable[[PublishState], None] | None,
         patience_s: float | None,
         counts: PublishCounts,
+        *,
+        simulcast: bool,
     ) -> None:
         if not 1 <= len(whip_urls) <= MAX_ORIGINS or len(set(whip_urls)) != len(whip_urls):
             raise PublishError("bad_origins", f"từ 1 đến {MAX_ORIGINS} trạm gốc khác nhau / 1 to {MAX_ORIGINS} origins")
@@ -141,7 +160,7 @@ class _Publication:
         self._patience_s = patience_s
         self._counts = counts
         self._over = asyncio.Event()
-        self._encodings = [Encoding(source, kind, counts.frames) for kind in sorted(source.kinds)]
+        self._encodings = _encodings(source, counts.frames, simulcast=simulcast)
         self._sessions = [WhipSession(url, token, self._encodings, self._over, self) for url in whip_urls]
         self._missing: set[WhipSession] = set()  # lost, or refused
         self._last_up_s = 0.0
@@ -152,7 +171,7 @@ class _Publication:
         """Run the encoders and the sessions until one side has nothing more to do."""
         self._last_up_s = asyncio.get_running_loop().time()
         stopped = asyncio.create_task(stop.wait())
-        encoding = [asyncio.create_task(each.run()) for each in self._encodings]
+        encoding = [asyncio.create_task(each.run()) for top in self._encodings for each in (top, *top.lower)]
         sending = {asyncio.create_task(each.run(http)): each for each in self._sessions}
         try:
             await self._watch(stopped, set(encoding), dict(sending))

@@ -10,7 +10,7 @@ import contextlib
 import struct
 
 import pylibsrtp
-from aiortc import RTCRtpCodecParameters, RTCRtpSender, RTCRtpTransceiver
+from aiortc import RTCRtpCodecParameters, RTCRtpSender
 from aiortc.rtcrtpparameters import RTCRtpSendParameters
 from aiortc.rtp import (
     RTCP_PSFB_APP,
@@ -41,15 +41,17 @@ class EncodingSender:
         packets_sent: by RTP, resends too.
         bytes_sent: octets of their payloads.
         refused: the answer chose another codec than the one that runs.
+        lower: senders of the encoding's smaller layers, once the connection is up.
     """
 
-    def __init__(self, transceiver: RTCRtpTransceiver, encoding: Encoding) -> None:
-        """Take a transceiver of a connection that has made no offer yet."""
+    def __init__(self, sender: RTCRtpSender, encoding: Encoding) -> None:
+        """Take the sender of a transceiver of a connection that has made no offer yet."""
         self.packets_sent = 0
         self.bytes_sent = 0
         self.refused = False
         self._encoding = encoding
-        self._sender: RTCRtpSender = transceiver.sender
+        self.lower: list[EncodingSender] = []
+        self._sender = sender
         self._payload_type = -1
         self._cname = ""
         self._has_begun = False
@@ -60,9 +62,22 @@ class EncodingSender:
     def close(self) -> None:
         """Send nothing more."""
         self._encoding.detach(self._send)
+        for layer in self.lower:
+            layer.close()
+
+    @property
+    def sent(self) -> tuple[int, int]:
+        """Packets and octets of payload, with those of the smaller layers."""
+        below = [layer.sent for layer in self.lower]
+        return (
+            self.packets_sent + sum(packets for packets, _ in below),
+            self.bytes_sent + sum(octets for _, octets in below),
+        )
 
     async def report(self) -> None:
         """Send a sender report (RFC 3550 section 6.4.1): the same clock pair on every connection."""
+        for layer in self.lower:
+            await layer.report()
         stream = self._encoding.stream
         if not self.packets_sent:
             return
@@ -84,6 +99,11 @@ class EncodingSender:
         self._cname = parameters.rtcp.cname or ""
         self._sender.transport._register_rtp_sender(self._sender, parameters)  # noqa: SLF001 - as its own `send` does
         self.refused = not self._encoding.attach(self._send, codec)
+        for encoding in self._encoding.lower:
+            # aiortc knows one stream to a transceiver; the others share its transport, which is known only now.
+            layer = EncodingSender(RTCRtpSender("video", self._sender.transport), encoding)
+            self.lower.append(layer)
+            await layer._begin(parameters)
 
     async def _send(self, packet: bytes) -> None:
         if not self._has_begun:

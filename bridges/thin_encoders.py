@@ -12,9 +12,23 @@ from aiortc.codecs.vpx import Vp8Encoder, VpxPayloadDescriptor
 
 from bridges.h264_payload import MAX_PAYLOAD_BYTES, packetize_h264, split_evenly
 
+MIN_BITRATE_BPS = 50_000  # of a small layer; aiortc's own encoders go no lower than 250 and 500 kbit/s
+MAX_BITRATE_BPS = 3_000_000
+
 
 class ThinH264Encoder(H264Encoder):
     """H.264 (RFC 6184)."""
+
+    _bitrate_bps = 1_000_000
+
+    @property
+    def target_bitrate(self) -> int:
+        """What the encoder may make, in bit/s."""
+        return self._bitrate_bps
+
+    @target_bitrate.setter
+    def target_bitrate(self, bitrate: int) -> None:
+        self._bitrate_bps = max(MIN_BITRATE_BPS, min(bitrate, MAX_BITRATE_BPS))
 
     @classmethod
     def _packetize(cls, packages: Iterable[bytes]) -> list[bytes]:

@@ -20,6 +20,7 @@ from aiortc import RTCPeerConnection
 from bridges.backoff import backoff_s
 from bridges.encoding import Encoding
 from bridges.errors import PublishError, ResourceError
+from bridges.layers import name_layers
 from bridges.messages import IceServer
 from bridges.peer import close_peer, make_offer, new_peer_connection, prefer_codecs, take_answer
 from bridges.rtp_sender import EncodingSender
@@ -157,8 +158,11 @@ class WhipSession:
             for encoding in self._encodings:
                 transceiver = peer.addTransceiver(encoding.kind, direction="sendonly")
                 prefer_codecs(transceiver, encoding.kind, encoding.codecs(), retransmission=False)
-                senders.append(EncodingSender(transceiver, encoding))
+                senders.append(EncodingSender(transceiver.sender, encoding))
             offer = await make_offer(peer, self.whip_url)
+            for encoding in self._encodings:
+                if encoding.lower:
+                    offer = name_layers(offer, [each.stream.ssrc for each in (encoding, *encoding.lower)])
             resource = await post_offer(http, self.whip_url, self._token, offer)
             try:
                 await take_answer(peer, resource.answer)
@@ -187,7 +191,8 @@ class WhipSession:
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), _CHECK_EVERY_S)
-            after = sum(sender.packets_sent for sender in senders), sum(sender.bytes_sent for sender in senders)
+            sent = [sender.sent for sender in senders]
+            after = sum(packets for packets, _ in sent), sum(octets for _, octets in sent)
             self._events.sent(after[0] - before[0], after[1] - before[1])
             before = after
             if self._over.is_set():

@@ -221,6 +221,9 @@ def publish(
     ] = None,
     *,
     loop: Annotated[bool, typer.Option("--loop", help="Begin a file again at its end.")] = False,
+    simulcast: Annotated[
+        bool, typer.Option("--simulcast", help="Send three sizes of the picture: poor lines get a smaller one.")
+    ] = False,
     metrics_port: MetricsPort = None,
     as_json: AsJson = False,
 ) -> None:
@@ -258,7 +261,7 @@ def publish(
 
     def publishing(stop: asyncio.Event) -> Awaitable[PublishSummary]:
         opened = open_source(source, loop=loop)
-        return publish_source(opened, addresses, token, stop=stop, on_state=tell, counts=counts)
+        return publish_source(opened, addresses, token, stop=stop, on_state=tell, counts=counts, simulcast=simulcast)
 
     summary = run_until_told(
         lambda stop: _serving(metrics_port, lambda port: serve_publisher(counts, port), lambda: publishing(stop))

@@ -40,6 +40,7 @@ class RtcClient:
         answer: the relay's.
         packets: what came, in order: (arrival in monotonic seconds, header, packet).
         rtcp: RTCP that came, in order.
+        layers: of video, that it takes side by side.
         events: of the peer.
     """
 
@@ -61,6 +62,7 @@ class RtcClient:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         self.socket.bind((host, 0))
         self.answers_checks = True
+        self.layers = 1
         self.resource = ""
         self.answer: SessionDescription | None = None
         self.relay_address = ("", 0)
@@ -75,6 +77,7 @@ class RtcClient:
             ice_pwd=self.credentials.pwd,
             fingerprint=("sha-256", self._certificate.fingerprint),
             codecs=CODECS,
+            layers=self.layers,
         )
         if publishes:
             ssrcs = {"audio": AUDIO_SSRC, "video": VIDEO_SSRC}
@@ -263,10 +266,13 @@ class Programme:
 
 
 @contextlib.asynccontextmanager
-async def rtc_client(url: str, token: str, *, publishes: bool, host: str = "127.0.0.1") -> AsyncIterator[RtcClient]:
+async def rtc_client(
+    url: str, token: str, *, publishes: bool, host: str = "127.0.0.1", layers: int = 1
+) -> AsyncIterator[RtcClient]:
     """A connected client, closed afterwards."""
     async with aiohttp.ClientSession() as http:
         client = RtcClient(http, token, host)
+        client.layers = layers
         try:
             await client.connect(url, publishes=publishes)
             yield client
