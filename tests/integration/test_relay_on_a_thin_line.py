@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from support.relays import RelayProcess, Signer, relay_process
 from support.rtc_client import programme, rtc_client
-from support.thin_line import HALL_SIDE, ThinLine, thin_line
+from support.thin_line import ThinLine, thin_line
 
 pytestmark = pytest.mark.integration
 
@@ -63,5 +63,5 @@ def test_the_line_is_as_thin_as_it_says() -> None:
         assert line.statistics()["drops"] == 0
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             for _ in range(130):
-                sender.sendto(bytes(1_200), (HALL_SIDE, 9))
+                sender.sendto(bytes(1_200), (line.hall_address, 9))
         assert line.statistics()["drops"] > 50

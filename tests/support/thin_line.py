@@ -11,20 +11,19 @@ from typing import Any
 
 import pytest
 
-RELAY_SIDE = "10.213.77.1"  # a pair of addresses that is nobody's
-HALL_SIDE = "10.213.77.2"
-
 
 class ThinLine:
     """The line's two ends.
 
     Attributes:
         relay_address: where a relay listens, in the namespace of the tests.
+        hall_address: the hall's.
         namespace: where the hall is.
     """
 
-    def __init__(self, namespace: str, interface: str) -> None:
-        self.relay_address = RELAY_SIDE
+    def __init__(self, namespace: str, interface: str, network: str) -> None:
+        self.relay_address = f"{network}1"
+        self.hall_address = f"{network}2"
         self.namespace = namespace
         self._interface = interface
 
@@ -44,16 +43,18 @@ def thin_line(*, rate: str = "6mbit", limit: str = "64kb") -> Iterator[ThinLine]
     """Make a namespace, a pair of interfaces and a filter on the way to the hall; they go afterwards."""
     namespace = f"dc-hall-{os.getpid()}"
     relay_end, hall_end = f"dcr{os.getpid()}", f"dch{os.getpid()}"
+    # A network that is nobody's, another one for each process that tests at the same time.
+    network = f"10.{213 + os.getpid() // 256 % 32}.{os.getpid() % 256}."
     _run("ip", "netns", "add", namespace)
     try:
         _run("ip", "link", "add", relay_end, "type", "veth", "peer", "name", hall_end, "netns", namespace)
-        _run("ip", "address", "add", f"{RELAY_SIDE}/30", "dev", relay_end)
+        _run("ip", "address", "add", f"{network}1/24", "dev", relay_end)
         _run("ip", "link", "set", relay_end, "up")
-        _run("ip", "-n", namespace, "address", "add", f"{HALL_SIDE}/30", "dev", hall_end)
+        _run("ip", "-n", namespace, "address", "add", f"{network}2/24", "dev", hall_end)
         _run("ip", "-n", namespace, "link", "set", hall_end, "up")
         _run("ip", "-n", namespace, "link", "set", "lo", "up")
         _run("tc", "qdisc", "add", "dev", relay_end, "root", "tbf", "rate", rate, "burst", "5kb", "limit", limit)
-        yield ThinLine(namespace, relay_end)
+        yield ThinLine(namespace, relay_end, network)
     finally:
         # The hall's end goes with its namespace, and the other end with it, but not at once.
         subprocess.run(["ip", "link", "delete", relay_end], check=False, capture_output=True)
