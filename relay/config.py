@@ -133,7 +133,7 @@ class RelayConfig(Section):
         capacity: what it may send.
         coordinator: how to reach the coordinator; without one, the relay serves by `public_key_files` alone.
         public_key_files: Ed25519 public keys (PEM) whose tokens it accepts besides the coordinator's.
-        publisher_bitrate_bps: what publishers are told that they may send.
+        publisher_bitrate_bps: what publishers are told that they may send; one of several layers half as much again.
         merge_parents: take each feed from both parents at once, so that the loss of one loses no packet; it doubles
             what this relay receives and one more subscriber's load on its backup parent.
         max_sessions: sessions of all kinds at once; more are answered 503.
