@@ -17,11 +17,9 @@ from conference.errors import CorruptJournalError, JournalError, RewoundJournalE
 from conference.events import CONTROL, HallLeft
 from conference.journal.contract import Entry, Snapshot
 from conference.journal.redis.address import parse_redis_url
-from conference.layout import free_ports
-
-pytest.importorskip("redis", reason="the requirements have changed: make .venv again")
 from conference.journal.redis.journal import RedisJournal
 from conference.journal.redis.link import Durability, Trust
+from conference.layout import free_ports
 
 pytestmark = pytest.mark.integration
 

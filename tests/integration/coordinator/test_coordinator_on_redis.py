@@ -20,11 +20,12 @@ from support.redis_servers import RedisServer
 from bridges.messages import Assignment
 from conference.events import ConferenceCreated
 from conference.journal.contract import Entry
+from conference.journal.redis.address import parse_redis_url
+from conference.journal.redis.journal import RedisJournal
 from conference.leadership import stand_by
 from conference.policy import Policy
 
 pytestmark = pytest.mark.integration
-pytest.importorskip("redis", reason="the requirements have changed: make .venv again")
 
 HALLS = 200
 LEASE_S = 3.0
@@ -225,9 +226,6 @@ async def test_a_crash_of_redis_loses_nothing_acknowledged(start: Start, redis_s
 
 async def test_a_follower_drops_what_the_store_lost(redis_server: RedisServer) -> None:
     """A record that a follower had folded and a failover lost is not in the state with which it takes over."""
-    from conference.journal.redis.address import parse_redis_url  # noqa: PLC0415 - only where redis is installed
-    from conference.journal.redis.journal import RedisJournal  # noqa: PLC0415 - the same
-
     lost, kept = (ConferenceCreated(conference_id=name, title=name, feeds=["program"]) for name in ("lost", "kept"))
     leader, follower = (RedisJournal(parse_redis_url(redis_server.url)) for _ in range(2))
     epoch = await leader.open_writer()

@@ -17,7 +17,6 @@ from conference.cli.main import app
 from conference.config import JOURNAL_FILE
 
 pytestmark = pytest.mark.integration
-pytest.importorskip("redis", reason="the requirements have changed: make .venv again")
 
 
 @pytest.fixture

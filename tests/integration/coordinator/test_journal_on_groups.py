@@ -20,7 +20,6 @@ from conference.journal.contract import Entry, Journal
 from conference.journal.opening import open_redis
 
 pytestmark = pytest.mark.integration
-pytest.importorskip("redis", reason="the requirements have changed: make .venv again")
 
 
 @pytest.fixture
