@@ -158,7 +158,7 @@ class RelayConfig(Section):
     merge_parents: bool = False
     max_sessions: Annotated[int, Field(gt=0, le=20_000)] = 2_000
     turn: TurnServers | None = None
-    hold_ms: Annotated[float, Field(ge=0, le=8)] = 7.0
+    hold_ms: Annotated[float, Field(ge=0, le=8)] = 5.0
     fanout: FanOutKind = "auto"
     fanout_threads: Annotated[int, Field(ge=0, le=64)] = 1
 
