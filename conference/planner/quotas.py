@@ -3,13 +3,14 @@
 Relays of one region that play from one origin are a group; halls of one region are a kind. A hall takes two seats, and
 where there are several origins the two play from different ones: of one origin a kind takes no more seats than it has
 halls. Seats laid out origin by origin and paired half-way round then never pair one origin with itself. Where there is
-one origin only, the same holds of single relays.
+one origin only, the same holds of single relays. The flow is in thousandths of seats and may leave a part of a seat at
+several groups; such parts are nobody's, and what would have been their partners is left to the pool's rank.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -58,6 +59,7 @@ def quotas(loads: Sequence[RelayLoad], wishes: Sequence[HallWish], chains: Overf
         flow.add_arc(entry, sink, sum(below for below, _ in rooms), 0)
         flow.add_arc(entry, sink, sum(above for _, above in rooms), _OVER_SOFT)
     arcs: dict[str, list[int]] = {}
+    sharing: dict[str, dict[str, int]] = {}
     demands = []
     for region in sorted(halls):
         once = halls[region] * milliseats[region]
@@ -65,21 +67,24 @@ def quotas(loads: Sequence[RelayLoad], wishes: Sequence[HallWish], chains: Overf
         demands.append((flow.add_arc(source, kind, 2 * once, 0), 2 * once))
         fates: dict[str, int] = {}
         arcs[region] = []
+        sharing[region] = {}
         for group, entry, distance in zip(groups, entries, distances[region], strict=True):
             fate = fates.get(group.fate)
             if fate is None:
                 fate = fates[group.fate] = flow.add_node()
                 flow.add_arc(kind, fate, once, 0)
                 if sum(len(other.relays) for other in groups if other.fate == group.fate) > 1:
-                    flow.add_arc(kind, fate, once, _SHARED_WAY)
+                    sharing[region][group.fate] = flow.add_arc(kind, fate, once, _SHARED_WAY)
             arcs[region].append(flow.add_arc(fate, entry, min(2, len(group.relays)) * once, int(distance)))
     flows = flow.solve(source, sink)
     if any(flows[arc] < demand for arc, demand in demands):
         return {}
-    return {
-        region: _pairs(groups, [int(flows[arc]) // milliseats[region] for arc in numbers], distances[region].tolist())
-        for region, numbers in arcs.items()
-    }
+    found = {}
+    for region, numbers in arcs.items():
+        seats = [int(flows[arc]) // milliseats[region] for arc in numbers]
+        shared = {fate: int(flows[arc]) // milliseats[region] for fate, arc in sharing[region].items()}
+        found[region] = _pairs(groups, seats, shared, distances[region].tolist())
+    return found
 
 
 def _groups(loads: Sequence[RelayLoad]) -> list[Group]:
@@ -107,13 +112,26 @@ def _rooms(load: RelayLoad) -> tuple[int, int]:
     return below, room - below
 
 
-def _pairs(groups: Sequence[Group], seats: Sequence[int], distances: Sequence[float]) -> Pairs:
-    """Lay the seats out fate by fate and pair each with the one half-way round; in each pair the nearer first."""
+def _pairs(
+    groups: Sequence[Group], seats: Sequence[int], shared: Mapping[str, int], distances: Sequence[float]
+) -> Pairs:
+    """Lay the seats out fate by fate and pair each with the one half-way round; in each pair the nearer first.
+
+    `shared` says how many halls must have both seats of one fate. A fate has no more pairs with itself than that.
+    """
     laid_out = [
         number
         for number in sorted(range(len(groups)), key=lambda n: (groups[n].fate, distances[n]))
         for _ in range(seats[number])
     ]
+    # Where other fates' seats were broken up, one fate may be left with more than these can be partners of: the
+    # farthest of it go. Only one can have more than half, so the order of the fates does not matter.
+    fates = [groups[number].fate for number in laid_out]
+    for fate, count in Counter(fates).items():
+        surplus = 2 * count - len(fates) - 2 * shared.get(fate, 0)
+        if surplus > 0:
+            end = fates.index(fate) + count
+            del laid_out[end - surplus : end]
     half = len(laid_out) // 2
     pairs = []
     for place in range(half):

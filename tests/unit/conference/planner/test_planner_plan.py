@@ -45,6 +45,27 @@ def test_a_full_region_takes_no_seat_that_the_next_one_needs() -> None:
     assert regions_of(plan, "01")[0] == ("",) * 8 + ("01",) * 8
 
 
+def test_a_relay_filled_to_a_quarter_of_a_seat_makes_no_hall_share_a_way() -> None:
+    """A hall of a quarter leaves three at the only relay that is below its soft limit; the others are paired apart.
+
+    Found by the property that every single loss is survived: two halls take four half seats, of three origins, and
+    of those the flow laid one and a half on the one and a half on the other.
+    """
+    relays = [RelayLoad(relay_id=f"o{n}", region="", role="origin", soft_seats=0, hard_seats=60) for n in range(3)]
+    relays += [
+        RelayLoad(relay_id=f"e{n}", region="", role="edge", soft_seats=int(n == 7), hard_seats=60) for n in range(8)
+    ]
+    wishes = [
+        HallWish(hall_id="h00", region="", milliseats=250),
+        HallWish(hall_id="h01", region="", milliseats=250, pins=("o0",)),
+        HallWish(hall_id="h02", region="", milliseats=500),
+    ]
+    plan = make_plan(relays, wishes)
+    first = {load.relay_id: load.parents[0] for load in plan.loads if load.parents}
+    assert all(first[primary] != first[backup] for primary, backup in plan.pairs().values())
+    assert plan.prove().survives_any_two_origins
+
+
 def test_overflow_follows_the_chain() -> None:
     """What does not fit at home goes to the first neighbour, then to the second, before the centre."""
     relays = [*ORIGINS, relay("a", "01", seats=5), relay("b", "02", seats=5), relay("c", "03", seats=50), relay("d")]

@@ -15,9 +15,9 @@ def edge(relay_id: str, region: str, parent: str, *, seats: int = 10) -> RelayLo
     )
 
 
-def halls(region: str, count: int) -> list[HallWish]:
-    """So many halls of a region."""
-    return [HallWish(hall_id=f"{region}-{number}", region=region) for number in range(count)]
+def halls(region: str, count: int, *, milliseats: int = 1_000) -> list[HallWish]:
+    """So many halls of a region, of one bitrate."""
+    return [HallWish(hall_id=f"{region}-{number}", region=region, milliseats=milliseats) for number in range(count)]
 
 
 def test_who_loses_least_makes_room() -> None:
@@ -47,6 +47,21 @@ def test_a_way_is_shared_rather_than_a_hall_left_alone() -> None:
     (pairs,) = quotas(relays, halls("01", 12), {}).values()
     assert len(pairs) == 12
     assert sum(one.fate == other.fate for one, other in pairs) == 8
+
+
+def test_seats_broken_up_over_relays_make_nobody_share_a_way() -> None:
+    """Three halls of 667: of o2 there is one whole seat at home and one away, so two pairs, and none within o1."""
+    relays = [edge("a", "01", "o1"), edge("b", "01", "o1"), edge("c", "01", "o2", seats=1), edge("d", "02", "o2")]
+    (pairs,) = quotas(relays, halls("01", 3, milliseats=667), {}).values()
+    assert [{one.fate, other.fate} for one, other in pairs] == [{"o1", "o2"}] * 2
+
+
+def test_no_more_halls_share_a_way_than_must_where_seats_are_broken_up() -> None:
+    """Twelve halls of 667 and three seats at o2, far apart: three halls are apart, seven share, two find no quota."""
+    relays = [edge("a", "01", "o1"), edge("b", "01", "o1")]
+    relays += [edge(name, region, "o2", seats=1) for name, region in (("c", "01"), ("d", "02"), ("e", "03"))]
+    (pairs,) = quotas(relays, halls("01", 12, milliseats=667), {"01": ("02", "03")}).values()
+    assert Counter(one.fate == other.fate for one, other in pairs) == {True: 7, False: 3}
 
 
 def test_below_one_origin_each_relay_is_a_fate() -> None:
