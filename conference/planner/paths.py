@@ -85,6 +85,16 @@ class PathTable:
             np.count_nonzero(self.chains[:, above], axis=1),
         )
 
+    def company(self, one: int, others: NDArray[np.intp]) -> NDArray[np.intp]:
+        """How many relays are cut off with a child of `one` and each of `others`, added up over the child's losses.
+
+        Relays that are not placed yet count for every loss alike; the loss of all origins does not count.
+        """
+        cut_by = (self.cuts[one] & self._avoidable).nonzero()[0]
+        cuts = self.cuts[:, cut_by]
+        company: NDArray[np.intp] = cuts[others] @ np.count_nonzero(cuts, axis=0)
+        return company
+
 
 def paths_of(loads: Sequence[RelayLoad]) -> PathTable:
     """The table of relays that have their parents; parents that are not among the relays do not count."""

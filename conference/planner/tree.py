@@ -227,8 +227,14 @@ class _Tree:
             losses, pairs, ways = (count[options] for count in self._table.shared(primary))
             shared = losses * _SHARES_LOSS + pairs * _SHARES_ORIGIN_PAIR + ways
             options = options[shared == shared.min()]
-            kept = bool(present) and present[0] in options
-            chosen = present[0] if kept else int(options[self._costs(index, options).argmin()])
+            if present and present[0] in options:
+                return
+            if shared.min() >= _SHARES_ORIGIN_PAIR:
+                # Some loss cannot be avoided: then another one than that of the relays that stand, so that a hall finds
+                # two relays which no loss takes both of.
+                company = self._table.company(primary, options)
+                options = options[company == company.min()]
+            chosen = int(options[self._costs(index, options).argmin()])
         if present:
             self._room[present[0]] += 1
         self._room[chosen] -= 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from conference.planner.loads import RelayLoad
 from conference.planner.paths import paths_of
 from relay.messages import RelayRole
@@ -57,3 +59,9 @@ def test_shared_counts_losses_pairs_and_ways() -> None:
     assert (losses[1], pairs[1], ways[1]) == (0, 0, 1)
     assert (losses[2], pairs[2], ways[2]) == (0, 0, 0)
     assert losses[0] == 1
+
+
+def test_company_counts_who_goes_with_a_child() -> None:
+    """A child of o1 and o2 goes with both origins and with a; one of o1 and o3 with these two origins alone."""
+    table = paths_of([relay("a", "o1", "o2"), relay("o1"), relay("o2"), relay("o3")])
+    assert table.company(1, np.array([2, 3])).tolist() == [3, 2]

@@ -44,6 +44,16 @@ def test_three_origins_feed_every_edge_after_the_loss_of_any_two() -> None:
     assert dark == {"e0"}  # the first has no sister above it
 
 
+def test_edges_of_two_regions_do_not_depend_on_the_same_two_origins() -> None:
+    """Where the nearest origins are the same two for both, the second edge goes to the third; and it stays so."""
+    relays = [relay("o0"), relay("o1"), relay("o2", "01"), relay("e0"), relay("e1", "02")]
+    replan(relays)
+    first = {load.relay_id: load.parents for load in relays}
+    assert (first["e0"], first["e1"]) == (["o0", "o1"], ["o0", "o2"])
+    replan(relays)
+    assert {load.relay_id: load.parents for load in relays} == first
+
+
 def test_fed_once_goes_before_fed_twice() -> None:
     """Where one seat is left, a newcomer's only link takes it from somebody's second one."""
     relays = [relay("o1", seats=2), relay("o2", seats=1), relay("a", seats=0), relay("b", seats=0)]
