@@ -111,6 +111,7 @@ class _Tree:
                 break
             self._feed_twice([newcomer])
             waiting.remove(newcomer)
+        self._feed_again()
         names = [load.relay_id for load in self._loads]
         return {name: [names[parent] for parent in self._parents[index]] for index, name in enumerate(names)}
 
@@ -208,6 +209,14 @@ class _Tree:
         for index in placed:
             self._improve_backup(index)
             self._table.place(index, self._parents[index])
+
+    def _feed_again(self) -> None:
+        """Give a backup to those that found none in their turn: who was placed after them may stand above them."""
+        for index in sorted((index for index, above in enumerate(self._parents) if len(above) == 1), key=self._order):
+            self._improve_backup(index)
+            if len(self._parents[index]) > 1:
+                self._is_exact = False  # the rows of those below it are worse than the truth
+                self._table.place(index, self._parents[index])
 
     def _improve_backup(self, index: int) -> None:
         """Choose the backup parent, where there is none or a better one than the present."""

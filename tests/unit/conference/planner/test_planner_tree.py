@@ -132,3 +132,10 @@ def test_no_relays_make_no_tree() -> None:
     """An empty pool."""
     assert plan_tree([]) == {}
     assert tree_depth({}) == 0
+
+
+def test_a_newcomer_backs_up_who_stood_there_alone() -> None:
+    """Edges that register one after the other end with the parents that they would have had together."""
+    together = plan_tree([relay("o"), relay("e1"), relay("e2")])
+    assert together["e2"] == ["o", "e1"]
+    assert plan_tree([relay("o"), relay("e1"), relay("e2", parents=("o",))]) == together
