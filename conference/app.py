@@ -7,6 +7,7 @@ import contextlib
 import gc
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from importlib import metadata
 
@@ -25,6 +26,7 @@ from conference.gateway import Gateway
 from conference.journal.contract import Entry
 from conference.journal.opening import open_journal
 from conference.live import LiveBoard
+from conference.relay_desk import RelayDesk
 from conference.state_lock import hold
 from configs.listening import http_site
 from configs.tls import is_loopback
@@ -125,11 +127,14 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
             observe_failure=lambda code: metrics.journal_failures_total.labels(code=code).inc(),
             observe_command=lambda command, result: metrics.commands_total.labels(command=command, result=result).inc(),
         )
-        gateway = Gateway(coordinator, keys, config, count_malformed=metrics.malformed_total.labels(source="relay").inc)
-        live = LiveBoard(coordinator, gateway.sessions)
+        count_malformed = metrics.malformed_total.labels(source="relay").inc
+        desk = RelayDesk(coordinator, keys, config, monotonic_s=time.monotonic, count_malformed=count_malformed)
+        gateway = Gateway(desk, ping_s=config.lease_s, count_malformed=count_malformed)
+        live = LiveBoard(coordinator, desk.sessions)
         address: list[str] = []
         services = Services(
             coordinator=coordinator,
+            desk=desk,
             gateway=gateway,
             keys=keys,
             config=config,
@@ -149,8 +154,9 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
         stack.push_async_callback(coordinator.stop)
         await coordinator.start()
         # Torn down in the reverse order: relays and viewers are sent away first, then what they said is made durable.
-        gateway.start()
         stack.push_async_callback(gateway.stop)
+        desk.start()
+        stack.push_async_callback(desk.stop)
         live.start()
         stack.push_async_callback(live.stop)
         health.met("journal")

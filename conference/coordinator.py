@@ -8,7 +8,7 @@ the order in the journal is the order of the decisions.
 When a batch fails nothing that was decided on top of it may stay: everybody who waits gets the `JournalError`, the
 state is thrown away and folded again from the journal, and until that has worked nothing is accepted or read.
 
-No HTTP here, and no relay: those are `conference.api` and `conference.gateway`.
+No HTTP here, and no relay: those are `conference.api` and `conference.relay_desk`.
 """
 
 from __future__ import annotations

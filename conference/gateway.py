@@ -1,432 +1,124 @@
-"""The relays' side of the coordinator: one WebSocket each, speaking `relay.messages`.
+"""The WebSockets of relays: each becomes a channel of the `RelayDesk`, as long as it stands.
 
-Owns the control connections, the leases and what is pushed to relays: their place in the tree, the ends of
-conferences, and which halls should fetch their assignment again. Refuses relays that are not what their token says,
-and messages of a registration that was replaced.
-
-A closed socket is not a lost relay: the relay keeps serving its halls and comes back. Only a lease that ends, or a
-goodbye, loses it. Until then such a relay is in `avoid` and no hall is newly sent there. Liveness does not wait for
-the journal either: presence is written by a task of its own, so that heartbeats are heard while the disk is slow.
+Owns the sockets and the frames on them (`relay.messages` as JSON). What the messages mean is `conference.relay_desk`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable
 
 import msgspec
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
-from conference.access import ApiClaims, KeyRing
-from conference.commands import LoseRelay, NoteRelays, ObservePresence, RegisterRelay
-from conference.config import CoordinatorConfig
-from conference.control_connection import ControlConnection
-from conference.coordinator import Coordinator
-from conference.errors import JournalError, RejectedError
-from conference.events import HallAssigned, PhaseChanged, RelayLost, RelayRegistered
-from conference.journal.contract import Entry
-from conference.leases import LeaseTable
-from conference.topology import topology_of
+from conference.access import ApiClaims
+from conference.relay_desk import RelayDesk
 from monitoring.log_config import get_logger
-from relay.messages import (
-    MAX_MESSAGE_BYTES,
-    SCHEMA,
-    CloseConference,
-    CoordinatorMessage,
-    Goodbye,
-    Heartbeat,
-    Notify,
-    PresenceAck,
-    PresenceBatch,
-    Refused,
-    Register,
-    Registered,
-    RelayMessage,
-)
+from relay.messages import MAX_MESSAGE_BYTES, CoordinatorMessage, RelayMessage
 
-REGISTER_TIMEOUT_S = 10.0  # who opens a socket and says nothing holds it no longer than this
-JOURNAL_RETRY_S = 0.5
-LEASE_CHECKS_PER_LEASE = 8
-# How wrong the end of presence may be after an outage of relays and coordinator together.
-NOTE_EVERY_S = 30.0
-# Reasons that come from the coordinator and not from the hall's own request: only these need to be told to the hall.
-TOLD_REASONS = frozenset({"relay_lost", "assignment", "backup_wanted"})
+_CLOSE_TIMEOUT_S = 1.0
 
 
-class Gateway:
-    """All control connections.
+class WebSocketChannel:
+    """One relay's socket as the desk sees it; implements `conference.control_connection.RelayChannel`.
 
     Args:
-        coordinator: where commands go; started.
-        keys: signs the tokens with which relays play from their parents.
-        config: leases and lifetimes.
-        count_malformed: called for each message that does not parse or has no business here.
+        socket: prepared.
+        decoder: of relays' messages.
+        count_malformed: called for a message that does not parse.
     """
 
     def __init__(
         self,
-        coordinator: Coordinator,
-        keys: KeyRing,
-        config: CoordinatorConfig,
-        *,
-        count_malformed: Callable[[], None] = lambda: None,
+        socket: web.WebSocketResponse,
+        decoder: msgspec.json.Decoder[RelayMessage],
+        count_malformed: Callable[[], None],
     ) -> None:
-        self._coordinator = coordinator
-        self._keys = keys
-        self._config = config
+        self._socket = socket
+        self._decoder = decoder
         self._count_malformed = count_malformed
         self._log = get_logger("conference.gateway")
-        self._decoder: msgspec.json.Decoder[RelayMessage] = msgspec.json.Decoder(RelayMessage)
-        self._connections: dict[str, ControlConnection] = {}
-        self._avoid: set[str] = set()
-        self._leases = LeaseTable(config.lease_s)
-        self._topology_wanted = asyncio.Event()
-        self._settle_wanted = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
-        self._sockets: set[web.WebSocketResponse] = set()
 
     @property
-    def avoid(self) -> frozenset[str]:
-        """Relays whose connection is gone although their lease still runs."""
-        return frozenset(self._avoid)
+    def closed(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self._socket.closed
 
-    def sessions(self) -> Mapping[str, int]:
-        """Open sessions of each connected relay as it said last; 0 before its first heartbeat."""
-        return {
-            relay_id: 0 if each.heartbeat is None else each.heartbeat.sessions
-            for relay_id, each in self._connections.items()
-        }
+    @property
+    def close_code(self) -> int | None:
+        """With which the socket was closed (RFC 6455, 7.4.1)."""
+        return self._socket.close_code
 
-    def start(self) -> None:
-        """Give the journal's relays a lease to come back within, and begin to watch."""
-        self._coordinator.subscribe(self._handle_entries)
-        self._coordinator.subscribe_recovery(self._grant_grace)
-        self._grant_grace(self._config.return_grace_s)
-        self._tasks = [
-            asyncio.create_task(self._repeat(self._check_leases), name="gateway-leases"),
-            asyncio.create_task(self._repeat(self._push_topologies), name="gateway-topologies"),
-            asyncio.create_task(self._repeat(self._settle_halls), name="gateway-settle"),
-            asyncio.create_task(self._repeat(self._note_relays), name="gateway-note"),
-        ]
+    async def receive(self) -> RelayMessage | None:
+        """The next message; None once the socket is closed."""
+        return await self.parse(await self._socket.receive())
 
-    async def stop(self) -> None:
-        """Close all connections; relays keep their halls and come back to our successor."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(_send_away(socket) for socket in list(self._sockets)))
-
-    def _grant_grace(self, grace_s: float = 0.0) -> None:
-        """Give the journal's relays a lease, and `grace_s` at least, to be heard within."""
-        now_s = time.monotonic()
-        for relay in self._coordinator.state.relays.values():
-            if relay.live:
-                self._leases.grant_grace(
-                    relay.relay_id, relay.epoch, now_s=now_s, seen_ms=relay.last_seen_ms, grace_s=grace_s
-                )
-        self._topology_wanted.set()
-
-    async def serve(self, request: web.Request, claims: ApiClaims) -> web.WebSocketResponse:
-        """Serve one relay's connection until it ends; `claims` are verified and have the role `relay`."""
-        socket = web.WebSocketResponse(max_msg_size=MAX_MESSAGE_BYTES, heartbeat=self._config.lease_s, compress=False)
-        await socket.prepare(request)
-        self._sockets.add(socket)
-        try:
-            register = await self._receive_register(socket)
-            if register is not None:
-                await self._serve_registered(socket, register, claims)
-        finally:
-            self._sockets.discard(socket)
-            if not socket.closed:
-                await socket.close()
-        return socket
-
-    async def _receive_register(self, socket: web.WebSocketResponse) -> Register | None:
-        try:
-            frame = await asyncio.wait_for(socket.receive(), REGISTER_TIMEOUT_S)
-        except TimeoutError:
-            await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"no register")
-            return None
-        message = await self._parse(socket, frame.type, frame.data)
-        if message is None:
-            return None
-        if not isinstance(message, Register):
-            await self._violate(socket, "the first message is register")
-            return None
-        return message
-
-    async def _parse(self, socket: web.WebSocketResponse, kind: WSMsgType, data: object) -> RelayMessage | None:
+    async def parse(self, frame: WSMessage) -> RelayMessage | None:
         """One message (JSON, as text or as bytes), or None after the socket was closed for it with 1007."""
-        if kind not in {WSMsgType.TEXT, WSMsgType.BINARY} or not isinstance(data, str | bytes):
+        if frame.type not in {WSMsgType.TEXT, WSMsgType.BINARY} or not isinstance(frame.data, str | bytes):
             return None  # the socket is closing
         try:
-            return self._decoder.decode(data)
+            return self._decoder.decode(frame.data)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             self._count_malformed()
             self._log.warning("malformed message of a relay", error=str(error)[:200])
-            await socket.close(code=WSCloseCode.INVALID_TEXT, message=_close_reason(f"malformed: {error}"))
+            await self.close(WSCloseCode.INVALID_TEXT, f"malformed: {error}")
             return None
 
-    async def _violate(self, socket: web.WebSocketResponse, reason: str) -> None:
-        self._count_malformed()
-        await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=_close_reason(reason))
+    async def send(self, message: CoordinatorMessage) -> None:
+        """Write a message.
 
-    async def _refuse(self, socket: web.WebSocketResponse, code: str, detail: str) -> None:
-        await socket.send_str(_encode(Refused(code=code, detail=detail)))
-        await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=_close_reason(code))
+        Raises:
+            ConnectionError: the socket is gone.
+        """
+        await self._socket.send_str(msgspec.json.encode(message).decode("utf-8"))
 
-    async def _register(
-        self, socket: web.WebSocketResponse, register: Register, claims: ApiClaims
-    ) -> RelayRegistered | None:
-        """Write the registration, or tell the relay why not."""
-        if register.schema != SCHEMA:
-            await self._refuse(socket, "schema", f"this coordinator speaks schema {SCHEMA}, not {register.schema}")
-            return None
-        if claims.sub != register.relay_id:
-            await self._refuse(socket, "wrong_relay", f"the token is for relay {claims.sub}")
-            return None
+    async def close(self, code: int, reason: str) -> None:
+        """Close the socket; returns when the other end has, or after aiohttp's time-out."""
+        await self._socket.close(code=code, message=_close_reason(reason))
+
+    async def send_away(self) -> None:
+        """Close the socket because we stop; a relay that does not answer is not waited for."""
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            await asyncio.wait_for(self.close(WSCloseCode.GOING_AWAY, "coordinator stops"), _CLOSE_TIMEOUT_S)
+
+
+class Gateway:
+    """The sockets of all relays.
+
+    Args:
+        desk: what they are served by.
+        ping_s: how often a socket is tried that says nothing.
+        count_malformed: called for each message that does not parse.
+    """
+
+    def __init__(self, desk: RelayDesk, *, ping_s: float, count_malformed: Callable[[], None] = lambda: None) -> None:
+        self._desk = desk
+        self._ping_s = ping_s
+        self._count_malformed = count_malformed
+        self._decoder: msgspec.json.Decoder[RelayMessage] = msgspec.json.Decoder(RelayMessage)
+        self._channels: set[WebSocketChannel] = set()
+
+    async def stop(self) -> None:
+        """Close all sockets; relays keep their halls and come back to our successor."""
+        await asyncio.gather(*(channel.send_away() for channel in list(self._channels)))
+
+    async def serve(self, request: web.Request, claims: ApiClaims) -> web.WebSocketResponse:
+        """Serve one relay's socket until it ends; `claims` are verified and have the role `relay`."""
+        socket = web.WebSocketResponse(max_msg_size=MAX_MESSAGE_BYTES, heartbeat=self._ping_s, compress=False)
+        await socket.prepare(request)
+        channel = WebSocketChannel(socket, self._decoder, self._count_malformed)
+        self._channels.add(channel)
         try:
-            last_seen_ms = self._leases.last_seen_ms(register.relay_id) or 0
-            command = RegisterRelay(register=register, last_seen_ms=last_seen_ms)
-            events = await self._coordinator.execute(command, claims.actor)
-        except RejectedError as error:
-            await self._refuse(socket, error.code, error.detail)
-            return None
-        except JournalError as error:
-            await socket.send_str(_encode(Refused(code=error.code, detail=str(error))))
-            await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"journal unavailable")
-            return None
-        return next(event for event in events if isinstance(event, RelayRegistered))
-
-    async def _serve_registered(self, socket: web.WebSocketResponse, register: Register, claims: ApiClaims) -> None:
-        registered = await self._register(socket, register, claims)
-        if registered is None:
-            return
-        relay_id, epoch = registered.relay_id, registered.epoch
-        older = self._connections.get(relay_id)
-        if older is not None and older.epoch > epoch:
-            await self._refuse(socket, "superseded", "a later registration of this relay is connected")
-            return
-        connection = ControlConnection(relay_id=relay_id, epoch=epoch, socket=socket)
-        self._connections[relay_id] = connection
-        self._avoid.discard(relay_id)
-        self._renew(connection)
-        if older is not None:
-            older.close_soon(WSCloseCode.POLICY_VIOLATION, "superseded")
-        connection.send(
-            Registered(
-                epoch=epoch,
-                lease_s=self._config.lease_s,
-                heartbeat_s=self._config.heartbeat_s,
-                public_keys=self._keys.public_keys,
-            )
-        )
-        self._close_ended(connection, register)
-        self._topology_wanted.set()
-        tasks = [
-            asyncio.create_task(connection.send_forever(), name=f"relay-send-{relay_id}"),
-            asyncio.create_task(self._write_presence(connection), name=f"relay-presence-{relay_id}"),
-        ]
-        self._log.info("relay registered", relay_id=relay_id, epoch=epoch, sessions=len(register.sessions))
-        self._settle_wanted.set()
-        try:
-            await self._read(connection)
+            await self._desk.serve(channel, claims)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            if self._connections.get(relay_id) is connection:
-                del self._connections[relay_id]
-                if not connection.said_goodbye:
-                    self._avoid.add(relay_id)
-            self._log.info("relay disconnected", relay_id=relay_id, epoch=epoch, close_code=socket.close_code)
-
-    async def _read(self, connection: ControlConnection) -> None:
-        socket = connection.socket
-        async for frame in socket:
-            message = await self._parse(socket, frame.type, frame.data)
-            if message is None:
-                return
-            if self._connections.get(connection.relay_id) is not connection:
-                return  # a later registration took its place while this waited in the socket
-            self._renew(connection)
-            match message:
-                case Heartbeat():
-                    connection.heartbeat = message
-                case PresenceBatch():
-                    if connection.presence.full():
-                        # The relay keeps what was not acknowledged, and its sessions, until it registers again.
-                        await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"presence backlog")
-                        return
-                    connection.presence.put_nowait((message.sequence, message.deltas))
-                case Goodbye():
-                    await self._handle_goodbye(connection, message)
-                    return
-                case Register():
-                    await self._violate(socket, "registered already")
-                    return
-
-    def _renew(self, connection: ControlConnection) -> None:
-        self._leases.renew(
-            connection.relay_id, connection.epoch, now_s=time.monotonic(), seen_ms=self._coordinator.now_ms()
-        )
-
-    async def _handle_goodbye(self, connection: ControlConnection, message: Goodbye) -> None:
-        self._log.info("relay says goodbye", relay_id=connection.relay_id, reason=message.reason[:200])
-        # What it saw before the goodbye comes first; a journal that is away must not hold the goodbye for ever.
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(connection.presence.join(), self._config.lease_s)
-        connection.said_goodbye = True
-        command = LoseRelay(
-            relay_id=connection.relay_id,
-            epoch=connection.epoch,
-            goodbye=True,
-            last_seen_ms=self._coordinator.now_ms(),
-        )
-        try:
-            await self._coordinator.execute(command, f"relay:{connection.relay_id}")
-        except JournalError as error:
-            self._log.warning("goodbye not written; the lease will end instead", error=str(error))
-            connection.said_goodbye = False
-
-    async def _write_presence(self, connection: ControlConnection) -> None:
-        """Make the batches durable in order, and acknowledge each then; a journal that fails is tried again."""
-        while True:
-            sequence, deltas = await connection.presence.get()
-            command = ObservePresence(relay_id=connection.relay_id, deltas=list(deltas))
-            while True:
-                try:
-                    await self._coordinator.execute(command, f"relay:{connection.relay_id}")
-                    break
-                except RejectedError as error:
-                    # Acknowledged all the same: the relay would send it for ever and nothing behind it would come.
-                    self._count_malformed()
-                    self._log.warning("presence refused", relay_id=connection.relay_id, error=str(error))
-                    break
-                except JournalError:
-                    await asyncio.sleep(JOURNAL_RETRY_S)
-            connection.presence.task_done()
-            connection.send(PresenceAck(sequence=sequence))
-
-    async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Do a step for ever; without a journal there is nothing to do, and a bug of ours must not end the watch."""
-        while True:
-            try:
-                await step()
-            except JournalError as error:
-                self._log.warning("waiting for the journal", step=step.__name__, error=str(error))
-                await asyncio.sleep(JOURNAL_RETRY_S)
-            except Exception:  # noqa: BLE001 - whatever it is: logged, and relays are still watched
-                self._log.exception("a step of the gateway failed", step=step.__name__)
-                await asyncio.sleep(JOURNAL_RETRY_S)
-
-    async def _check_leases(self) -> None:
-        await asyncio.sleep(self._config.lease_s / LEASE_CHECKS_PER_LEASE)
-        for lease in self._leases.expired(time.monotonic()):
-            command = LoseRelay(
-                relay_id=lease.holder, epoch=lease.epoch, goodbye=False, last_seen_ms=lease.last_seen_ms
-            )
-            try:
-                await self._coordinator.execute(command, "coordinator")
-            except RejectedError as error:
-                self._log.error("a lost relay is unknown", relay_id=lease.holder, error=str(error))
-            self._leases.forget(lease.holder, lease.epoch)
-
-    async def _settle_halls(self) -> None:
-        """Give halls without a backup one: when a relay came, and now and then, for halls that left make room."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._settle_wanted.wait(), self._config.lease_s)
-        self._settle_wanted.clear()
-        await self._coordinator.settle_halls()
-
-    async def _note_relays(self) -> None:
-        """Have the journal know who is heard, for the day on which everything goes at once."""
-        await asyncio.sleep(NOTE_EVERY_S)
-        heard = sorted(self._connections)
-        if heard:
-            await self._coordinator.execute(NoteRelays(relay_ids=heard), "coordinator")
-
-    def _handle_entries(self, entries: Sequence[Entry]) -> None:
-        """Durable events: tell the relays what follows from them."""
-        told: dict[str, dict[str, None]] = {}
-        for entry in entries:
-            event = entry.event
-            if isinstance(event, HallAssigned):
-                if event.reason in TOLD_REASONS:
-                    for relay_id in {event.primary, event.backup} - {""}:
-                        told.setdefault(relay_id, {})[event.hall_id] = None
-            elif isinstance(event, RelayLost):
-                self._handle_lost(event)
-            elif isinstance(event, PhaseChanged):
-                self._handle_phase(event)
-            elif isinstance(event, RelayRegistered):
-                self._topology_wanted.set()
-        for relay_id, subjects in told.items():
-            connection = self._connections.get(relay_id)
-            if connection is not None:
-                connection.send(Notify(subjects=list(subjects)))
-
-    def _handle_phase(self, event: PhaseChanged) -> None:
-        self._topology_wanted.set()
-        if event.phase == "ended":
-            for connection in self._connections.values():
-                connection.send(CloseConference(conference=event.conference_id))
-
-    def _handle_lost(self, event: RelayLost) -> None:
-        self._log.warning("relay lost", relay_id=event.relay_id, epoch=event.epoch, reason=event.reason)
-        self._topology_wanted.set()
-        self._leases.forget(event.relay_id, event.epoch)
-        self._avoid.discard(event.relay_id)
-        connection = self._connections.get(event.relay_id)
-        if connection is not None and connection.epoch <= event.epoch and not connection.said_goodbye:
-            # Its socket stands but it was silent for a lease: it must register again to be given halls.
-            connection.close_soon(WSCloseCode.POLICY_VIOLATION, "lease expired")
-
-    def _close_ended(self, connection: ControlConnection, register: Register) -> None:
-        """Tell a relay of the ends that it missed: of its open sessions, and of those whose tokens are still good."""
-        conferences, tokens = self._coordinator.state.conferences, self._config.tokens
-        token_ms = max(tokens.relay_s, tokens.link_s, tokens.publisher_s) * 1000
-        good_since_ms = self._coordinator.now_ms() - token_ms
-        ended = {
-            conference.conference_id
-            for conference in conferences.values()
-            if conference.phase == "ended" and conference.phases[-1][1] >= good_since_ms
-        }
-        for conference_id in sorted(ended | {session.conference for session in register.sessions}):
-            conference = conferences.get(conference_id)
-            if conference is None or conference.phase == "ended":
-                connection.send(CloseConference(conference=conference_id))
-
-    async def _push_topologies(self) -> None:
-        """Send each relay its place once that may have changed, and fresh tokens at half of their life."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._topology_wanted.wait(), self._config.tokens.link_s / 8)
-        self._topology_wanted.clear()
-        for connection in list(self._connections.values()):
-            self._push_topology(connection)
-
-    def _push_topology(self, connection: ControlConnection) -> None:
-        now_ms, link_s = self._coordinator.now_ms(), self._config.tokens.link_s
-        place = topology_of(self._coordinator.state, connection.relay_id)
-        fresh = now_ms < connection.topology_sent_ms + link_s * 500
-        if place == connection.place and fresh:
-            return
-        connection.place, connection.topology_sent_ms = place, now_ms
-        connection.send(place.sign(self._keys, exp=now_ms // 1000 + link_s))
-
-
-def _encode(message: CoordinatorMessage) -> str:
-    return msgspec.json.encode(message).decode("utf-8")
+            self._channels.discard(channel)
+            if not socket.closed:
+                await socket.close()
+        return socket
 
 
 def _close_reason(text: str) -> bytes:
     """A close frame holds at most 123 bytes of reason (RFC 6455, 5.5)."""
     return text.encode("utf-8", "replace")[:120].decode("utf-8", "ignore").encode("utf-8")
-
-
-async def _send_away(socket: web.WebSocketResponse) -> None:
-    """Close a socket because we stop; a relay that does not answer is not waited for."""
-    with contextlib.suppress(ConnectionError, TimeoutError):
-        await asyncio.wait_for(socket.close(code=WSCloseCode.GOING_AWAY, message=b"coordinator stops"), 1.0)

@@ -23,7 +23,7 @@ async def join(call: Call) -> Assignment:
     _require_schema(body.schema)
     joins = call.services.metrics.joins_total
     command = JoinHall(
-        conference_id=claims.conference, hall_id=claims.hall, virtual=body.virtual, avoid=call.services.gateway.avoid
+        conference_id=claims.conference, hall_id=claims.hall, virtual=body.virtual, avoid=call.services.desk.avoid
     )
     try:
         await call.services.coordinator.execute(command, claims.actor)
@@ -45,7 +45,7 @@ async def report_moved(call: Call) -> Assignment:
     claims, report = call.claims, call.body(MovedReport)
     _require_schema(report.schema)
     command = ReportMove(
-        conference_id=claims.conference, hall_id=claims.hall, report=report, avoid=call.services.gateway.avoid
+        conference_id=claims.conference, hall_id=claims.hall, report=report, avoid=call.services.desk.avoid
     )
     events = await call.services.coordinator.execute(command, claims.actor)
     for event in events:

@@ -18,7 +18,7 @@ class RelayList(msgspec.Struct, frozen=True, kw_only=True):
 async def list_relays(call: Call) -> RelayList:
     """All relays."""
     services = call.services
-    return RelayList(relays=view_relays(services.coordinator.state, services.gateway.sessions()))
+    return RelayList(relays=view_relays(services.coordinator.state, services.desk.sessions()))
 
 
 async def control(call: Call) -> web.StreamResponse:

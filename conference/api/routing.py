@@ -21,6 +21,7 @@ from conference.config import CoordinatorConfig
 from conference.coordinator import Coordinator
 from conference.gateway import Gateway
 from conference.live import LiveBoard
+from conference.relay_desk import RelayDesk
 from configs.turn import TurnCredentials
 from monitoring.metrics import CoordinatorMetrics
 
@@ -46,6 +47,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     coordinator: Coordinator
+    desk: RelayDesk
     gateway: Gateway
     keys: KeyRing
     config: CoordinatorConfig

@@ -29,7 +29,6 @@ with instrumented:
     from bridges.hall_api import HallApi
     from bridges.halls import Hall
     from bridges.messages import HeadcountReport, JoinRequest, MovedReport
-    from conference.access import KeyRing
     from conference.api.bodies import decode_body
     from conference.api.conferences import ConferenceDraft, PhaseRequest, PublisherRequest
     from conference.api.problems import RequestError, problem_of
@@ -46,13 +45,10 @@ with instrumented:
         ReportHeadcount,
         ReportMove,
     )
-    from conference.config import CoordinatorConfig
-    from conference.coordinator import Coordinator
     from conference.decide import decide
     from conference.errors import RejectedError
     from conference.events import ConferenceCreated, Event, HallsImported, PhaseChanged
-    from conference.gateway import Gateway
-    from conference.journal.contract import Journal
+    from conference.gateway import WebSocketChannel
     from conference.policy import Policy
     from conference.snapshot import decode_state, encode_state, fingerprint
     from conference.state import State, apply
@@ -107,8 +103,7 @@ class Socket:
 
 
 IMAGE = image()
-COORDINATOR = Coordinator(cast("Journal", None), Policy())
-GATEWAY = Gateway(COORDINATOR, KeyRing.generate(), CoordinatorConfig())
+RELAY_MESSAGES = msgspec.json.Decoder(RelayMessage)
 ROUTES = [route for route in api_routes() if route.takes_body and route.request_media == JSON]
 DECODERS = [msgspec.json.Decoder(route.request) for route in ROUTES]
 HALL_API = HallApi(cast("ClientSession", None), "http://coordinator.test", "token")
@@ -125,7 +120,8 @@ LINK = ControlLink(
 def read_as_gateway(data: bytes) -> RelayMessage | None:
     """What the gateway makes of a relay's frame; its coroutine has nothing to wait for."""
     socket = Socket()
-    coroutine = GATEWAY._parse(cast("web.WebSocketResponse", socket), WSMsgType.BINARY, data)
+    channel = WebSocketChannel(cast("web.WebSocketResponse", socket), RELAY_MESSAGES, lambda: None)
+    coroutine = channel.parse(WSMessage(WSMsgType.BINARY, data, None))
     try:
         coroutine.send(None)
     except StopIteration as stop:

@@ -92,14 +92,14 @@ async def test_a_closed_socket_is_no_loss_while_the_lease_runs(tmp_path_factory:
         ):
             async with connect_relay(api, register_message("edge-3", seats=1_000)):
                 before = await api.join(halls[0])
-            gateway = running.services.gateway
-            await eventually(lambda: _true(gateway.avoid == {"edge-3"}), "the relay is avoided")
+            desk = running.services.desk
+            await eventually(lambda: _true(desk.avoid == {"edge-3"}), "the relay is avoided")
             assert (await api.assignment(halls[0])).epoch == before.epoch
             for hall_id in halls[1:]:
                 got = await api.join(hall_id)
                 assert "edge-3" not in {got.primary.relay_id, got.backup and got.backup.relay_id}
             async with connect_relay(api, register_message("edge-3")):
-                assert gateway.avoid == frozenset()
+                assert desk.avoid == frozenset()
                 shown = (await api.expect(200, "GET", "/api/v1/relays"))["relays"]
                 assert all(relay["status"] == "live" for relay in shown)
 
