@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
+from support.chaos_rounds import ROUNDS, SEED
 
-ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "0"))
-SEED = int(os.environ.get("CHAOS_SEED", "1"))
 collect_ignore_glob = [] if ROUNDS else ["test_*.py"]
 
 

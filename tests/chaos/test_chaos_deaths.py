@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import msgspec
 import pytest
+from support.chaos_rounds import ROUNDS, SEED
 from support.deaths import die
 from support.redis_servers import RedisServer
-
-from chaos.conftest import ROUNDS, SEED
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300 + 20 * ROUNDS)]
 
@@ -18,7 +18,7 @@ async def test_deaths_on_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[st
     """A single coordinator on SQLite: nothing acknowledged is lost, nothing is applied twice."""
     figures = await die(tmp_path, ROUNDS, SEED)
     with capsys.disabled():
-        print(msgspec.json.encode(figures).decode())
+        sys.stdout.write(f"{msgspec.json.encode(figures).decode()}\n")
 
 
 async def test_deaths_on_redis(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -29,4 +29,4 @@ async def test_deaths_on_redis(tmp_path: Path, capsys: pytest.CaptureFixture[str
     finally:
         server.kill()
     with capsys.disabled():
-        print(msgspec.json.encode(figures).decode())
+        sys.stdout.write(f"{msgspec.json.encode(figures).decode()}\n")

@@ -94,10 +94,9 @@ class Clients:
                 async with connect_relay(program.api, register_message(relay_id)) as client:
                     await client.wait_for(Registered)
                     while client.close_code is None:
-                        sent = PresenceBatch(sequence=number, deltas=_session(relay_id, hall_id, number))
                         self._witness.under_way["presence", relay_id] = number
-                        await client.send(sent)
-                        await client.wait_for(PresenceAck, lambda ack, sent=sent: ack.sequence == sent.sequence)
+                        await client.send(PresenceBatch(sequence=number, deltas=_session(relay_id, hall_id, number)))
+                        await client.wait_for(PresenceAck)
                         self._witness.handle_answer(("presence", relay_id), number)
                         client.received.clear()
                         number += 1
@@ -105,9 +104,7 @@ class Clients:
             self._fleet.doubt(program)
             await asyncio.sleep(PAUSE_S)
 
-    async def _repeat(
-        self, actor: tuple[str, str], ask: Callable[[CoordinatorProgram, int], Awaitable[None]]
-    ) -> None:
+    async def _repeat(self, actor: tuple[str, str], ask: Callable[[CoordinatorProgram, int], Awaitable[None]]) -> None:
         number = 1
         while True:
             program = await self._fleet.leader()
@@ -139,12 +136,19 @@ async def _expect(
 
 
 def _session(relay_id: str, hall_id: str, number: int) -> list[SessionOpened | SessionClosed]:
-    session = {"session_id": f"{relay_id}:{number}", "subject": hall_id, "conference": CONFERENCE, "feed": "program"}
     began_ms = number * SESSION_EVERY_MS
-    return [
-        SessionOpened(**session, at_ms=began_ms),
-        SessionClosed(**session, at_ms=began_ms + SESSION_MS, reason="left"),
-    ]
+    opened = SessionOpened(
+        session_id=f"{relay_id}:{number}", subject=hall_id, conference=CONFERENCE, feed="program", at_ms=began_ms
+    )
+    closed = SessionClosed(
+        session_id=opened.session_id,
+        subject=hall_id,
+        conference=CONFERENCE,
+        feed="program",
+        at_ms=began_ms + SESSION_MS,
+        reason="left",
+    )
+    return [opened, closed]
 
 
 class Reaper:
@@ -192,7 +196,7 @@ class Reaper:
         if moment == "start":
             await self._kill(program, moment, self._chance.uniform(0, 1.2))
             return
-        while program.process.returncode is None and not await program.readiness():
+        while program.process.returncode is None and not await program.readiness():  # noqa: ASYNC110 - asked by HTTP
             await asyncio.sleep(0.002)  # it listens before it folds
         await self._kill(program, moment, self._chance.uniform(0, 0.05))
 
@@ -242,10 +246,10 @@ async def die(folder: Path, kills: int, seed: int, redis_url: str = "") -> Figur
     """
     names = ["one", "two", "three"] if redis_url else ["one"]
     journal = {"url": redis_url, "lease_s": LEASE_S, "keep_records": 2_000} if redis_url else {}
-    config = CoordinatorConfig(state_dir=folder / names[0], journal=JournalConfig(**journal))  # type: ignore[arg-type]
+    config = CoordinatorConfig(state_dir=folder / names[0], journal=JournalConfig(**journal))
     chance, began_s = random.Random(seed), time.monotonic()
-    settings = {"journal": journal, "snapshot_every": 100, "lease_s": 20.0, "return_grace_s": 200.0}
-    async with fleet(folder, names, chance, away_s=0, **settings) as coordinators:
+    settings: dict[str, object] = {"journal": journal, "snapshot_every": 100, "lease_s": 20.0, "return_grace_s": 200.0}
+    async with fleet(folder, names, chance, settings, away_s=0) as coordinators:
         await coordinators.leader()
         reading = open_journal(config)
         try:

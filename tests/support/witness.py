@@ -8,6 +8,7 @@ again, for relays send at least once; there what counts is the time that it adds
 from __future__ import annotations
 
 import msgspec
+from support.coordinator_harness import CONFERENCE
 
 from bridges.messages import Assignment
 from conference.events import HallAssigned, HallLeft, HeadcountReported, PresenceObserved
@@ -17,7 +18,6 @@ from conference.policy import Policy
 from conference.snapshot import fingerprint
 from conference.state import State, apply
 from relay.messages import SessionOpened
-from support.coordinator_harness import CONFERENCE
 
 SESSION_MS = 1_000
 SESSION_EVERY_MS = 10_000
