@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -20,7 +21,7 @@ from typing import Literal, Protocol
 import aiohttp
 import msgspec
 
-from bridges.arrivals import arrivals
+from bridges.arrivals import Curve, arrivals
 from bridges.backoff import backoff_s
 from bridges.errors import HallApiError
 from bridges.hall_api import HallApi, parse_link
@@ -65,13 +66,20 @@ class VirtualSummary(msgspec.Struct, frozen=True, kw_only=True):
         joined: how many joined.
         present: how many had a session at the end, before they left.
         refused: answers other than a success, of all requests.
+        refusals: the same by the answer's code.
         unreachable: requests without an answer.
         late: joins answered after more than a second.
         moved: moves to another relay.
         headcounts: headcounts accepted.
-        reply_ms_p50: median time of the answer to a join.
+        reply_ms_p50: median time of the answer to a join, from the moment when it was sent.
         reply_ms_p99: 99 of 100 joins were answered within.
         reply_ms_max: the slowest.
+        seated_ms_p50: median time from the moment when a hall wanted to come until it was seated: with the wait in this
+            process, and with all refusals and returns.
+        seated_ms_p99: 99 of 100 halls were seated within.
+        seated_ms_max: the slowest.
+        queued_ms_p99: 99 of 100 first joins waited less in this process before they were sent: the load's own delay.
+        returns_max: how often a hall was refused at most before it was seated.
         ended: the conference ended before the halls were told to stop.
     """
 
@@ -79,6 +87,7 @@ class VirtualSummary(msgspec.Struct, frozen=True, kw_only=True):
     joined: int
     present: int
     refused: int
+    refusals: dict[str, int]
     unreachable: int
     late: int
     moved: int
@@ -86,6 +95,11 @@ class VirtualSummary(msgspec.Struct, frozen=True, kw_only=True):
     reply_ms_p50: float
     reply_ms_p99: float
     reply_ms_max: float
+    seated_ms_p50: float
+    seated_ms_p99: float
+    seated_ms_max: float
+    queued_ms_p99: float
+    returns_max: int
     ended: bool
 
 
@@ -97,6 +111,8 @@ class _VirtualHall:
     relay_id: str = ""  # where its session is open
     fetching: bool = False
     attempts: int = 0
+    wanted_at_s: float = 0.0  # when it came; its first join may leave this process later
+    joins: int = 0
     report: MovedReport | None = None
 
 
@@ -122,7 +138,8 @@ class VirtualHalls:
         http: client for all of them; its connector's limit should not be below `WORKERS`.
         links: hall id to link.
         relays: where their sessions are.
-        arrival_s: they come along an S-shaped curve over so many seconds.
+        arrival_s: they come within so many seconds.
+        curve: how they are spread over them.
         headcount_share: share of halls that send a headcount, 0 to 1.
         seats: hall id to delegates summoned; 60 where it says nothing.
         seed: equal seeds give equal arrivals and headcounts.
@@ -138,6 +155,7 @@ class VirtualHalls:
         relays: VirtualRelays,
         *,
         arrival_s: float = 60.0,
+        curve: Curve = "s",
         headcount_share: float = 0.9,
         seats: Mapping[str, int] | None = None,
         seed: int = 2025,
@@ -146,6 +164,7 @@ class VirtualHalls:
         self._seats = seats or {}
         self._seed = seed
         self._arrival_s = arrival_s
+        self._curve: Curve = curve
         self._rng = random.Random(seed)  # noqa: S311 - a simulation, nothing secret
         self._headcount_share = headcount_share
         self._halls: dict[str, _VirtualHall] = {}
@@ -157,8 +176,11 @@ class VirtualHalls:
         self._leaving = False
         self._ended = asyncio.Event()
         self._replies_ms = Reservoir(self._rng)
+        self._seated_ms = Reservoir(self._rng)
+        self._queued_ms = Reservoir(self._rng)
+        self._returns_max = 0
         self._joined = 0
-        self._refused = 0
+        self._refusals: Counter[str] = Counter()
         self._unreachable = 0
         self._late = 0
         self._moved = 0
@@ -192,7 +214,8 @@ class VirtualHalls:
             halls=len(self._halls),
             joined=self._joined,
             present=present,
-            refused=self._refused,
+            refused=self._refusals.total(),
+            refusals=dict(sorted(self._refusals.items())),
             unreachable=self._unreachable,
             late=self._late,
             moved=self._moved,
@@ -200,6 +223,11 @@ class VirtualHalls:
             reply_ms_p50=round(self._replies_ms.percentile(0.5), 1),
             reply_ms_p99=round(self._replies_ms.percentile(0.99), 1),
             reply_ms_max=round(self._replies_ms.max, 1),
+            seated_ms_p50=round(self._seated_ms.percentile(0.5), 1),
+            seated_ms_p99=round(self._seated_ms.percentile(0.99), 1),
+            seated_ms_max=round(self._seated_ms.max, 1),
+            queued_ms_p99=round(self._queued_ms.percentile(0.99), 1),
+            returns_max=self._returns_max,
             ended=self._ended.is_set(),
         )
 
@@ -231,7 +259,9 @@ class VirtualHalls:
         halls = list(self._halls.values())
         self._rng.shuffle(halls)
         start = clock()
-        for hall, moment in zip(halls, arrivals(len(halls), self._arrival_s, self._seed), strict=True):
+        moments = arrivals(len(halls), self._arrival_s, self._seed, self._curve)
+        for hall, moment in zip(halls, moments, strict=True):
+            hall.wanted_at_s = start + moment
             wait_s = start + moment - clock()
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
@@ -297,6 +327,9 @@ class VirtualHalls:
     async def _join(self, hall: _VirtualHall) -> None:
         clock = asyncio.get_running_loop().time
         asked_at = clock()
+        if not hall.joins:
+            self._queued_ms.add((asked_at - hall.wanted_at_s) * 1000)
+        hall.joins += 1
         assignment = await hall.api.join(JoinRequest(agent=VIRTUAL_AGENT, virtual=True))
         reply_ms = (clock() - asked_at) * 1000
         self._replies_ms.add(reply_ms)
@@ -305,6 +338,8 @@ class VirtualHalls:
         self._follow(hall, assignment)
         if first:
             self._joined += 1
+            self._seated_ms.add((clock() - hall.wanted_at_s) * 1000)
+            self._returns_max = max(self._returns_max, hall.joins - 1)
             if self._rng.random() < self._headcount_share:
                 self._later(self._rng.uniform(0, _HEADCOUNT_WITHIN_S), "headcount", hall)
 
@@ -356,7 +391,7 @@ class VirtualHalls:
 
     def _count(self, error: HallApiError) -> None:
         if error.status:
-            self._refused += 1
+            self._refusals[error.code] += 1
         else:
             self._unreachable += 1
 

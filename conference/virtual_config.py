@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from bridges.arrivals import Curve
 from configs.loading import Section
 from relay.config import CapacityLimits, Id
 from relay.messages import RelayRole
@@ -37,7 +38,8 @@ class VirtualConfig(Section):
         capacity: of each of them, as they tell the coordinator.
         links_file: JSON object of hall id to link, as `POST /api/v1/halls/links` answers; none means no halls.
         wait_for_signal: halls come only after SIGUSR1, so that the relays can be up before.
-        arrival_s: halls come along an S-shaped curve over so many seconds.
+        arrival_s: halls come within so many seconds.
+        arrival_curve: `s`, slow at first and at last, as people who were told an hour; or `flat`.
         headcount_share: share of halls that send a headcount.
         seats_file: JSON object of hall id to delegates summoned, for plausible headcounts.
         seed: equal seeds give equal arrivals and headcounts.
@@ -50,6 +52,7 @@ class VirtualConfig(Section):
     links_file: Path | None = None
     wait_for_signal: bool = False
     arrival_s: Annotated[float, Field(ge=0, le=86_400)] = 60.0
+    arrival_curve: Curve = "s"
     headcount_share: Annotated[float, Field(ge=0, le=1)] = 0.9
     seats_file: Path | None = None
     seed: int = 2025

@@ -88,6 +88,7 @@ async def run_virtual(
                 links,
                 relays,
                 arrival_s=config.arrival_s,
+                curve=config.arrival_curve,
                 headcount_share=config.headcount_share,
                 seats=seats,
                 seed=config.seed,

@@ -127,8 +127,12 @@ async def test_a_district_joins_moves_and_leaves(coordinator: Coordinator) -> No
         summary = await asyncio.wait_for(task, 20)
     assert summary.joined == summary.halls == summary.present == 300
     assert summary.refused == 20
+    assert summary.refusals == {"no_relay": 20}
+    assert summary.returns_max >= 1
     assert summary.moved == 600
     assert 0 < summary.reply_ms_p50 <= summary.reply_ms_p99 <= summary.reply_ms_max
+    assert 0 < summary.seated_ms_p50 <= summary.seated_ms_p99 <= summary.seated_ms_max
+    assert summary.seated_ms_max > 1000  # who was refused waited the second that Retry-After asked for
     assert {(move.from_relay, move.to_relay, move.interruption_ms) for move in coordinator.moves} == {("b", "a", 0.0)}
     assert len(coordinator.left) == 300
     assert relays.sessions["a"] == set()

@@ -22,6 +22,14 @@ def test_the_curve_is_s_shaped() -> None:
     assert middle > 4 * last
 
 
+def test_a_flat_curve_is_even() -> None:
+    """Every fifth of the time brings a fifth of the halls, give or take chance."""
+    moments = arrivals(10_000, 100, 1, "flat")
+    assert moments == sorted(moments)
+    fifths = [sum(1 for moment in moments if start <= moment < start + 20) for start in range(0, 100, 20)]
+    assert all(1_800 < count < 2_200 for count in fifths)
+
+
 def test_no_time_brings_all_at_once() -> None:
     """A curve of length zero is a join storm."""
     assert arrivals(5, 0, 1) == [0.0] * 5
