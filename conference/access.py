@@ -13,18 +13,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import jwt
 import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from conference import web_tokens
 from conference.errors import ConferenceError
-from relay.access import ALGORITHM, ISSUER, MAX_TOKEN_BYTES, Action
 from relay.access import AUDIENCE as RELAY_AUDIENCE
+from relay.access import ISSUER, MAX_TOKEN_BYTES, Action, RelayClaims
 
 AUDIENCE = "api"
 MAX_KEY_FILE_BYTES = 16 * 1024
+# Tokens that need not be verified again; some 70 MB when full. Twice as many as a country has halls.
+MAX_REMEMBERED = 100_000
 
 Role = Literal["organiser", "technician", "operator", "hall", "relay"]
 
@@ -79,11 +81,35 @@ class ApiClaims(msgspec.Struct, frozen=True, kw_only=True):
         return f"{prefix}:{self.sub}"
 
 
+class _ApiPayload(msgspec.Struct, frozen=True, kw_only=True):
+    """`ApiClaims` as they stand in a token, with those of RFC 7519 that tell whose and for whom it is."""
+
+    iss: str
+    aud: str
+    sub: str
+    role: Role
+    exp: int
+    conference: str = ""
+    hall: str = ""
+
+
+class _RelayPayload(RelayClaims, frozen=True, kw_only=True):
+    """`RelayClaims` as they stand in a token."""
+
+    iss: str = ISSUER
+    aud: str = RELAY_AUDIENCE
+
+
 class KeyRing:
-    """The signing key of one coordinator, and what is derived from it."""
+    """The signing key of one coordinator, and what is derived from it.
+
+    It remembers the tokens that it has verified: a hall shows the same one all day, and a signature costs more to check
+    than all else that is done to answer most requests. What is remembered expires like the token.
+    """
 
     def __init__(self, private_key: Ed25519PrivateKey) -> None:
         self._private_key = private_key
+        self._verified: dict[str, ApiClaims] = {}
         public_key = private_key.public_key()
         self._public_key: Ed25519PublicKey = public_key
         self.public_keys: list[str] = [
@@ -124,22 +150,13 @@ class KeyRing:
         link: bool = False,
     ) -> str:
         """Sign a token for a relay's door; the claims are those of `relay.access.RelayClaims`."""
-        payload: dict[str, object] = {
-            "iss": ISSUER,
-            "aud": RELAY_AUDIENCE,
-            "sub": sub,
-            "conference": conference,
-            "feeds": list(feeds),
-            "action": action,
-            "exp": exp,
-            "link": link,
-        }
-        return jwt.encode(payload, self._private_key, algorithm=ALGORITHM)
+        claims = _RelayPayload(sub=sub, conference=conference, feeds=list(feeds), action=action, exp=exp, link=link)
+        return web_tokens.sign(self._private_key, msgspec.json.encode(claims))
 
     def issue_api_token(self, claims: ApiClaims) -> str:
         """Sign a token for this coordinator's API."""
-        payload: dict[str, object] = {"iss": ISSUER, "aud": AUDIENCE, **msgspec.to_builtins(claims)}
-        return jwt.encode(payload, self._private_key, algorithm=ALGORITHM)
+        payload = _ApiPayload(iss=ISSUER, aud=AUDIENCE, **msgspec.structs.asdict(claims))
+        return web_tokens.sign(self._private_key, msgspec.json.encode(payload))
 
     def verify_api_token(self, token: str, now: float) -> ApiClaims:
         """Verify a bearer token of the API.
@@ -151,29 +168,33 @@ class KeyRing:
         Raises:
             AccessDeniedError: 401: malformed, signed by another key, for another audience, or expired.
         """
-        if not token.isascii():  # a header's bytes arrive as surrogates, which no text of JSON can hold
-            raise AccessDeniedError("token is not valid: it is not ASCII")
+        claims = self._verified.get(token)
+        if claims is None:
+            claims = self._verify(token)
+            if len(self._verified) >= MAX_REMEMBERED:
+                self._verified.clear()
+            self._verified[token] = claims
+        if claims.exp <= now:
+            self._verified.pop(token, None)
+            raise AccessDeniedError("token has expired")
+        return claims
+
+    def _verify(self, token: str) -> ApiClaims:
         if len(token) > MAX_TOKEN_BYTES:
             raise AccessDeniedError(f"token is longer than {MAX_TOKEN_BYTES} bytes")
         try:
-            payload = jwt.decode(
-                token,
-                self._public_key,
-                algorithms=[ALGORITHM],
-                audience=AUDIENCE,
-                issuer=ISSUER,
-                options={"require": ["exp", "aud", "iss", "sub"], "verify_exp": False, "verify_iat": False},
-            )
-            claims = msgspec.convert(payload, ApiClaims)
-        except jwt.InvalidTokenError as error:
-            raise AccessDeniedError(f"token is not valid: {error}") from error
+            payload = msgspec.json.decode(web_tokens.verify(self._public_key, token), type=_ApiPayload)
         except msgspec.ValidationError as error:
             raise AccessDeniedError(f"token claims are not the API's: {error}") from error
-        if claims.exp <= now:
-            raise AccessDeniedError("token has expired")
-        if claims.role == "hall" and not (claims.hall and claims.conference):
+        except (ValueError, RecursionError) as error:
+            raise AccessDeniedError(f"token is not valid: {error}") from error
+        if (payload.iss, payload.aud) != (ISSUER, AUDIENCE):
+            raise AccessDeniedError(f"token is not valid: it is for {payload.aud[:40]!r}, not for the API")
+        if payload.role == "hall" and not (payload.hall and payload.conference):
             raise AccessDeniedError("a hall's token must name its hall and its conference")
-        return claims
+        return ApiClaims(
+            sub=payload.sub, role=payload.role, exp=payload.exp, conference=payload.conference, hall=payload.hall
+        )
 
 
 def require_role(claims: ApiClaims, roles: frozenset[Role]) -> None:

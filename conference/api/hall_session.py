@@ -1,7 +1,7 @@
 """`/api/v1/halls/{join,assignment,moved,headcount,leave}`: what a hall itself asks, with the token of its link.
 
 The hall and the conference come from the token, never from the body. Joining costs one decision, one shared disk sync
-and two signatures, whatever the number of halls.
+and one signature, whatever the number of halls.
 """
 
 from __future__ import annotations
@@ -80,8 +80,16 @@ def _assignment(call: Call) -> Assignment:
     conference, hall = joinable_conference_of(state, claims.conference), hall_of(state, claims.hall)
     seat = seat_of(conference, hall.hall_id)
     expires_at_s = call.services.coordinator.now_ms() // 1000 + call.services.config.tokens.relay_s
-    primary = _access(call, conference, state.relays[seat.primary], expires_at_s)
-    backup = _access(call, conference, state.relays[seat.backup], expires_at_s) if seat.backup else None
+    # One token opens both relays: it names the hall and the feeds, and each relay is asked for its own session.
+    token = call.services.keys.issue_relay_token(
+        sub=hall.hall_id,
+        conference=conference.conference_id,
+        feeds=conference.feeds,
+        action="play",
+        exp=expires_at_s,
+    )
+    primary = _access(conference, state.relays[seat.primary], token, expires_at_s)
+    backup = _access(conference, state.relays[seat.backup], token, expires_at_s) if seat.backup else None
     return Assignment(
         hall_id=hall.hall_id,
         hall_name=hall.name,
@@ -103,14 +111,7 @@ def _ice_servers(call: Call) -> list[IceServer]:
     return [IceServer(urls=list(grant.urls), username=grant.username, credential=grant.credential)]
 
 
-def _access(call: Call, conference: ConferenceState, relay: RelayState, expires_at_s: int) -> RelayAccess:
-    token = call.services.keys.issue_relay_token(
-        sub=call.claims.hall,
-        conference=conference.conference_id,
-        feeds=conference.feeds,
-        action="play",
-        exp=expires_at_s,
-    )
+def _access(conference: ConferenceState, relay: RelayState, token: str, expires_at_s: int) -> RelayAccess:
     return RelayAccess(
         relay_id=relay.relay_id,
         whep_url=f"{relay.base_url}/{conference.conference_id}/{conference.feeds[0]}/whep",

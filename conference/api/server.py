@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import time
 
@@ -71,13 +72,15 @@ async def _harden(_request: web.Request, response: web.StreamResponse) -> None:
 def _observing(metrics: CoordinatorMetrics) -> Middleware:
     """A middleware: every error becomes a problem, every request is counted and timed by its route's template."""
     log = get_logger("conference.api")
+    # Told apart from those of other starts by the first half; random numbers for each would cost as much as a lookup.
+    start, numbers = secrets.token_hex(4), itertools.count(1)
 
     @web.middleware
     async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
         resource = request.match_info.route.resource
         route = "unknown" if resource is None else resource.canonical
-        with request_scope(secrets.token_hex(8)):
+        with request_scope(f"{start}{next(numbers):08x}"):
             try:
                 response = await handler(request)
             except (ConferenceError, web.HTTPException) as error:

@@ -60,6 +60,26 @@ def test_an_expired_token_is_refused_from_its_last_second_on() -> None:
     assert caught.value.status == 401
 
 
+def test_a_token_that_was_good_once_expires_all_the_same() -> None:
+    """What is remembered of a verified token is good for as long as the token, also when the clock goes back."""
+    keys = KeyRing.generate()
+    token = keys.issue_api_token(claims())
+    for _ in range(2):
+        assert keys.verify_api_token(token, NOW) == claims()
+        with pytest.raises(AccessDeniedError, match="expired"):
+            keys.verify_api_token(token, NOW + 60)
+
+
+def test_remembered_tokens_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many tokens are shown, those that are remembered are few, and all stay good."""
+    monkeypatch.setattr("conference.access.MAX_REMEMBERED", 2)
+    keys = KeyRing.generate()
+    tokens = [keys.issue_api_token(claims(hall=f"h{number}")) for number in range(5)]
+    for token in [*tokens, *tokens]:
+        keys.verify_api_token(token, NOW)
+    assert len(keys._verified) <= 2
+
+
 def test_roles_and_conferences_bound_what_a_token_reaches() -> None:
     """Another role, or another conference, is 403."""
     require_role(claims(), frozenset({"organiser"}))
