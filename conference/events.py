@@ -18,6 +18,7 @@ from relay.messages import PresenceDelta, RelayRole
 
 CONTROL = "control"
 ATTENDANCE = "attendance/0"
+_PARTITIONS = "attendance/"
 
 
 class UnitsImported(msgspec.Struct, frozen=True, kw_only=True, tag="units_imported"):
@@ -163,3 +164,13 @@ Event = ControlEvent | AttendanceEvent
 def stream_of(event: Event) -> str:
     """Name of the stream that an event belongs to."""
     return ATTENDANCE if isinstance(event, PresenceObserved | HeadcountReported) else CONTROL
+
+
+def partition_of(writer: str) -> str:
+    """Name of the stream of attendance that another process than the leader writes: a gateway, by its id."""
+    return f"{_PARTITIONS}{writer}"
+
+
+def is_partition(stream: str) -> bool:
+    """Whether a stream has a writer of its own, and is not the leader's."""
+    return stream.startswith(_PARTITIONS) and stream != ATTENDANCE

@@ -3,6 +3,10 @@
 An append is acknowledged only when it is durable (survives kill -9 and loss of power as far as the backend can).
 There is one writer at a time. Whoever takes over gets a greater fencing epoch, and everything that an older writer
 still sends is refused in the same atomic step in which it would have been written.
+
+A store for many machines has *partitions* beside: streams of attendance, each with one writer of its own and an epoch
+of its own (`events.partition_of`). A journal that was opened for a partition writes that stream and reads nothing else;
+every other journal reads all partitions and writes none of them.
 """
 
 from __future__ import annotations
@@ -55,11 +59,13 @@ class Writer(msgspec.Struct, frozen=True, kw_only=True):
         holder: whose it is, for people and for the holder itself; "" where nobody holds it: never taken, given back, or
             a store for one process alone, whose lock is elsewhere (`conference.state_lock`).
         pulse: changes with every sign of the holder's life.
+        address: where gateways reach the holder (`Journal.announce`); "" where it has not said so.
     """
 
     epoch: int
     holder: str
     pulse: int
+    address: str = ""
 
 
 class Journal(Protocol):
@@ -104,6 +110,17 @@ class Journal(Protocol):
         """
         ...
 
+    async def announce(self, epoch: int, address: str) -> None:
+        """Say where the writer takes what gateways bring; `Writer.address` from now on, until somebody else writes.
+
+        A store for one process alone has nobody to tell and does nothing.
+
+        Raises:
+            StaleEpochError: a newer writer exists.
+            JournalError: the store cannot be reached.
+        """
+        ...
+
     async def append(self, epoch: int, entries: Sequence[Entry]) -> None:
         """Append entries, each to the stream of its event (`events.stream_of`); all or none; return once durable.
 
@@ -116,12 +133,27 @@ class Journal(Protocol):
         ...
 
     def read(self, after: dict[str, int]) -> AsyncIterator[Record]:
-        """Records of all streams past the positions given, in order of each stream and in order of append.
+        """Records of all streams past the positions given, in order of each stream.
+
+        Those of the writer's own streams come in the order of their append, and before those of partitions.
 
         Raises:
             CorruptJournalError: a record does not decode or is missing; names stream and position.
             RewoundJournalError: what this journal has read up to `after` is not there any more: the store lost
                 records that nobody had acknowledged. Whoever folded them must fold anew.
+        """
+        ...
+
+    def read_partitions(self, after: dict[str, int]) -> AsyncIterator[Record]:
+        """Records of partitions alone, past the positions given: what a writer follows while it writes.
+
+        To the one who writes this journal only durable records are given, also by `read`: what it folds goes into
+        snapshots, and must not be lost by a failover any more.
+
+        Raises:
+            CorruptJournalError: as `read`.
+            RewoundJournalError: as `read`.
+            JournalError: the store cannot be read.
         """
         ...
 

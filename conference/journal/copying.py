@@ -27,7 +27,7 @@ class CopyReport(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         records: how many.
         positions: of the last record of each stream.
-        records_sha256: hex digest of all records, in order; equal in source and target.
+        records_sha256: hex digest of all records of each stream, in order; equal in source and target.
         state_sha256: hex digest of the state that both fold to (`conference.snapshot.fingerprint`).
     """
 
@@ -38,23 +38,31 @@ class CopyReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JournalDigest:
-    """SHA-256 over records in their order; the same for equal records, whatever store they came from."""
+    """SHA-256 over the records of each stream in their order; equal for equal records, whatever store they came from.
+
+    Stores may mingle streams differently: one of many machines gives partitions one after the other.
+    """
 
     def __init__(self, after: dict[str, int]) -> None:
-        self._sha = hashlib.sha256(msgspec.json.encode(after, order="sorted"))
+        self._after = dict(after)
+        self._streams: dict[str, hashlib._Hash] = {}
         self._encoder = msgspec.json.Encoder(order="sorted")
         self.count = 0
         self.positions = dict(after)
 
     def update(self, record: Record) -> None:
         """Take the next record."""
-        self._sha.update(self._encoder.encode(record) + b"\n")
+        sha = self._streams.get(record.stream)
+        if sha is None:
+            sha = self._streams[record.stream] = hashlib.sha256()
+        sha.update(self._encoder.encode(record) + b"\n")
         self.count += 1
         self.positions[record.stream] = record.position
 
     def hexdigest(self) -> str:
         """Digest of all that was taken."""
-        return self._sha.hexdigest()
+        streams = {stream: sha.hexdigest() for stream, sha in self._streams.items()}
+        return hashlib.sha256(self._encoder.encode([self._after, streams])).hexdigest()
 
 
 async def copy_journal(

@@ -139,6 +139,9 @@ class SqliteJournal:
     async def release(self, epoch: int) -> None:
         """Do nothing: nobody holds the file, see `writer`."""
 
+    async def announce(self, epoch: int, address: str) -> None:
+        """Nobody else opens this file: see `Journal.announce`."""
+
     async def append(self, epoch: int, entries: Sequence[Entry]) -> None:
         """Append entries durably, all or none: see `Journal.append`."""
         if not entries:
@@ -179,6 +182,12 @@ class SqliteJournal:
                     actor=actor,
                     event=self._decode(stream, position, event),
                 )
+
+    async def read_partitions(self, after: dict[str, int]) -> AsyncIterator[Record]:  # noqa: ARG002 - there are none
+        """No other process writes: see `Journal.read_partitions`."""
+        nothing: tuple[Record, ...] = ()
+        for record in nothing:
+            yield record
 
     async def kept_after(self) -> dict[str, int]:
         """Nothing is ever removed, but a copy may lack what its source lacked: see `Journal.kept_after`."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from conference.errors import CorruptJournalError, JournalError
-from conference.events import Event, stream_of
+from conference.events import CONTROL, Event, stream_of
 from conference.journal.contract import Entry, Record
 from conference.journal.redis.scripts import Argument
 
@@ -31,9 +31,14 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EntryCodec:
-    """Encodes entries and decodes records."""
+    """Encodes entries and decodes records.
 
-    def __init__(self) -> None:
+    Args:
+        partition: the stream that all entries go to, which are then of attendance; "" for those of their events.
+    """
+
+    def __init__(self, partition: str = "") -> None:
+        self._partition = partition
         self._encoder = msgspec.json.Encoder()
         self._decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 
@@ -41,15 +46,17 @@ class EntryCodec:
         """Stream, at_ms, actor and event of each entry, for `scripts.append_command`.
 
         Raises:
-            JournalError: one does not encode.
+            JournalError: one does not encode, or does not belong into the partition.
         """
         fields: list[Argument] = []
         try:
             for entry in entries:
                 if entry.at_ms not in _INT64:
                     raise JournalError("an event does not encode: its time is beyond 64 bits")
-                actor = entry.actor.encode()
-                fields += (stream_of(entry.event), entry.at_ms, actor, self._encoder.encode(entry.event))
+                stream, actor = stream_of(entry.event), entry.actor.encode()
+                if self._partition and stream == CONTROL:
+                    raise JournalError(f"{type(entry.event).__name__} is no event of attendance")
+                fields += (self._partition or stream, entry.at_ms, actor, self._encoder.encode(entry.event))
         except (ValueError, TypeError) as error:  # a lone surrogate, an integer beyond 64 bits
             raise JournalError(f"an event does not encode: {error}") from error
         return fields

@@ -231,7 +231,7 @@ async def test_a_follower_drops_what_the_store_lost(redis_server: RedisServer) -
     epoch = await leader.open_writer()
     await leader.append(epoch, [Entry(at_ms=1, actor="x", event=lost)])
     standing_by = asyncio.create_task(stand_by(follower, Policy(), 2.0))
-    while follower._read_up_to[1].sequence != 1:  # noqa: ASYNC110 - it has folded it
+    while follower._reader.place.sequence != 1:  # noqa: ASYNC110 - it has folded it
         await asyncio.sleep(0.02)
     redis_server.ask("DEL", leader._keys.records)  # what a master has that lost the first record
     redis_server.ask("HSET", leader._keys.journal, "sequence", "0", "position:control", "0")

@@ -24,6 +24,7 @@ class ScriptedJournal:
         failures: errors of the next appends, in order; None for one that succeeds.
         appends: what each successful append wrote.
         epoch: of the newest writer.
+        elsewhere: records of partitions.
     """
 
     def __init__(self) -> None:
@@ -33,6 +34,7 @@ class ScriptedJournal:
         self.read_failures: list[JournalError] = []
         self.appends: list[list[Entry]] = []
         self.records: list[Record] = []
+        self.elsewhere: list[Record] = []
         self.snapshots: list[Snapshot] = []
         self.waiting = asyncio.Event()
         self.closed = False
@@ -56,6 +58,15 @@ class ScriptedJournal:
 
     async def release(self, epoch: int) -> None:
         """Nobody held it."""
+
+    async def announce(self, epoch: int, address: str) -> None:
+        """Nobody asks."""
+
+    async def read_partitions(self, after: dict[str, int]) -> AsyncIterator[Record]:
+        """What others wrote."""
+        for record in list(self.elsewhere):
+            if record.position > after.get(record.stream, 0):
+                yield record
 
     async def kept_after(self) -> dict[str, int]:
         """Everything is kept."""
@@ -100,7 +111,7 @@ class ScriptedJournal:
         """What was kept."""
         if self.read_failures:
             raise self.read_failures.pop(0)
-        for record in list(self.records):
+        for record in [*self.records, *self.elsewhere]:
             if record.position > after.get(record.stream, 0):
                 yield record
 
