@@ -133,6 +133,9 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
         live = LiveBoard(coordinator, desk.sessions)
         address: list[str] = []
         services = Services(
+            decider=coordinator,
+            avoid=lambda: desk.avoid,
+            relay_token_s=config.tokens.relay_s,
             coordinator=coordinator,
             desk=desk,
             gateway=gateway,

@@ -180,7 +180,30 @@ class RelayMetrics(Families):
         )
 
 
-class CoordinatorMetrics(Families):
+class FrontMetrics(Families):
+    """What every program tells that answers halls over HTTP: the coordinator, and gateways."""
+
+    def __init__(self, registry: Registry) -> None:
+        super().__init__(registry)
+        self.joins_total = self._counter("joins_total", "Joins of halls by result.", ["result"])
+        self.rehome_interruption_seconds = self._histogram(
+            "rehome_interruption_seconds",
+            "How long a hall that moved had no picture, as the hall measured it.",
+            INTERRUPTION_BUCKETS_S,
+        )
+        self.http_requests_total = self._counter(
+            "http_requests_total", "HTTP requests by route template and status.", ["route", "status"]
+        )
+        self.http_request_seconds = self._histogram(
+            "http_request_seconds", "Time to answer, by route template.", HTTP_BUCKETS_S, ["route"]
+        )
+        self.malformed_total = self._counter("malformed_total", "Inputs that did not parse.", ["source"])
+        self.rate_limited_total = self._counter(
+            "rate_limited_total", "HTTP requests refused because their caller asks too often.", ["by"]
+        )
+
+
+class CoordinatorMetrics(FrontMetrics):
     """What the coordinator tells."""
 
     program = "coordinator"
@@ -198,22 +221,6 @@ class CoordinatorMetrics(Families):
         self.leading = self._gauge("leading", "1 while this coordinator takes commands.")
         self.relays = self._gauge("relays", "Relays by status; virtual ones apart.", ["status", "virtual"])
         self.halls = self._gauge("halls", "Halls by status; virtual ones apart.", ["status", "virtual"])
-        self.joins_total = self._counter("joins_total", "Joins of halls by result.", ["result"])
-        self.rehome_interruption_seconds = self._histogram(
-            "rehome_interruption_seconds",
-            "How long a hall that moved had no picture, as the hall measured it.",
-            INTERRUPTION_BUCKETS_S,
-        )
-        self.http_requests_total = self._counter(
-            "http_requests_total", "HTTP requests by route template and status.", ["route", "status"]
-        )
-        self.http_request_seconds = self._histogram(
-            "http_request_seconds", "Time to answer, by route template.", HTTP_BUCKETS_S, ["route"]
-        )
-        self.malformed_total = self._counter("malformed_total", "Inputs that did not parse.", ["source"])
-        self.rate_limited_total = self._counter(
-            "rate_limited_total", "HTTP requests refused because their caller asks too often.", ["by"]
-        )
 
 
 class HallMetrics(Families):

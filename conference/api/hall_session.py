@@ -9,7 +9,7 @@ from __future__ import annotations
 from bridges.messages import SCHEMA as HALL_SCHEMA
 from bridges.messages import Assignment, HeadcountReport, IceServer, JoinRequest, MovedReport, RelayAccess
 from conference.api.problems import RequestError
-from conference.api.routing import HALL, Call, Route
+from conference.api.routing import HALL, HallCall, Route
 from conference.commands import JoinHall, LeaveHall, ReportHeadcount, ReportMove
 from conference.errors import ConferenceError
 from conference.events import HallMoved
@@ -17,16 +17,16 @@ from conference.lookup import hall_of, joinable_conference_of, seat_of
 from conference.roster import ConferenceState, RelayState
 
 
-async def join(call: Call) -> Assignment:
+async def join(call: HallCall) -> Assignment:
     """Give the hall its relays; a hall that has live ones keeps them."""
     claims, body = call.claims, call.body(JoinRequest)
     _require_schema(body.schema)
     joins = call.services.metrics.joins_total
     command = JoinHall(
-        conference_id=claims.conference, hall_id=claims.hall, virtual=body.virtual, avoid=call.services.desk.avoid
+        conference_id=claims.conference, hall_id=claims.hall, virtual=body.virtual, avoid=call.services.avoid()
     )
     try:
-        await call.services.coordinator.execute(command, claims.actor)
+        await call.services.decider.execute(command, claims.actor)
     except ConferenceError as error:
         joins.labels(result=error.code).inc()
         raise
@@ -34,40 +34,38 @@ async def join(call: Call) -> Assignment:
     return _assignment(call)
 
 
-async def read_assignment(call: Call) -> Assignment:
+async def read_assignment(call: HallCall) -> Assignment:
     """The hall's present assignment, with fresh tokens."""
-    await call.services.coordinator.settled()  # never tell of an assignment that the disk may still refuse
+    await call.services.decider.settled()  # never tell of an assignment that the disk may still refuse
     return _assignment(call)
 
 
-async def report_moved(call: Call) -> Assignment:
+async def report_moved(call: HallCall) -> Assignment:
     """The hall went to another of its relays by itself; it gets a new backup."""
     claims, report = call.claims, call.body(MovedReport)
     _require_schema(report.schema)
     command = ReportMove(
-        conference_id=claims.conference, hall_id=claims.hall, report=report, avoid=call.services.desk.avoid
+        conference_id=claims.conference, hall_id=claims.hall, report=report, avoid=call.services.avoid()
     )
-    events = await call.services.coordinator.execute(command, claims.actor)
+    events = await call.services.decider.execute(command, claims.actor)
     for event in events:
         if isinstance(event, HallMoved):
             call.services.metrics.rehome_interruption_seconds.observe(event.interruption_ms / 1000)
     return _assignment(call)
 
 
-async def report_headcount(call: Call) -> None:
+async def report_headcount(call: HallCall) -> None:
     """The technician's figures."""
     claims, report = call.claims, call.body(HeadcountReport)
     _require_schema(report.schema)
     command = ReportHeadcount(conference_id=claims.conference, hall_id=claims.hall, report=report)
-    await call.services.coordinator.execute(command, claims.actor)
+    await call.services.decider.execute(command, claims.actor)
 
 
-async def leave(call: Call) -> None:
+async def leave(call: HallCall) -> None:
     """The hall leaves in order; its seats are free."""
     claims = call.claims
-    await call.services.coordinator.execute(
-        LeaveHall(conference_id=claims.conference, hall_id=claims.hall), claims.actor
-    )
+    await call.services.decider.execute(LeaveHall(conference_id=claims.conference, hall_id=claims.hall), claims.actor)
 
 
 def _require_schema(schema: int) -> None:
@@ -75,11 +73,11 @@ def _require_schema(schema: int) -> None:
         raise RequestError("schema", f"this coordinator speaks schema {HALL_SCHEMA}, not {schema}", status=422)
 
 
-def _assignment(call: Call) -> Assignment:
-    claims, state = call.claims, call.services.coordinator.state
+def _assignment(call: HallCall) -> Assignment:
+    claims, state = call.claims, call.services.decider.state
     conference, hall = joinable_conference_of(state, claims.conference), hall_of(state, claims.hall)
     seat = seat_of(conference, hall.hall_id)
-    expires_at_s = call.services.coordinator.now_ms() // 1000 + call.services.config.tokens.relay_s
+    expires_at_s = call.services.decider.now_ms() // 1000 + call.services.relay_token_s
     # One token opens both relays: it names the hall and the feeds, and each relay is asked for its own session.
     token = call.services.keys.issue_relay_token(
         sub=hall.hall_id,
@@ -104,10 +102,10 @@ def _assignment(call: Call) -> Assignment:
     )
 
 
-def _ice_servers(call: Call) -> list[IceServer]:
+def _ice_servers(call: HallCall) -> list[IceServer]:
     if call.services.turn is None:
         return []
-    grant = call.services.turn.issue(call.claims.hall, call.services.coordinator.now_ms() / 1000)
+    grant = call.services.turn.issue(call.claims.hall, call.services.decider.now_ms() / 1000)
     return [IceServer(urls=list(grant.urls), username=grant.username, credential=grant.credential)]
 
 

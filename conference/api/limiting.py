@@ -18,7 +18,7 @@ from conference.access import AccessDeniedError, ApiClaims, KeyRing
 from conference.config import RateLimitsConfig
 from conference.errors import RateLimitedError
 from conference.rate_limits import RateLimit
-from monitoring.metrics import CoordinatorMetrics
+from monitoring.metrics import FrontMetrics
 
 # Liveness must not depend on how busy anybody is.
 UNLIMITED = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -40,7 +40,7 @@ def caller(request: web.Request) -> ApiClaims:
 def limiting(
     keys: KeyRing,
     limits: RateLimitsConfig,
-    metrics: CoordinatorMetrics,
+    metrics: FrontMetrics,
     clock_s: Callable[[], float] = time.monotonic,
 ) -> Middleware:
     """A middleware that names the caller of each request and refuses those who ask too often.

@@ -59,30 +59,32 @@ def load_pages(package: str = "conference") -> dict[str, Page]:
     return found
 
 
-def page_routes(pages: dict[str, Page]) -> Iterable[web.RouteDef]:
-    """`/hall`, `/live`, `/static/{name}` and a way from `/` to the operators' page."""
-
-    def named(name: str, request: web.Request) -> web.StreamResponse:
-        page = pages.get(name)
-        if page is None:
-            raise web.HTTPNotFound(text="no such page")
-        return page.answer(request)
+def hall_page_routes(pages: dict[str, Page]) -> Iterable[web.RouteDef]:
+    """`/hall` and `/static/{name}`."""
 
     async def hall(request: web.Request) -> web.StreamResponse:
-        return named("hall.html", request)
-
-    async def live(request: web.Request) -> web.StreamResponse:
-        return named("live.html", request)
+        return _named(pages, "hall.html", request)
 
     async def static(request: web.Request) -> web.StreamResponse:
-        return named(request.match_info["name"], request)
+        return _named(pages, request.match_info["name"], request)
+
+    return (web.get("/hall", hall), web.get("/static/{name}", static))
+
+
+def page_routes(pages: dict[str, Page]) -> Iterable[web.RouteDef]:
+    """The hall's page, `/live`, and a way from `/` to the operators' page."""
+
+    async def live(request: web.Request) -> web.StreamResponse:
+        return _named(pages, "live.html", request)
 
     async def root(_request: web.Request) -> web.StreamResponse:
         return web.Response(status=302, headers={"Location": "/live"})
 
-    return (
-        web.get("/", root),
-        web.get("/hall", hall),
-        web.get("/live", live),
-        web.get("/static/{name}", static),
-    )
+    return (*hall_page_routes(pages), web.get("/", root), web.get("/live", live))
+
+
+def _named(pages: dict[str, Page], name: str, request: web.Request) -> web.StreamResponse:
+    page = pages.get(name)
+    if page is None:
+        raise web.HTTPNotFound(text="no such page")
+    return page.answer(request)

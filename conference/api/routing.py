@@ -7,8 +7,8 @@ checks the token, bounds and decodes the body, calls the handler and encodes wha
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -17,13 +17,16 @@ from conference.access import ApiClaims, KeyRing, Role, require_conference, requ
 from conference.api.bodies import decode_body, read_body
 from conference.api.limiting import caller
 from conference.api.problems import RequestError
+from conference.commands import Command
 from conference.config import CoordinatorConfig
 from conference.coordinator import Coordinator
+from conference.events import Event
 from conference.gateway import Gateway
 from conference.live import LiveBoard
 from conference.relay_desk import RelayDesk
+from conference.state import State
 from configs.turn import TurnCredentials
-from monitoring.metrics import CoordinatorMetrics
+from monitoring.metrics import CoordinatorMetrics, FrontMetrics
 
 JSON = "application/json"
 CSV = "text/csv"
@@ -38,31 +41,83 @@ _PARAMETER = re.compile(r"\{([a-z_]+)\}")
 T = TypeVar("T")
 
 
-class Services(msgspec.Struct, frozen=True, kw_only=True):
-    """What handlers work with; made once by the composition root.
+class Decider(Protocol):
+    """Who decides what halls want and makes it durable: the coordinator, or a gateway, which asks it."""
+
+    @property
+    def state(self) -> State:
+        """The state; only to be read, and not kept across an await.
+
+        Raises:
+            JournalError: there is none at the moment.
+        """
+        ...
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch."""
+        ...
+
+    async def settled(self) -> None:
+        """Return once `state` has everything that anybody was told, and nothing that may still be lost.
+
+        Raises:
+            JournalError: that cannot be had now.
+        """
+        ...
+
+    async def execute(self, command: Command, actor: str) -> Sequence[Event]:
+        """Return once what a command brings about is durable and in `state`; the events where they were decided here.
+
+        Raises:
+            RejectedError: a rule refuses it; nothing was written.
+            JournalError: it could not be made durable, or nobody decides now.
+        """
+        ...
+
+
+class HallServices(msgspec.Struct, frozen=True, kw_only=True):
+    """What the handlers of halls work with, in a coordinator and in a gateway.
 
     Attributes:
+        decider: takes their commands and has the state.
+        avoid: relays that no hall is newly sent to, as far as this process knows.
+        relay_token_s: how long a hall's token for a relay is good for.
         turn: issues credentials for TURN servers, None where there are none.
+    """
+
+    decider: Decider
+    avoid: Callable[[], frozenset[str]]
+    keys: KeyRing
+    relay_token_s: int
+    metrics: FrontMetrics
+    turn: TurnCredentials | None
+
+
+class Services(HallServices, frozen=True, kw_only=True):
+    """What the coordinator's handlers work with; made once by the composition root.
+
+    Attributes:
         public_url: where halls and operators reach this coordinator, without a slash at the end.
     """
 
     coordinator: Coordinator
     desk: RelayDesk
     gateway: Gateway
-    keys: KeyRing
     config: CoordinatorConfig
     live: LiveBoard
     metrics: CoordinatorMetrics
-    turn: TurnCredentials | None
     public_url: Callable[[], str]
 
 
-class Call:
+ServicesT = TypeVar("ServicesT", bound=HallServices)
+
+
+class CallOf(Generic[ServicesT]):
     """One request on its way through a handler."""
 
     __slots__ = ("_body", "_claims", "request", "services")
 
-    def __init__(self, services: Services, request: web.Request, claims: ApiClaims | None, body: object) -> None:
+    def __init__(self, services: ServicesT, request: web.Request, claims: ApiClaims | None, body: object) -> None:
         self.services = services
         self.request = request
         self._claims = claims
@@ -97,7 +152,9 @@ class Call:
         return value
 
 
-Handler = Callable[[Call], Awaitable[object]]
+Call = CallOf[Services]
+HallCall = CallOf[HallServices]
+Handler = Callable[[CallOf[Any]], Awaitable[object]]
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,13 +211,13 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         return self.request is not None
 
 
-def add_routes(app: web.Application, routes: Iterable[Route], services: Services) -> None:
-    """Make aiohttp routes of the table."""
+def add_routes(app: web.Application, routes: Iterable[Route], services: HallServices) -> None:
+    """Make aiohttp routes of the table; `services` must be what its handlers work with."""
     for route in routes:
         app.router.add_route(route.method, route.path, _serve(route, services))
 
 
-def _serve(route: Route, services: Services) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _serve(route: Route, services: HallServices) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     decoder = msgspec.json.Decoder(route.request) if route.takes_body and route.request_media == JSON else None
     encoder = msgspec.json.Encoder()
 
@@ -176,7 +233,7 @@ def _serve(route: Route, services: Services) -> Callable[[web.Request], Awaitabl
             body = await read_body(request, route.max_body_bytes)
             if decoder is not None:
                 body = decode_body(decoder, body)
-        answer = await route.handler(Call(services, request, claims, body))
+        answer = await route.handler(CallOf(services, request, claims, body))
         if isinstance(answer, web.StreamResponse):
             return answer
         if answer is None:

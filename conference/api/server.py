@@ -12,14 +12,15 @@ from aiohttp.typedefs import Handler, Middleware
 from conference.api import conferences, discovery, hall_session, halls, live, relays, reports, units
 from conference.api.documents import openapi_route
 from conference.api.limiting import limiting
-from conference.api.pages import load_pages, page_routes
+from conference.api.pages import hall_page_routes, load_pages, page_routes
 from conference.api.problems import response_of
-from conference.api.routing import MAX_IMPORT_BYTES, Route, Services, add_routes
+from conference.api.routing import MAX_IMPORT_BYTES, HallServices, Route, Services, add_routes
+from conference.config import RateLimitsConfig
 from conference.errors import ConferenceError
 from monitoring.health import Health
 from monitoring.health import routes as health_routes
 from monitoring.log_config import get_logger, request_scope
-from monitoring.metrics import CoordinatorMetrics, Registry
+from monitoring.metrics import FrontMetrics, Registry
 
 # An API's answer is data and no document: whatever a browser makes of it may load, run and be framed by nothing.
 _DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
@@ -42,19 +43,36 @@ def api_routes() -> tuple[Route, ...]:
 
 
 def build_app(services: Services, health: Health, registry: Registry) -> web.Application:
-    """The application, ready to be served."""
+    """The coordinator's application, ready to be served."""
+    app = bare_app(services, services.config.rate_limits)
+    add_routes(app, api_routes(), services)
+    app.add_routes(page_routes(load_pages()))
+    app.add_routes(health_routes(health, registry))
+    return app
+
+
+def build_hall_app(
+    services: HallServices, limits: RateLimitsConfig, health: Health, registry: Registry
+) -> web.Application:
+    """An application for halls alone: what they ask and the page that they open, ready to be served."""
+    app = bare_app(services, limits)
+    add_routes(app, hall_session.ROUTES, services)
+    app.add_routes(hall_page_routes(load_pages()))
+    app.add_routes(health_routes(health, registry))
+    return app
+
+
+def bare_app(services: HallServices, limits: RateLimitsConfig) -> web.Application:
+    """An application without routes that observes, limits and hardens whatever is added."""
     app = web.Application(
         middlewares=[
             _observing(services.metrics),
-            limiting(services.keys, services.config.rate_limits, services.metrics),
+            limiting(services.keys, limits, services.metrics),
         ],
         client_max_size=MAX_IMPORT_BYTES,
         # Bodies come as they are: nobody who speaks to us compresses, and what unpacks costs time before it is bounded.
         handler_args={"lingering_time": 2.0, "auto_decompress": False},
     )
-    add_routes(app, api_routes(), services)
-    app.add_routes(page_routes(load_pages()))
-    app.add_routes(health_routes(health, registry))
     app.on_response_prepare.append(_harden)
     return app
 
@@ -69,7 +87,7 @@ async def _harden(_request: web.Request, response: web.StreamResponse) -> None:
     headers.popall("Server", None)
 
 
-def _observing(metrics: CoordinatorMetrics) -> Middleware:
+def _observing(metrics: FrontMetrics) -> Middleware:
     """A middleware: every error becomes a problem, every request is counted and timed by its route's template."""
     log = get_logger("conference.api")
     # Told apart from those of other starts by the first half; random numbers for each would cost as much as a lookup.
