@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from support.coordinator_fleet import Fleet, fleet
 from support.coordinator_harness import CONFERENCE, connect_relay, register_message
-from support.redis_coordinators import CoordinatorProgram, coordinator_program
 from support.redis_groups import SentinelGroup
 from support.redis_servers import RedisServer
 
@@ -34,65 +34,49 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 HALLS = 300
 TROUBLES = 4
 JOINERS = 8
+NAMES = ["one", "two", "three"]
 
 
 class Trial:
-    """One round: coordinators that are started again when they end, relays and halls that look for their leader."""
+    """One round: relays and halls that look for their leader.
 
-    def __init__(self, folder: Path, chance: random.Random, names: list[str], journal: dict[str, object]) -> None:
-        self.chance = chance
-        self.names = names
+    Attributes:
+        acknowledged: halls' assignments.
+    """
+
+    def __init__(self, coordinators: Fleet) -> None:
         self.acknowledged: dict[str, Assignment] = {}
-        self.programs: dict[str, CoordinatorProgram] = {}
-        self._folder = folder
-        self._journal = journal
-
-    async def keep_running(self, name: str) -> None:
-        """Start a coordinator whenever it has ended."""
-        while True:
-            async with coordinator_program(
-                self._folder, name, journal=self._journal, snapshot_every=100, lease_s=20.0, return_grace_s=200.0
-            ) as program:
-                self.programs[name] = program
-                try:
-                    await program.process.wait()
-                finally:
-                    del self.programs[name]
-            await asyncio.sleep(self.chance.random())
-
-    async def leader(self) -> CoordinatorProgram:
-        """Whoever takes commands now."""
-        while True:
-            for program in list(self.programs.values()):
-                with contextlib.suppress(TimeoutError, RuntimeError):  # it may end, and its session, meanwhile
-                    if await asyncio.wait_for(program.readiness(), 2) == 200:
-                        return program
-            await asyncio.sleep(0.05)
+        self._fleet = coordinators
+        self._chance = coordinators.chance
 
     async def keep_relay(self, relay_id: str) -> None:
         """A relay that registers wherever there is a leader."""
         while True:
-            program = await self.leader()
+            program = await self._fleet.leader()
             with contextlib.suppress(Exception):
                 async with connect_relay(program.api, register_message(relay_id)) as client:
                     if not any(isinstance(each, Refused) for each in client.received):
                         await client.wait_closed()
+            self._fleet.doubt(program)
             await asyncio.sleep(0.1)
 
     async def join(self, hall_ids: list[str]) -> None:
         """Halls that try until they are answered."""
         while hall_ids:
-            program = await self.leader()
-            with contextlib.suppress(Exception):
+            program = await self._fleet.leader()
+            try:
                 answer = await asyncio.wait_for(program.api.join(hall_ids[-1]), 8)
                 self.acknowledged[hall_ids.pop()] = answer
-            await asyncio.sleep(self.chance.random() * 0.3)
+            except Exception:  # noqa: BLE001 - whatever it is, the hall tries again
+                self._fleet.doubt(program)
+            await asyncio.sleep(self._chance.random() * 0.3)
 
     async def strike_coordinator(self) -> None:
         """Kill or freeze a coordinator, most often the one that leads."""
-        leader = await self.leader()
-        program = leader if self.chance.random() < 0.8 else self.chance.choice([leader, *self.programs.values()])
-        await strike(self.chance, program.signal)
+        leader = await self._fleet.leader()
+        others = [leader, *self._fleet.programs.values()]
+        program = leader if self._chance.random() < 0.8 else self._chance.choice(others)
+        await strike(self._chance, program.signal)
 
 
 async def strike(chance: random.Random, send: Callable[[signal.Signals], None]) -> None:
@@ -120,25 +104,34 @@ async def strike_server(chance: random.Random, server: RedisServer) -> None:
         server.signal(signal.SIGCONT)
 
 
-async def run_trial(trial: Trial, troubles: list[Callable[[], Awaitable[None]]]) -> None:
-    """Let halls join while troubles come, until all have joined."""
-    background = [asyncio.create_task(trial.keep_running(name)) for name in trial.names]
-    try:
-        api = (await trial.leader()).api
-        halls = await api.prepare(HALLS)
-        background += [asyncio.create_task(trial.keep_relay(f"edge-{number}")) for number in (1, 2)]
+async def run_trial(
+    folder: Path,
+    names: list[str],
+    chance: random.Random,
+    journal: dict[str, object],
+    strike_store: Callable[[], Awaitable[None]] | None = None,
+) -> dict[str, Assignment]:
+    """Let halls join while troubles come, until all have joined; returns what they were answered."""
+    settings: dict[str, object] = {"journal": journal, "snapshot_every": 100, "lease_s": 20.0, "return_grace_s": 200.0}
+    async with fleet(folder, names, chance, settings) as coordinators:
+        trial = Trial(coordinators)
+        troubles = [trial.strike_coordinator, *([strike_store] if strike_store else [])]
+        halls = await (await coordinators.leader()).api.prepare(HALLS)
+        relays = [asyncio.create_task(trial.keep_relay(f"edge-{number}")) for number in (1, 2)]
 
         async def trouble() -> None:
             for _ in range(TROUBLES):
-                await asyncio.sleep(trial.chance.uniform(0.5, 4.0))
-                await trial.chance.choice(troubles)()
+                await asyncio.sleep(chance.uniform(0.5, 4.0))
+                await chance.choice(troubles)()
 
-        joining = [trial.join(halls[number::JOINERS]) for number in range(JOINERS)]
-        await asyncio.gather(trouble(), *joining)
-    finally:
-        for task in background:
-            task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
+        try:
+            joining = [trial.join(halls[number::JOINERS]) for number in range(JOINERS)]
+            await asyncio.gather(trouble(), *joining)
+        finally:
+            for task in relays:
+                task.cancel()
+            await asyncio.gather(*relays, return_exceptions=True)
+        return trial.acknowledged
 
 
 async def check(journal: Journal, acknowledged: dict[str, Assignment]) -> None:
@@ -159,33 +152,32 @@ async def check(journal: Journal, acknowledged: dict[str, Assignment]) -> None:
 
 async def test_a_coordinator_on_a_file(tmp_path: Path, seed: int) -> None:
     """One coordinator on SQLite."""
-    trial = Trial(tmp_path, random.Random(seed), ["one"], {})
-    await run_trial(trial, [trial.strike_coordinator])
-    await check(open_journal(CoordinatorConfig(state_dir=tmp_path / "one")), trial.acknowledged)
+    acknowledged = await run_trial(tmp_path, ["one"], random.Random(seed), {})
+    await check(open_journal(CoordinatorConfig(state_dir=tmp_path / "one")), acknowledged)
 
 
 async def test_coordinators_on_one_redis(tmp_path: Path, seed: int) -> None:
     """Three coordinators on one server."""
+    chance = random.Random(seed)
     server = RedisServer(tmp_path / "redis")
     try:
-        trial = Trial(tmp_path, random.Random(seed), ["one", "two", "three"], {"url": server.url})
-        await run_trial(trial, [trial.strike_coordinator, lambda: strike_server(trial.chance, server)])
-        config = CoordinatorConfig(journal=JournalConfig(url=server.url))
-        await check(open_journal(config), trial.acknowledged)
+        acknowledged = await run_trial(
+            tmp_path, NAMES, chance, {"url": server.url}, lambda: strike_server(chance, server)
+        )
+        await check(open_journal(CoordinatorConfig(journal=JournalConfig(url=server.url))), acknowledged)
     finally:
         server.kill()
 
 
 async def test_coordinators_behind_sentinels(tmp_path: Path, seed: int) -> None:
     """Three coordinators on a master with two replicas."""
+    chance = random.Random(seed)
     group = await asyncio.to_thread(SentinelGroup, tmp_path)
     try:
-        trial = Trial(tmp_path, random.Random(seed), ["one", "two", "three"], {"url": group.url})
-        servers = group.servers
-        await run_trial(
-            trial, [trial.strike_coordinator, lambda: strike_server(trial.chance, trial.chance.choice(servers))]
+        acknowledged = await run_trial(
+            tmp_path, NAMES, chance, {"url": group.url}, lambda: strike_server(chance, chance.choice(group.servers))
         )
         config = CoordinatorConfig(journal=JournalConfig(url=group.url, timeout_s=20))
-        await check(open_journal(config), trial.acknowledged)
+        await check(open_journal(config), acknowledged)
     finally:
         group.close()

@@ -72,9 +72,9 @@ class Api:
         assert found == status, body
         return body
 
-    async def prepare(self, halls: int, *, virtual: bool = False) -> list[str]:
+    async def prepare(self, halls: int, *, virtual: bool = False, provinces_only: bool = False) -> list[str]:
         """Import Việt Nam's units and so many halls, and open a conference; returns the halls' ids."""
-        units = load_vietnam_units()
+        units = [unit for unit in load_vietnam_units() if not (provinces_only and unit.parent)]
         made = synthetic_halls(units, halls, seed=1, virtual=virtual)
         await self.expect(200, "POST", "/api/v1/units/import", data=serialize_units_csv(units))
         await self.expect(200, "POST", "/api/v1/halls/import", data=serialize_halls_csv(made))
