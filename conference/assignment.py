@@ -1,4 +1,4 @@
-"""Which relays halls get: single assignments, the halls of a lost relay, and the halls that still lack a backup.
+"""Which relays halls get: single assignments, the halls of a lost relay, and halls that lack a backup or are moved.
 
 Everything here reads the state and returns events. A decision about many halls works on a `Draft`, a copy of one
 pool's charges, so that each hall sees the seats that those before it took.
@@ -14,15 +14,15 @@ import msgspec
 from conference.errors import RejectedError
 from conference.events import HallAssigned
 from conference.ledger import SeatKey
-from conference.planner.loads import HallWish, RelayLoad, open_for_halls
+from conference.planner.loads import HallWish, open_for_halls
 from conference.planner.paths import PathTable
 from conference.planner.pool import NO_RELAYS, Pool
 from conference.planner.tree import replan
-from conference.roster import HallSeat
+from conference.roster import HallSeat, still_on
 from conference.state import State
 from relay.messages import Register
 
-AssignReason = Literal["join", "silence", "assignment", "refused", "relay_lost", "backup_wanted"]
+AssignReason = Literal["join", "silence", "assignment", "refused", "relay_lost", "backup_wanted", "ordered"]
 
 
 class Draft:
@@ -52,27 +52,30 @@ class Draft:
 
     def lose(self, relay_id: str) -> None:
         """The relay's lease ends."""
+        load = self._loads[relay_id]
+        for key in self._state.ledger.seats_on.get(relay_id, ()):
+            if self._leaving_of(key) == relay_id:
+                load.charge(self._state.wish(key[1]).milliseats, leavers=-1)
         self._live.discard(relay_id)
-        self._loads[relay_id].parents = []
-        self._loads[relay_id].links = 0
+        load.parents = []
+        load.links = 0
         self._replan()
 
     def register(self, register: Register) -> None:
         """The relay takes a lease."""
-        policy = self._state.policy
-        before = self._loads.get(register.relay_id)
-        self._loads[register.relay_id] = RelayLoad(
-            relay_id=register.relay_id,
-            region=register.region,
-            role=register.role,
-            soft_seats=policy.seats(register.capacity, policy.soft_limit),
-            hard_seats=policy.seats(register.capacity, policy.hard_limit),
-            parents=[] if before is None else before.parents,
-            primaries=0 if before is None else before.primaries,
-            backups=0 if before is None else before.backups,
-            hall_milliseats=0 if before is None else before.hall_milliseats,
+        self._loads[register.relay_id] = self._state.new_load(
+            register.relay_id,
+            register.region,
+            register.role,
+            register.capacity,
+            self._loads.get(register.relay_id),
         )
         self._live.add(register.relay_id)
+        self._replan()
+
+    def evacuate(self, relay_id: str) -> None:
+        """The relay's halls and children are to leave it at once."""
+        self._loads[relay_id].mode = "evacuating"
         self._replan()
 
     def settle_all(self, keys: Iterable[SeatKey], reason: AssignReason, limit: int | None = None) -> list[HallAssigned]:
@@ -95,39 +98,55 @@ class Draft:
         wanted = [
             key
             for key in keys
-            if kind_of(self._state, key) == self._virtual and not (alone and self._relays_of(key)[0] in self._live)
+            if kind_of(self._state, key) == self._virtual and not (alone and self.relays_of(key)[0] in self._live)
         ]
         return self.settle_all(sorted(wanted), "backup_wanted", limit)
 
     def _settle(self, key: SeatKey, reason: AssignReason) -> HallAssigned | None:
-        old = self._relays_of(key)
-        stands = next((relay_id for relay_id in old if relay_id in self._pool), "")
-        if stands == old[0] and old[1] in self._pool:
+        old, leaving = self.relays_of(key), self._leaving_of(key)
+        stands = next((relay_id for relay_id in old if self._pool.stands(relay_id)), "")
+        if stands == old[0] and self._pool.stands(old[1]):
             return None
-        wish = wish_of(self._state, key)
+        wish = self._state.wish(key[1])
         search = (stands, wish.milliseats, wish.exclude)
         new = (stands, "") if search in self._in_vain else self._pool.settle(wish, *old)
         if not new[1] and (stands or not new[0]):
             self._in_vain.add(search)
         if not new[0] or new == old:
             return None  # without any relay it keeps the seat that it has, and gets another when one comes
-        self._charge(old, wish, -1)
-        self._charge(new, wish, 1)
+        if new[0] != old[0] and old[0] in self._live:
+            reason = "ordered"  # it plays there until it plays elsewhere
         seat = self._state.conferences[key[0]].seats[key[1]]
         epoch = self._changed[key].epoch if key in self._changed else seat.epoch
-        return assigned(key, epoch, *new, reason)
+        event = assigned(key, epoch, *new, reason)
+        self._charge((*old, leaving), wish, -1)
+        self._charge((*new, self._still_on(leaving, old[0], event)), wish, 1)
+        return event
 
-    def _relays_of(self, key: SeatKey) -> tuple[str, str]:
+    def relays_of(self, key: SeatKey) -> tuple[str, str]:
+        """Primary and backup of a seat, after what this draft changed so far."""
         event = self._changed.get(key)
         if event is not None:
             return event.primary, event.backup
         seat = self._state.conferences[key[0]].seats[key[1]]
         return seat.primary, seat.backup
 
-    def _charge(self, relays: tuple[str, str], wish: HallWish, sign: int) -> None:
-        for relay_id, primaries, backups in ((relays[0], sign, 0), (relays[1], 0, sign)):
+    def _leaving_of(self, key: SeatKey) -> str:
+        """The relay that a hall has not left yet, after what this draft changed so far."""
+        seat = self._state.conferences[key[0]].seats[key[1]]
+        leaving = seat.leaving if seat.leaving in self._live else ""
+        event = self._changed.get(key)
+        return leaving if event is None else self._still_on(leaving, seat.primary, event)
+
+    def _still_on(self, leaving: str, primary: str, event: HallAssigned) -> str:
+        relay_id = still_on(leaving, primary, event)
+        return relay_id if relay_id in self._live else ""
+
+    def _charge(self, relays: tuple[str, str, str], wish: HallWish, sign: int) -> None:
+        roles = ((relays[0], sign, 0, 0), (relays[1], 0, sign, 0), (relays[2], 0, 0, sign))
+        for relay_id, primaries, backups, leavers in roles:
             if relay_id in self._loads:
-                self._loads[relay_id].charge(wish.milliseats, primaries=primaries, backups=backups)
+                self._loads[relay_id].charge(wish.milliseats, primaries=primaries, backups=backups, leavers=leavers)
                 self._pool.touch(relay_id)
 
     def _gather(self, paths: PathTable | None = None) -> Pool:
@@ -157,11 +176,6 @@ def kind_of(state: State, key: SeatKey) -> bool:
     return hall is not None and hall.virtual
 
 
-def wish_of(state: State, key: SeatKey) -> HallWish:
-    """What is known of a seat's hall when relays are chosen for it."""
-    return state.policy.wish(key[1], state.provinces.get(key[1], ""))
-
-
 def settle(state: State) -> list[HallAssigned]:
     """Give the next halls that lack a live primary or a backup what room there is.
 
@@ -176,6 +190,34 @@ def settle(state: State) -> list[HallAssigned]:
     return found
 
 
+def move(state: State, key: SeatKey) -> HallAssigned | None:
+    """The assignment that brings a misplaced hall to where orders want it, as far as there is room; else None.
+
+    A standby that may stay becomes the primary, for it is warm. Where there is room for one relay only, the hall goes
+    there without a backup: a relay that is to be emptied shall be empty.
+    """
+    seat = state.conferences[key[0]].seats[key[1]]
+    wish = state.wish(key[1])
+    if seat.unwanted:
+        wish = msgspec.structs.replace(wish, exclude=wish.exclude | {seat.unwanted})
+    new = state.ledger.pools[kind_of(state, key)].move(wish, seat.primary, seat.backup, seat.wanted)
+    if not new[0] or new == (seat.primary, seat.backup):
+        return None
+    return assigned(key, seat.epoch, *new, "ordered")
+
+
+def halls_without_room(state: State, relay_id: str) -> list[SeatKey]:
+    """Seats that could not leave a relay if it were evacuated now: there is no room for them anywhere else."""
+    relay = state.relays.get(relay_id)
+    if relay is None or not relay.live:
+        return []
+    draft = Draft(state, virtual=relay.virtual)
+    draft.evacuate(relay_id)
+    keys = sorted(state.ledger.seats_on.get(relay_id, ()))
+    draft.settle_all(keys, "ordered")
+    return [key for key in keys if relay_id in draft.relays_of(key)]
+
+
 def join(state: State, key: SeatKey, *, virtual: bool, avoid: frozenset[str] = NO_RELAYS) -> HallAssigned | None:
     """The assignment of a hall that joins, or None where it keeps what it has.
 
@@ -188,7 +230,7 @@ def join(state: State, key: SeatKey, *, virtual: bool, avoid: frozenset[str] = N
     Raises:
         RejectedError: `no_relay` (503).
     """
-    pool, wish = state.ledger.pools[virtual], wish_of(state, key)
+    pool, wish = state.ledger.pools[virtual], state.wish(key[1])
     seat = state.conferences[key[0]].seats.get(key[1])
     if seat is None or seat.left:
         primary, backup = pool.place(wish, avoid)
@@ -226,7 +268,12 @@ def follow(
     """
     if to_relay == seat.primary or not state.is_live(to_relay):
         return None
-    pool, wish = state.ledger.pools[kind_of(state, key)], wish_of(state, key)
+    pool, wish = state.ledger.pools[kind_of(state, key)], state.wish(key[1])
+    if to_relay == seat.leaving:
+        # It could not go where it was sent: there it stays if it may, and is sent elsewhere if not.
+        refused = msgspec.structs.replace(wish, exclude=wish.exclude | avoid | {seat.primary, seat.unwanted})
+        primary, backup = pool.move(refused, to_relay, seat.backup)
+        return assigned(key, seat.epoch, primary or to_relay, backup if primary else seat.backup, reason)
     if to_relay != seat.backup and not pool.has_room(to_relay, wish.milliseats):
         return None
     backup = pool.place_backup(wish, to_relay, avoid | {seat.primary})

@@ -11,6 +11,7 @@ from bridges.halls import Hall
 from bridges.messages import HeadcountReport, MovedReport
 from bridges.units import Unit
 from conference.lifecycle import Phase
+from conference.planner.loads import RelayMode
 from relay.messages import PresenceDelta, Register
 
 
@@ -119,6 +120,77 @@ class AuthorisePublisher(msgspec.Struct, frozen=True, kw_only=True):
     feed: str
 
 
+class OrderRelay(msgspec.Struct, frozen=True, kw_only=True):
+    """Say how a relay is to serve: `open` again, `cordoned`, `draining` until a deadline, `evacuating`.
+
+    Attributes:
+        deadline_ms: for `draining`: when it is to be empty, milliseconds since the epoch; 0 for no deadline.
+        reason: why, in the operator's words.
+    """
+
+    relay_id: str
+    mode: RelayMode
+    deadline_ms: int = 0
+    reason: str
+
+
+class MoveHalls(msgspec.Struct, frozen=True, kw_only=True):
+    """Move halls to a relay, or away from one, once; with neither, take back what was ordered and not done yet.
+
+    Attributes:
+        hall_ids: the halls, all of them seated.
+        unit: or all seated halls of a unit and of everything under it.
+        to: relay that they shall play from.
+        away: relay that they shall have neither as primary nor as backup.
+    """
+
+    hall_ids: list[str] = []
+    unit: str = ""
+    to: str = ""
+    away: str = ""
+    reason: str
+
+
+class PinHall(msgspec.Struct, frozen=True, kw_only=True):
+    """Say which relays a hall shall have, the primary first, and move it there; without any, unpin it."""
+
+    hall_id: str
+    relay_ids: tuple[str, ...]
+    reason: str
+
+
+class ExcludeRelays(msgspec.Struct, frozen=True, kw_only=True):
+    """Say which relays shall not have a hall, or any hall of a region; these replace those named before."""
+
+    subject: str
+    relay_ids: tuple[str, ...]
+    reason: str
+
+
+class PauseJoins(msgspec.Struct, frozen=True, kw_only=True):
+    """Keep halls without a seat out of a conference, or of all where it is ""."""
+
+    conference_id: str = ""
+    retry_after_s: int = 10
+    reason: str
+
+
+class ResumeJoins(msgspec.Struct, frozen=True, kw_only=True):
+    """Let halls join again that `PauseJoins` of the same conference kept out."""
+
+    conference_id: str = ""
+    reason: str
+
+
+class ChangeLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Change the limits of a relay, or of all that have none of their own where it is ""; both 0 take them back."""
+
+    relay_id: str = ""
+    soft_limit: float
+    hard_limit: float
+    reason: str
+
+
 Command = (
     ImportUnits
     | ImportHalls
@@ -133,4 +205,11 @@ Command = (
     | ReportHeadcount
     | ObservePresence
     | AuthorisePublisher
+    | OrderRelay
+    | MoveHalls
+    | PinHall
+    | ExcludeRelays
+    | PauseJoins
+    | ResumeJoins
+    | ChangeLimits
 )

@@ -251,7 +251,7 @@ class Coordinator:
             raise JournalError(f"{MAX_WAITING_ENTRIES} events wait for the disk already")
         try:
             for event in events:
-                apply(state, event, now_ms)
+                apply(state, event, now_ms, actor)
         except Exception as error:
             # apply() is total for events of decide(); if that is ever wrong the state is half changed and must go.
             self._log.exception("an event did not apply")

@@ -1,16 +1,16 @@
 """The rules: a command against the state becomes events, or a `RejectedError`, and nothing else.
 
 Pure: reads the state, never changes it, and takes the time as an argument. A repeated command that would change
-nothing gives no events. The rules of the register (units, halls, conferences) are in `conference.registering`.
+nothing gives no events. The rules of the register (units, halls, conferences) are in `conference.registering`, those of
+operators' orders in `conference.operating`.
 """
 
 from __future__ import annotations
 
 import math
-from typing import assert_never
 
 from bridges.messages import HeadcountReport
-from conference import assignment, registering
+from conference import assignment, operating, registering
 from conference.commands import (
     AuthorisePublisher,
     ChangePhase,
@@ -97,7 +97,7 @@ def decide(state: State, command: Command, now_ms: int) -> list[Event]:  # noqa:
         case ChangePhase():
             events = registering.change_phase(state, command)
         case _:
-            assert_never(command)
+            events = operating.decide_order(state, command, now_ms)
     return events
 
 
@@ -108,6 +108,11 @@ def _join(state: State, command: JoinHall) -> list[Event]:
         kinds = ("a virtual hall", "real") if hall.virtual else ("a real hall", "virtual")
         raise RejectedError("hall_kind", f"{command.hall_id} is {kinds[0]}; it cannot join as a {kinds[1]} one")
     key = (conference.conference_id, hall.hall_id)
+    seat, pause = conference.seats.get(hall.hall_id), state.orders.pause_of(conference.conference_id)
+    if pause is not None and (seat is None or seat.left):
+        raise RejectedError(
+            "joins_paused", f"joining is paused: {pause.reason}", status=503, retry_after_s=pause.retry_after_s
+        )
     event = assignment.join(state, key, virtual=hall.virtual, avoid=command.avoid)
     return [] if event is None else [event]
 
@@ -290,9 +295,12 @@ def _authorise(state: State, command: AuthorisePublisher) -> list[Event]:
     # All feeds of a conference at one origin, and that the one which most relays have as their first parent.
     in_use = set(conference.publishers.values())
     present = conference.publishers.get(command.feed)
+    # One that is to be emptied gets no publisher, one that takes nothing new keeps the one that it has.
+    shunned = {load.relay_id for load in origins if load.is_leaving or (load.is_closed and load.relay_id != present)}
     origin, *others = sorted(
         origins,
         key=lambda load: (
+            load.relay_id in shunned,
             load.relay_id != present,
             load.relay_id not in in_use,
             -first_parents.count(load.relay_id),
@@ -300,12 +308,16 @@ def _authorise(state: State, command: AuthorisePublisher) -> list[Event]:
         ),
     )
     # The same packets to a second origin, so that none is a single point of failure, and to each that relays hang on.
-    backups = [load.relay_id for number, load in enumerate(others) if number == 0 or load.links][: MAX_ORIGINS - 1]
+    wanted = [
+        load.relay_id
+        for number, load in enumerate(others)
+        if load.links or (number == 0 and load.relay_id not in shunned)
+    ]
     return [
         PublishingAuthorised(
             conference_id=conference.conference_id,
             feed=command.feed,
             relay_id=origin.relay_id,
-            backup_relay_ids=backups,
+            backup_relay_ids=wanted[: MAX_ORIGINS - 1],
         )
     ]

@@ -14,6 +14,7 @@ from bridges.halls import Hall
 from bridges.messages import MoveReason
 from bridges.units import Unit
 from conference.lifecycle import Phase
+from conference.planner.loads import RelayMode
 from relay.messages import PresenceDelta, RelayRole
 
 CONTROL = "control"
@@ -90,7 +91,7 @@ class HallAssigned(msgspec.Struct, frozen=True, kw_only=True, tag="hall_assigned
     epoch: int
     primary: str
     backup: str
-    reason: Literal["join", "silence", "assignment", "refused", "relay_lost", "backup_wanted"]
+    reason: Literal["join", "silence", "assignment", "refused", "relay_lost", "backup_wanted", "ordered"]
 
 
 class HallMoved(msgspec.Struct, frozen=True, kw_only=True, tag="hall_moved"):
@@ -113,6 +114,82 @@ class HallLeft(msgspec.Struct, frozen=True, kw_only=True, tag="hall_left"):
 
     conference_id: str
     hall_id: str
+
+
+class HallReleased(msgspec.Struct, frozen=True, kw_only=True, tag="hall_released"):
+    """A hall that was moved did not say in time that it left its former relay; its seat there is free all the same."""
+
+    conference_id: str
+    hall_id: str
+    relay_id: str
+
+
+class RelayModeChanged(msgspec.Struct, frozen=True, kw_only=True, tag="relay_mode_changed"):
+    """An operator said how a relay is to serve from now on, whatever registers under its id; see `RelayMode`."""
+
+    relay_id: str
+    mode: RelayMode
+    deadline_ms: int = 0
+    reason: str
+
+
+class HallsOrdered(msgspec.Struct, frozen=True, kw_only=True, tag="halls_ordered"):
+    """An operator wants these halls on the relay `to`, or off the relay `away`; with neither, they may stay.
+
+    `subject` is the unit or the hall that was named, for people.
+    """
+
+    hall_ids: list[str]
+    subject: str
+    to: str = ""
+    away: str = ""
+    reason: str
+
+
+class HallPinned(msgspec.Struct, frozen=True, kw_only=True, tag="hall_pinned"):
+    """An operator said which relays a hall shall have, the primary first; without any the pin is gone."""
+
+    hall_id: str
+    relay_ids: tuple[str, ...]
+    reason: str
+
+
+class HallsExcluded(msgspec.Struct, frozen=True, kw_only=True, tag="halls_excluded"):
+    """An operator said which relays shall not have a hall, or the halls of a region; these replace those named before.
+
+    `subject` is a hall's id or the code of a root unit.
+    """
+
+    subject: str
+    relay_ids: list[str]
+    reason: str
+
+
+class JoinsPaused(msgspec.Struct, frozen=True, kw_only=True, tag="joins_paused"):
+    """An operator keeps halls without a seat out of a conference, or of all where it is ""."""
+
+    conference_id: str
+    retry_after_s: int
+    reason: str
+
+
+class JoinsResumed(msgspec.Struct, frozen=True, kw_only=True, tag="joins_resumed"):
+    """An operator lets halls join again."""
+
+    conference_id: str
+    reason: str
+
+
+class LimitsChanged(msgspec.Struct, frozen=True, kw_only=True, tag="limits_changed"):
+    """An operator changed the limits of a relay, or of all without limits of their own where it is "".
+
+    Both 0: the relay's own are gone, and those of all or of the configuration hold.
+    """
+
+    relay_id: str
+    soft_limit: float
+    hard_limit: float
+    reason: str
 
 
 class PublishingAuthorised(msgspec.Struct, frozen=True, kw_only=True, tag="publishing_authorised"):
@@ -155,8 +232,18 @@ ControlEvent = (
     | HallAssigned
     | HallMoved
     | HallLeft
+    | HallReleased
     | PublishingAuthorised
+    | RelayModeChanged
+    | HallsOrdered
+    | HallPinned
+    | HallsExcluded
+    | JoinsPaused
+    | JoinsResumed
+    | LimitsChanged
 )
+OrderEvent = RelayModeChanged | HallsOrdered | HallPinned | HallsExcluded | JoinsPaused | JoinsResumed | LimitsChanged
+"""What operators ordered: each carries its reason, and its record who and when."""
 AttendanceEvent = PresenceObserved | HeadcountReported
 Event = ControlEvent | AttendanceEvent
 

@@ -43,7 +43,7 @@ class JournalFold:
             JournalError: the journal cannot be read; this may be called again.
         """
         async for record in self._journal.read(dict(self.positions)):
-            apply(self.state, record.event, record.at_ms)
+            apply(self.state, record.event, record.at_ms, record.actor)
             self.positions[record.stream] = record.position
             self.since_snapshot += 1
             if self.since_snapshot % FOLD_SLICE == 0:

@@ -6,11 +6,11 @@ costs as much as there are relays, not as there are halls.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from conference.planner.loads import RelayLoad
 from conference.planner.overflow import OverflowChains
-from conference.planner.pool import Pool
+from conference.planner.pool import NO_RELAYS, Pool
 from conference.planner.tree import replan
 from conference.roster import ConferenceState, HallSeat, RelayState
 
@@ -24,56 +24,98 @@ class SeatLedger:
     Args:
         relays: all relays, live and lost; their loads are charged here.
         chains: where regions overflow to.
+        excluded: relays that a hall shall not have.
 
     Attributes:
         pools: live relays by kind (`virtual`).
         seats_on: charged seats that name a relay.
-        unsettled: charged seats whose primary is gone or that have no backup; some may have been settled since by
-            the return of their relay, none is missing.
+        unsettled: charged seats whose primary is gone or that have no backup, or that are to leave a relay at once.
+        misplaced: charged seats that orders want elsewhere; they are moved at a pace.
+        leaving: charged seats of halls that were moved and have not said yet that they left their former relay.
     """
 
-    __slots__ = ("_chains", "_milliseats", "_relays", "pools", "seats_on", "unsettled")
+    __slots__ = (
+        "_chains",
+        "_excluded",
+        "_milliseats",
+        "_relays",
+        "leaving",
+        "misplaced",
+        "pools",
+        "seats_on",
+        "unsettled",
+    )
 
-    def __init__(self, relays: Mapping[str, RelayState], chains: OverflowChains | None = None) -> None:
+    def __init__(
+        self,
+        relays: Mapping[str, RelayState],
+        chains: OverflowChains | None = None,
+        excluded: Callable[[str], frozenset[str]] = lambda _hall_id: NO_RELAYS,
+    ) -> None:
         self._relays = relays
         self._chains = chains or {}
+        self._excluded = excluded
         # What each charged seat was charged with: it is released with the same, wherever its hall belongs by then.
         self._milliseats: dict[SeatKey, int] = {}
         self.pools: dict[bool, Pool] = {False: Pool(), True: Pool()}
         self.seats_on: dict[str, set[SeatKey]] = {}
         self.unsettled: set[SeatKey] = set()
+        self.misplaced: set[SeatKey] = set()
+        self.leaving: set[SeatKey] = set()
 
     def charge(self, key: SeatKey, seat: HallSeat, milliseats: int) -> None:
-        """Count a seat at its primary and at its backup."""
+        """Count a seat at its primary, at its backup, and at the relay that it is leaving."""
         self._milliseats[key] = milliseats
-        self.seats_on.setdefault(seat.primary, set()).add(key)
-        if seat.backup:
-            self.seats_on.setdefault(seat.backup, set()).add(key)
+        for relay_id in (seat.primary, seat.backup, seat.leaving):
+            if relay_id:
+                self.seats_on.setdefault(relay_id, set()).add(key)
         self._count(seat, milliseats, 1)
-        if self._is_live(seat.primary) and self._is_live(seat.backup):
-            self.unsettled.discard(key)
-        else:
-            self.unsettled.add(key)
+        if seat.leaving:
+            self.leaving.add(key)
+        self.review(key, seat)
 
     def release(self, key: SeatKey, seat: HallSeat) -> None:
         """Undo `charge`; the seat is as it was then."""
-        self.seats_on[seat.primary].discard(key)
-        if seat.backup:
-            self.seats_on[seat.backup].discard(key)
+        for relay_id in (seat.primary, seat.backup, seat.leaving):
+            if relay_id:
+                self.seats_on[relay_id].discard(key)
         self._count(seat, self._milliseats.pop(key), -1)
+        self.leaving.discard(key)
         self.unsettled.discard(key)
+        self.misplaced.discard(key)
+
+    def review(self, key: SeatKey, seat: HallSeat) -> None:
+        """See anew whether a charged seat is where it shall be; one that is not charged does not matter."""
+        if key not in self._milliseats:
+            return
+        relays = (self._relays.get(seat.primary), self._relays.get(seat.backup))
+        if all(relay is not None and relay.live and relay.load.mode != "evacuating" for relay in relays):
+            self.unsettled.discard(key)
+        else:
+            self.unsettled.add(key)
+        is_misplaced = (
+            bool(seat.wanted or seat.unwanted)
+            or any(relay is not None and relay.load.is_leaving for relay in relays)
+            or not self._excluded(key[1]).isdisjoint((seat.primary, seat.backup))
+        )
+        if is_misplaced:
+            self.misplaced.add(key)
+        else:
+            self.misplaced.discard(key)
 
     def recount(self, relay_id: str, conferences: Mapping[str, ConferenceState]) -> None:
         """Count the charged seats that name a relay which is new or has registered again."""
         load = self._relays[relay_id].load
-        load.primaries = load.backups = load.hall_milliseats = 0
+        load.primaries = load.backups = load.leavers = load.hall_milliseats = 0
         for key in self.seats_on.get(relay_id, ()):
-            is_primary = conferences[key[0]].seats[key[1]].primary == relay_id
-            load.charge(self._milliseats[key], primaries=is_primary, backups=not is_primary)
-
-    def _is_live(self, relay_id: str) -> bool:
-        relay = self._relays.get(relay_id)
-        return relay is not None and relay.live
+            seat = conferences[key[0]].seats[key[1]]
+            load.charge(
+                self._milliseats[key],
+                primaries=seat.primary == relay_id,
+                backups=seat.backup == relay_id,
+                leavers=seat.leaving == relay_id,
+            )
+            self.review(key, seat)
 
     def _count(self, seat: HallSeat, milliseats: int, sign: int) -> None:
         primary, backup = self._relays.get(seat.primary), self._relays.get(seat.backup)
@@ -83,6 +125,10 @@ class SeatLedger:
         if backup is not None:
             backup.load.charge(milliseats, backups=sign)
             self.pools[backup.virtual].touch(backup.relay_id)
+        former = self._relays.get(seat.leaving)
+        if former is not None:
+            former.load.charge(milliseats, leavers=sign)
+            self.pools[former.virtual].touch(former.relay_id)
 
     def lose(self, relay_id: str) -> None:
         """The relay's lease ended: its seats want another."""

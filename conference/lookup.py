@@ -6,6 +6,7 @@ Shared by the rules and by the API, so that a hall reads the same `code` whoever
 from __future__ import annotations
 
 from bridges.halls import Hall
+from bridges.units import Unit
 from conference.errors import RejectedError
 from conference.roster import ConferenceState, HallSeat, RelayState
 from conference.state import State
@@ -44,6 +45,14 @@ def seat_of(conference: ConferenceState, hall_id: str) -> HallSeat:
     if seat is None or seat.left:
         raise RejectedError("not_joined", f"hall {hall_id[:_SHOWN]} has not joined {conference.conference_id}")
     return seat
+
+
+def unit_of(state: State, code: str) -> Unit:
+    """The unit; refused as `unknown_unit`."""
+    unit = state.units.get(code)
+    if unit is None:
+        raise RejectedError("unknown_unit", f"no unit {code[:_SHOWN]!r}", status=404)
+    return unit
 
 
 def relay_of(state: State, relay_id: str) -> RelayState:

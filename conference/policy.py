@@ -38,6 +38,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         exclusions: by hall or by region, relays that shall not have its halls.
         assignments_per_decision: bound on halls that one decision gives a missing relay, so that no decision
             blocks the coordinator; the rest follow with `conference.assignment.settle`.
+        moves_per_s: halls that are moved by operators' orders; faster where a deadline needs it.
+        moves_at_once: of these, halls on their way to one relay: each costs it a handshake and a group of pictures.
+        move_patience_ms: a hall that was moved and did not say so for so long holds no seat at its former relay.
     """
 
     media: MediaCost = msgspec.field(default_factory=MediaCost)
@@ -48,6 +51,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     pins: Mapping[str, tuple[str, ...]] = {}
     exclusions: Mapping[str, frozenset[str]] = {}
     assignments_per_decision: int = 500
+    moves_per_s: float = 200.0
+    moves_at_once: int = 50
+    move_patience_ms: int = 15_000
 
     def seats(self, capacity: Capacity, share: float) -> int:
         """Seats that `share` of a relay's capacity holds: the smaller of what line and processor carry."""
@@ -76,5 +82,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             region=region,
             milliseats=self.milliseats(region),
             pins=self.pins.get(hall_id, ()),
-            exclude=self.exclusions.get(hall_id, _NONE) | self.exclusions.get(region, _NONE),
+            exclude=self.excluded(hall_id, region),
         )
+
+    def excluded(self, hall_id: str, region: str) -> frozenset[str]:
+        """Relays that a hall shall not have."""
+        if not self.exclusions:
+            return _NONE
+        return self.exclusions.get(hall_id, _NONE) | self.exclusions.get(region, _NONE)

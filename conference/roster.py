@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from conference.events import HallAssigned
 from conference.lifecycle import JOINABLE, Phase
 from conference.planner.loads import RelayLoad
 from relay.messages import Capacity, RelayRole
@@ -52,7 +53,7 @@ class RelayState(msgspec.Struct, kw_only=True):
         return self.load.parents
 
 
-class HallSeat(msgspec.Struct, kw_only=True):
+class HallSeat(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A hall's place in one conference.
 
     Attributes:
@@ -65,6 +66,10 @@ class HallSeat(msgspec.Struct, kw_only=True):
         moves: how often it moved by itself.
         interruptions_ms: how long its picture was gone at each move, oldest first, the last `KEPT_INTERRUPTIONS`.
         last_move: epoch followed, relay left and relay taken at the latest move, to recognise a repeated report.
+        leaving: relay that it had to leave by an order and has not said yet that it left: it may hold a session there
+            beside the new one, and so the seat there stays charged.
+        wanted: relay that it shall be moved to, as soon as that has room.
+        unwanted: relay that it shall be moved away from.
     """
 
     epoch: int
@@ -76,6 +81,27 @@ class HallSeat(msgspec.Struct, kw_only=True):
     moves: int = 0
     interruptions_ms: list[float] = []
     last_move: tuple[int, str, str] = (0, "", "")
+    leaving: str = ""
+    wanted: str = ""
+    unwanted: str = ""
+
+    def ordered(self, to: str, away: str) -> tuple[str, str]:
+        """What `wanted` and `unwanted` are after an order to go to one relay, or away from another."""
+        return "" if to == self.primary else to, away if away in (self.primary, self.backup) else ""
+
+
+def still_on(leaving: str, primary: str, event: HallAssigned) -> str:
+    """The relay that a hall may still hold a session at after an assignment, beside those that it names; or "".
+
+    Args:
+        leaving: the relay of which that held before.
+        primary: what it played from.
+        event: the assignment. One that an order made is followed make-before-break; who joins begins anew.
+    """
+    if event.reason == "join":
+        return ""
+    relay_id = leaving or (primary if event.reason == "ordered" else "")
+    return "" if relay_id in (event.primary, event.backup) else relay_id
 
 
 class Headcount(msgspec.Struct, frozen=True, kw_only=True):

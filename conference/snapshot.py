@@ -13,6 +13,7 @@ from bridges.halls import Hall
 from bridges.presence import HallPresence
 from bridges.units import Unit
 from conference.errors import CorruptJournalError
+from conference.orders import Orders
 from conference.planner.loads import RelayLoad
 from conference.policy import Policy
 from conference.roster import ConferenceState, Headcount, RelayState
@@ -31,6 +32,7 @@ class _Image(msgspec.Struct, frozen=True, kw_only=True):
     relays: dict[str, RelayState]
     presence: dict[str, dict[str, HallPresence]]
     headcounts: dict[str, dict[str, Headcount]]
+    orders: Orders = msgspec.field(default_factory=Orders)
     newest_ms: int = 0
 
 
@@ -64,6 +66,7 @@ def decode_state(data: bytes, policy: Policy | None = None) -> State:
     state.relays.update(image.relays)
     state.presence = image.presence
     state.headcounts = image.headcounts
+    state.orders = image.orders
     state.newest_ms = image.newest_ms
     derive(state)
     return state
@@ -92,6 +95,7 @@ def _image(state: State) -> _Image:
         },
         presence=state.presence,
         headcounts=state.headcounts,
+        orders=state.orders,
         newest_ms=state.newest_ms,
     )
 

@@ -11,7 +11,6 @@ What can be computed from the rest (charged seats, indexes, tallies) is kept bes
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import assert_never
 
 from bridges.attendance import HallStatus
 from bridges.halls import Hall
@@ -23,6 +22,7 @@ from conference.events import (
     HallAssigned,
     HallLeft,
     HallMoved,
+    HallReleased,
     HallsImported,
     HeadcountReported,
     PhaseChanged,
@@ -34,11 +34,13 @@ from conference.events import (
     UnitsImported,
 )
 from conference.ledger import SeatKey, SeatLedger
-from conference.planner.loads import RelayLoad
+from conference.ordering import apply_order
+from conference.orders import Orders
+from conference.planner.loads import HallWish, RelayLoad
 from conference.policy import Policy
-from conference.roster import KEPT_INTERRUPTIONS, ConferenceState, HallSeat, Headcount, RelayState
+from conference.roster import KEPT_INTERRUPTIONS, ConferenceState, HallSeat, Headcount, RelayState, still_on
 from conference.standing import Board, standing
-from relay.messages import Capacity, SessionOpened
+from relay.messages import Capacity, RelayRole, SessionOpened
 
 # Deeper than any organisation; ends the walk to the root where old data holds a cycle.
 _MAX_UNIT_DEPTH = 64
@@ -55,6 +57,7 @@ class State:
         relays: by relay id, live and lost.
         presence: by conference id and hall id; presence by connection.
         headcounts: by conference id and hall id; the technicians' figures.
+        orders: what operators ordered and what stands.
         newest_ms: greatest time of a record; what is decided next is never dated before it.
         ledger: charged seats and pools of live relays; derived.
         provinces: root unit of each hall; derived.
@@ -68,6 +71,7 @@ class State:
         "headcounts",
         "ledger",
         "newest_ms",
+        "orders",
         "policy",
         "presence",
         "provinces",
@@ -83,8 +87,9 @@ class State:
         self.relays: dict[str, RelayState] = {}
         self.presence: dict[str, dict[str, HallPresence]] = {}
         self.headcounts: dict[str, dict[str, Headcount]] = {}
+        self.orders = Orders()
         self.newest_ms = 0
-        self.ledger = SeatLedger(self.relays, self.policy.overflow)
+        self.ledger = SeatLedger(self.relays, self.policy.overflow, self.excluded)
         self.provinces: dict[str, str] = {}
         self.boards: dict[str, Board] = {}
 
@@ -98,6 +103,33 @@ class State:
         """Parents of each live relay, best first."""
         return {load.relay_id: load.parents for pool in self.ledger.pools.values() for load in pool.loads}
 
+    def wish(self, hall_id: str) -> HallWish:
+        """What is known of a hall when relays are chosen for it."""
+        return self.orders.wish(hall_id, self.provinces.get(hall_id, ""), self.policy)
+
+    def excluded(self, hall_id: str) -> frozenset[str]:
+        """Relays that a hall shall not have."""
+        return self.orders.excluded(hall_id, self.provinces.get(hall_id, ""), self.policy)
+
+    def new_load(
+        self, relay_id: str, region: str, role: RelayRole, capacity: Capacity, before: RelayLoad | None
+    ) -> RelayLoad:
+        """The load of a relay that registers: limits and mode by the orders, parents and charges as they were."""
+        soft_seats, hard_seats = self.orders.seats(relay_id, capacity, self.policy)
+        return RelayLoad(
+            relay_id=relay_id,
+            region=region,
+            role=role,
+            soft_seats=soft_seats,
+            hard_seats=hard_seats,
+            parents=[] if before is None else list(before.parents),
+            primaries=0 if before is None else before.primaries,
+            backups=0 if before is None else before.backups,
+            leavers=0 if before is None else before.leavers,
+            hall_milliseats=0 if before is None else before.hall_milliseats,
+            mode=self.orders.mode(relay_id),
+        )
+
     def seat(self, conference_id: str, hall_id: str) -> HallSeat | None:
         """A hall's seat, also when it left; None if it never joined."""
         conference = self.conferences.get(conference_id)
@@ -110,13 +142,16 @@ def hall_status(state: State, conference_id: str, hall_id: str) -> HallStatus:
     return "waiting" if board is None else board.status(hall_id)
 
 
-def apply(state: State, event: Event, at_ms: int) -> None:  # noqa: C901, PLR0912 one case for each event there is
+def apply(  # noqa: C901, PLR0912 one case for each event there is
+    state: State, event: Event, at_ms: int, actor: str = ""
+) -> None:
     """Fold one event into the state, in place.
 
     Args:
         state: changed.
         event: from the journal, or just decided and durable.
         at_ms: time of its record.
+        actor: who, by its record; kept of orders.
     """
     state.newest_ms = max(state.newest_ms, at_ms)
     match event:
@@ -132,6 +167,8 @@ def apply(state: State, event: Event, at_ms: int) -> None:  # noqa: C901, PLR091
             _apply_headcount(state, event, at_ms)
         case HallLeft():
             _apply_leave(state, event)
+        case HallReleased():
+            _apply_release(state, event)
         case RelayRegistered():
             _apply_registration(state, event, at_ms)
         case RelayLost():
@@ -166,7 +203,7 @@ def apply(state: State, event: Event, at_ms: int) -> None:  # noqa: C901, PLR091
                 for hall in event.halls:
                     _refresh(state, conference_id, hall.hall_id)
         case _:
-            assert_never(event)
+            apply_order(state, event, at_ms, actor)
 
 
 def _apply_seen(state: State, relay_ids: Iterable[str], at_ms: int) -> None:
@@ -207,6 +244,10 @@ def _apply_assignment(state: State, event: HallAssigned, at_ms: int) -> None:
         if conference.joinable and not seat.left:
             state.ledger.release(key, seat)
         was_left = seat.left
+        leaving = still_on(seat.leaving, seat.primary, event)
+        seat.leaving = leaving if state.is_live(leaving) else ""
+        seat.wanted = "" if seat.wanted == event.primary else seat.wanted
+        seat.unwanted = seat.unwanted if seat.unwanted in (event.primary, event.backup) else ""
         seat.epoch = event.epoch
         seat.primary = event.primary
         seat.backup = event.backup
@@ -230,6 +271,26 @@ def _apply_move(state: State, event: HallMoved) -> None:
     seat.interruptions_ms.append(event.interruption_ms)
     del seat.interruptions_ms[:-KEPT_INTERRUPTIONS]
     seat.last_move = (event.epoch, event.from_relay, event.to_relay)
+    if event.to_relay != seat.leaving:
+        _end_leaving(state, (event.conference_id, event.hall_id), seat)
+
+
+def _apply_release(state: State, event: HallReleased) -> None:
+    seat = state.seat(event.conference_id, event.hall_id)
+    if seat is not None and seat.leaving == event.relay_id:
+        _end_leaving(state, (event.conference_id, event.hall_id), seat)
+
+
+def _end_leaving(state: State, key: SeatKey, seat: HallSeat) -> None:
+    """The hall has no session any more at the relay that it had to leave."""
+    if not seat.leaving:
+        return
+    is_charged = state.conferences[key[0]].joinable and not seat.left
+    if is_charged:
+        state.ledger.release(key, seat)
+    seat.leaving = ""
+    if is_charged:
+        _charge(state, key, seat)
 
 
 def _apply_headcount(state: State, event: HeadcountReported, at_ms: int) -> None:
@@ -256,6 +317,7 @@ def _apply_leave(state: State, event: HallLeft) -> None:
     if conference.joinable:
         state.ledger.release((event.conference_id, event.hall_id), seat)
     seat.left = True
+    seat.leaving = seat.wanted = seat.unwanted = ""
     _refresh(state, event.conference_id, event.hall_id)
 
 
@@ -275,13 +337,8 @@ def _apply_registration(state: State, event: RelayRegistered, at_ms: int) -> Non
         live=True,
         registered_at_ms=at_ms,
         last_seen_ms=at_ms,
-        load=RelayLoad(
-            relay_id=event.relay_id,
-            region=event.region,
-            role=event.role,
-            soft_seats=state.policy.seats(capacity, state.policy.soft_limit),
-            hard_seats=state.policy.seats(capacity, state.policy.hard_limit),
-            parents=[] if before is None else before.load.parents,
+        load=state.new_load(
+            event.relay_id, event.region, event.role, capacity, None if before is None else before.load
         ),
     )
     state.ledger.recount(event.relay_id, state.conferences)
@@ -296,6 +353,10 @@ def _apply_loss(state: State, event: RelayLost) -> None:
     relay.last_seen_ms = event.last_seen_ms
     relay.load.parents = []
     relay.load.links = 0
+    for conference_id, hall_id in list(state.ledger.seats_on.get(event.relay_id, ())):
+        seat = state.conferences[conference_id].seats[hall_id]
+        if seat.leaving == event.relay_id:
+            _end_leaving(state, (conference_id, hall_id), seat)
     state.ledger.lose(event.relay_id)
     state.ledger.replan({relay.virtual})
     for conference_id, halls in state.presence.items():
@@ -367,9 +428,9 @@ def _rebuild_board(state: State, conference_id: str) -> None:
 def derive(state: State) -> None:
     """Build everything derived anew, after a snapshot filled in the rest."""
     for relay in state.relays.values():
-        relay.load.soft_seats = state.policy.seats(relay.capacity, state.policy.soft_limit)
-        relay.load.hard_seats = state.policy.seats(relay.capacity, state.policy.hard_limit)
-        relay.load.primaries = relay.load.backups = relay.load.links = relay.load.hall_milliseats = 0
+        parents = relay.load.parents
+        relay.load = state.new_load(relay.relay_id, relay.region, relay.role, relay.capacity, None)
+        relay.load.parents = parents
     state.ledger.restore()
     _locate(state, state.halls.values())
     for conference_id, conference in state.conferences.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
@@ -13,6 +14,10 @@ SEAT_MILLISEATS = 1_000
 
 MAX_CHAIN = 60
 """Longest overflow chain that is read: distances stay below 64, and Việt Nam has 34 provinces."""
+
+RelayMode = Literal["open", "cordoned", "draining", "evacuating"]
+"""What operators want of a relay: to serve; to keep what it has and take nothing new; to be emptied at a pace; to be
+emptied at once."""
 
 
 class RelayLoad(msgspec.Struct, kw_only=True):
@@ -28,7 +33,9 @@ class RelayLoad(msgspec.Struct, kw_only=True):
         primaries: halls that play from it.
         backups: halls that keep a warm standby on it.
         links: relays that have it as one of their parents; each takes a seat, whether it plays, waits or merges.
-        hall_milliseats: what the halls of `primaries` and `backups` take together.
+        leavers: halls that play from another relay by now and have not said yet that they left this one.
+        hall_milliseats: what the halls of `primaries`, `backups` and `leavers` take together.
+        mode: what operators want of it.
     """
 
     relay_id: str
@@ -40,7 +47,9 @@ class RelayLoad(msgspec.Struct, kw_only=True):
     primaries: int = 0
     backups: int = 0
     links: int = 0
+    leavers: int = 0
     hall_milliseats: int = 0
+    mode: RelayMode = "open"
 
     @property
     def charged_milliseats(self) -> int:
@@ -49,7 +58,15 @@ class RelayLoad(msgspec.Struct, kw_only=True):
 
     @property
     def limit_milliseats(self) -> int:
-        """Up to here halls are placed; an origin keeps the rest for the relays that come later."""
+        """Up to here halls are placed; an origin keeps the rest for the relays that come later.
+
+        One that operators closed is full with whatever it has.
+        """
+        return 0 if self.is_closed else self.keeping_milliseats
+
+    @property
+    def keeping_milliseats(self) -> int:
+        """Up to here it may keep halls that it has, also when it takes no new ones."""
         return SEAT_MILLISEATS * (self.soft_seats if self.role == "origin" else self.hard_seats)
 
     @property
@@ -57,11 +74,27 @@ class RelayLoad(msgspec.Struct, kw_only=True):
         """Share of the hard limit that is charged; 0 for a relay that carries nobody."""
         return self.charged_milliseats / (SEAT_MILLISEATS * self.hard_seats) if self.hard_seats else 0.0
 
-    def charge(self, milliseats: int, *, primaries: int = 0, backups: int = 0) -> None:
+    @property
+    def is_closed(self) -> bool:
+        """It takes no new halls and no new child relays."""
+        return self.mode != "open"
+
+    @property
+    def is_leaving(self) -> bool:
+        """Its halls and its child relays are to go elsewhere."""
+        return self.mode in ("draining", "evacuating")
+
+    @property
+    def is_empty(self) -> bool:
+        """Nobody is charged to it: it may be stopped."""
+        return not (self.primaries or self.backups or self.leavers or self.links)
+
+    def charge(self, milliseats: int, *, primaries: int = 0, backups: int = 0, leavers: int = 0) -> None:
         """Count halls of `milliseats` each in, or out where the counts are negative."""
         self.primaries += primaries
         self.backups += backups
-        self.hall_milliseats += milliseats * (primaries + backups)
+        self.leavers += leavers
+        self.hall_milliseats += milliseats * (primaries + backups + leavers)
 
 
 class HallWish(msgspec.Struct, frozen=True, kw_only=True):

@@ -249,11 +249,7 @@ class _Placing:
         """Leave a hall where it is, if that may be."""
         wish, index = self._wishes[number], self._pool.index(relay_id)
         primary = int(self._primaries[number])
-        stays = (
-            self._pool.is_open(index)
-            and relay_id not in wish.exclude
-            and self._pool.has_room(relay_id, wish.milliseats)
-        )
+        stays = self._pool.may_keep(index, wish)
         if stays and is_backup and primary not in (NOBODY, index) and self._backups[number] == NOBODY:
             self._give_backup(number, index)
         elif stays and not is_backup and primary == NOBODY:

@@ -72,9 +72,13 @@ class Pool:
         """Where a relay stands among `loads`; -1 for one that is not here."""
         return self._index.get(relay_id, -1)
 
-    def is_open(self, index: int) -> bool:
-        """Whether the relay that stands at `index` takes halls; -1 stands for none."""
-        return index >= 0 and bool(self._open[index])
+    def may_keep(self, index: int, wish: HallWish) -> bool:
+        """Whether the relay that stands at `index` may keep a hall that it had; -1 stands for none."""
+        if index < 0 or not self._open[index]:
+            return False
+        load = self.loads[index]
+        fits = load.charged_milliseats + wish.milliseats <= load.keeping_milliseats
+        return fits and not load.is_leaving and load.relay_id not in wish.exclude
 
     def touch(self, relay_id: str) -> None:
         """A relay's charges have changed; one that is not here does not matter."""
@@ -123,13 +127,50 @@ class Pool:
             Primary and backup; the backup takes the place of a lost primary. ("", "") where both are gone and no relay
             has room, and "" for a backup that is not to be had.
         """
-        primary = primary if primary in self._index else backup if backup in self._index else ""
+        found = self._complete(wish, [relay_id for relay_id in (primary, backup) if self.stands(relay_id)])
+        if found[0]:
+            return found
+        # One that is to be left at once, and cannot be, is better than none.
+        here = [relay_id for relay_id in (primary, backup) if relay_id in self._index]
+        return here[0] if here else "", here[1] if len(here) > 1 else ""
+
+    def move(self, wish: HallWish, primary: str, backup: str, wanted: str = "") -> tuple[str, str]:
+        """What a hall shall have by what operators ordered, that has these two or what is left of them.
+
+        Args:
+            wish: the hall; what it has and must not have is in `exclude`.
+            primary: what it plays from.
+            backup: its backup, or "".
+            wanted: the relay that it shall play from, as soon as that has room.
+
+        Returns:
+            As `settle`: what may stay stays, a backup takes the place of a primary that is to be left.
+        """
+        kept = [relay_id for relay_id in (primary, backup) if self._stays(relay_id) and relay_id not in wish.exclude]
+        if wanted in kept or (wanted not in wish.exclude and self.has_room(wanted, wish.milliseats)):
+            # Beside a new primary a pinned backup comes first, then the standby that it has, then what it leaves.
+            pinned = [pin for pin in wish.pins[1:] if pin in kept or self.has_room(pin, wish.milliseats)]
+            kept = [wanted, *(pin for pin in pinned if pin not in wish.exclude), *reversed(kept)]
+        return self._complete(wish, kept)
+
+    def stands(self, relay_id: str) -> bool:
+        """Whether a hall that has this relay has it still: it is here, and is not to be left at once."""
+        index = self._index.get(relay_id)
+        return index is not None and self.loads[index].mode != "evacuating"
+
+    def _stays(self, relay_id: str) -> bool:
+        index = self._index.get(relay_id)
+        return index is not None and not self.loads[index].is_leaving
+
+    def _complete(self, wish: HallWish, kept: Sequence[str]) -> tuple[str, str]:
+        """Primary and backup of a hall that keeps these, the primary first."""
+        primary, backup = (*dict.fromkeys(kept), "", "")[:2]
         if not primary:
             chosen = self.best(wish)
             primary = "" if chosen < 0 else self.loads[chosen].relay_id
-        if primary and (backup == primary or backup not in self._index):
+        if primary and not backup:
             backup = self.place_backup(wish, primary)
-        return primary, backup if primary else ""
+        return primary, backup
 
     def best(
         self,

@@ -43,7 +43,9 @@ def plan_tree(relays: Sequence[RelayLoad], chains: OverflowChains | None = None)
     Origins have none. An edge keeps its present parents where they still stand (a change moves as few as possible);
     else it takes the shallowest relay with a free seat. Among these, the relays of one region share themselves out
     over the origins, so that a hall finds two paths without leaving its region; then near comes first, then the least
-    used. Its backup parent is the one that shares the fewest losses with the primary. Parents always stand above their
+    used. Its backup parent is the one that shares the fewest losses with the primary. A cordoned relay keeps the
+    children that it has and takes no others; one that is drained or evacuated loses them to whoever has room, and
+    keeps only those whom nobody else feeds. Parents always stand above their
     children in one total order (depth, then name), so primary and backup links together never form a cycle.
 
     Args:
@@ -82,7 +84,20 @@ class _Tree:
         self._chains = chains
         count = len(self._loads)
         indexes = {load.relay_id: index for index, load in enumerate(self._loads)}
-        self._present = [[indexes.get(parent, _GONE) for parent in load.parents] for load in self._loads]
+        self._leaving = np.array([load.is_leaving for load in self._loads], dtype=np.bool_)
+        self._takes = np.array([not load.is_closed for load in self._loads], dtype=np.bool_)
+        self._left = [
+            [indexes[parent] for parent in load.parents if parent in indexes and self._leaving[indexes[parent]]]
+            for load in self._loads
+        ]
+        # A parent that is to be left is as good as gone, until it turns out that nobody else can feed the child.
+        self._present = [
+            [
+                _GONE if parent not in indexes or self._leaving[indexes[parent]] else indexes[parent]
+                for parent in load.parents
+            ]
+            for load in self._loads
+        ]
         self._room = np.array(
             [load.hard_seats - -(-load.hall_milliseats // SEAT_MILLISEATS) for load in self._loads], dtype=np.int64
         )
@@ -154,16 +169,21 @@ class _Tree:
 
     def _attach(self, index: int) -> bool:
         """Place a relay that has no standing parent below the best one with room."""
-        options = ((self._depth != _GONE) & (self._room > 0)).nonzero()[0]
+        options = ((self._depth != _GONE) & (self._room > 0) & self._takes).nonzero()[0]
         if len(options):
             self._hang(index, int(options[self._costs(index, options).argmin()]))
             return True
         # Fed once goes before fed twice: somebody's backup link gives way.
         twice = max(
-            (other for other, above in enumerate(self._parents) if len(above) > 1), key=self._order, default=None
+            (other for other, above in enumerate(self._parents) if len(above) > 1 and self._takes[above[1]]),
+            key=self._order,
+            default=None,
         )
         if twice is None:
-            return False
+            still = next((parent for parent in self._left[index] if self._is_open(parent)), _GONE)
+            if still != _GONE:
+                self._hang(index, still)
+            return still != _GONE
         parent = self._parents[twice].pop()
         self._is_exact = False  # the rows of that relay and of those below it are better than the truth
         self._room[parent] += 1
@@ -225,7 +245,7 @@ class _Tree:
             return
         order = np.arange(len(self._loads))
         above = (self._depth < self._depth[index]) | ((self._depth == self._depth[index]) & (order < index))
-        is_open = (self._depth != _GONE) & (self._room > 0) & above
+        is_open = (self._depth != _GONE) & (self._room > 0) & above & self._takes
         is_open[primary] = False
         is_open[present] = True
         options = is_open.nonzero()[0]

@@ -141,7 +141,7 @@ async def check(journal: Journal, acknowledged: dict[str, Assignment]) -> None:
     async for record in journal.read({}):  # positions without a gap are the journal's own promise
         assert record.epoch >= epoch
         epoch = record.epoch
-        apply(whole, record.event, record.at_ms)
+        apply(whole, record.event, record.at_ms, record.actor)
     await journal.close()
     assert fingerprint(folded.state) == fingerprint(whole)
     assert len(acknowledged) == HALLS

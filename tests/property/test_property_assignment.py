@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -13,23 +14,32 @@ from bridges.messages import MovedReport
 from bridges.units import Unit
 from conference.assignment import settle
 from conference.commands import (
+    ChangeLimits,
     ChangePhase,
     Command,
     CreateConference,
+    ExcludeRelays,
     ImportHalls,
     ImportUnits,
     JoinHall,
     LeaveHall,
     LoseRelay,
+    MoveHalls,
     ObservePresence,
+    OrderRelay,
+    PauseJoins,
+    PinHall,
     RegisterRelay,
     ReportMove,
+    ResumeJoins,
 )
 from conference.decide import decide
 from conference.errors import RejectedError
-from conference.events import Event, RelayLost
+from conference.events import Event, HallAssigned, RelayLost
+from conference.ledger import SeatKey
 from conference.lifecycle import Phase
-from conference.planner.loads import RelayLoad, open_for_halls
+from conference.moving import Mover
+from conference.planner.loads import RelayLoad, RelayMode, open_for_halls
 from conference.policy import MediaCost, Policy
 from conference.snapshot import decode_state, encode_state, fingerprint
 from conference.standing import Tally, standing
@@ -44,6 +54,8 @@ POLICY = Policy(
     pins={"real-1": ("e3", "e1")},
     exclusions={"02": frozenset({"e4"}), "real-3": frozenset({"e1"})},
     assignments_per_decision=4,
+    moves_per_s=40.0,
+    moves_at_once=2,
 )
 HALLS = [f"real-{n}" for n in range(8)] + [f"virtual-{n}" for n in range(4)]
 EDGES = {"e1": "01", "e2": "01", "e3": "02", "e4": ""}
@@ -65,12 +77,28 @@ class Country(RuleBasedStateMachine):
         self.journal: list[tuple[int, Event]] = []
         self.now_ms = 0
         self.instances = dict.fromkeys(RELAYS, 0)
+        self.mover = Mover()
 
-    def write(self, events: list[Event]) -> None:
-        """Append and apply."""
+    def write(self, events: Iterable[Event]) -> list[Event]:
+        """Append and apply, each before the next is made; a relay that takes nothing new never gains."""
+        written = []
         for event in events:
+            before = {relay_id: self.clients(relay_id) for relay_id in self.closed()}
             self.journal.append((self.now_ms, event))
             apply(self.state, event, self.now_ms)
+            written.append(event)
+            for relay_id in self.closed():
+                assert self.clients(relay_id) <= before.get(relay_id, self.clients(relay_id)), event
+        return written
+
+    def closed(self) -> list[str]:
+        """Relays that operators closed."""
+        return [relay_id for relay_id, relay in self.state.relays.items() if relay.load.is_closed]
+
+    def clients(self, relay_id: str) -> set[SeatKey]:
+        """Seats that are charged to a relay, and its children as `("", child)`."""
+        children = {("", child) for child, parents in self.state.parents.items() if relay_id in parents}
+        return self.state.ledger.seats_on.get(relay_id, set()) | children
 
     def do(self, command: Command) -> list[Event]:
         """Decide and apply; a rejection changes nothing."""
@@ -144,7 +172,7 @@ class Country(RuleBasedStateMachine):
         for conference_id, hall_id in self.state.ledger.seats_on.get(relay_id, ()):
             seat = self.state.seat(conference_id, hall_id)
             assert seat is not None
-            wish = POLICY.wish(hall_id, self.state.provinces[hall_id])
+            wish = self.state.wish(hall_id)
             room = any(
                 load.charged_milliseats + wish.milliseats <= load.limit_milliseats
                 for load in open_loads
@@ -220,6 +248,98 @@ class Country(RuleBasedStateMachine):
         """A conference moves on, where it may."""
         self.do(ChangePhase(conference_id=conference_id, phase=phase))
 
+    @rule(
+        relay_id=st.sampled_from(sorted(RELAYS)),
+        mode=st.sampled_from(["open", "cordoned", "draining", "evacuating"]),
+        in_ms=st.sampled_from([0, 5_000]),
+    )
+    def order_relay(self, relay_id: str, mode: RelayMode, in_ms: int) -> None:
+        """An operator says how a relay is to serve; a repetition is nothing."""
+        deadline_ms = self.now_ms + in_ms if in_ms and mode == "draining" else 0
+        command = OrderRelay(relay_id=relay_id, mode=mode, deadline_ms=deadline_ms, reason="bảo trì")
+        if self.do(command):
+            assert self.do(command) == []
+
+    @rule(
+        hall_ids=st.lists(st.sampled_from(HALLS), max_size=3),
+        to=st.sampled_from(["", *sorted(RELAYS)]),
+        away=st.sampled_from(["", *sorted(RELAYS)]),
+    )
+    def move_halls(self, hall_ids: list[str], to: str, away: str) -> None:
+        """An operator moves halls, or a province."""
+        command = MoveHalls(hall_ids=hall_ids, unit="" if hall_ids else "01", to=to, away=away, reason="cân tải")
+        if self.do(command):
+            assert self.do(command) == []
+
+    @rule(hall_id=st.sampled_from(HALLS), relay_ids=st.lists(st.sampled_from(sorted(RELAYS)), max_size=2))
+    def pin(self, hall_id: str, relay_ids: list[str]) -> None:
+        """An operator pins a hall, or unpins it."""
+        self.do(PinHall(hall_id=hall_id, relay_ids=tuple(relay_ids), reason="đường truyền riêng"))
+
+    @rule(subject=st.sampled_from([*HALLS[:2], "01"]), relay_ids=st.lists(st.sampled_from(sorted(RELAYS)), max_size=2))
+    def exclude(self, subject: str, relay_ids: list[str]) -> None:
+        """An operator keeps halls off relays."""
+        self.do(ExcludeRelays(subject=subject, relay_ids=tuple(relay_ids), reason="đường truyền kém"))
+
+    @rule(conference_id=st.sampled_from(["", *CONFERENCES]), resume=st.booleans(), hall_id=st.sampled_from(HALLS))
+    def pause(self, conference_id: str, hall_id: str, *, resume: bool) -> None:
+        """An operator pauses joins: who has a seat may join again."""
+        if resume:
+            self.do(ResumeJoins(conference_id=conference_id, reason="xong"))
+            return
+        self.do(PauseJoins(conference_id=conference_id, reason="quá tải"))
+        seat = self.state.seat("a", hall_id)
+        if seat is not None and not seat.left:
+            with contextlib.suppress(RejectedError):
+                self.join("a", hall_id, set())
+
+    @rule(relay_id=st.sampled_from(["", *sorted(RELAYS)]), hard=st.sampled_from([0.0, 0.4, 0.7, 1.0]))
+    def change_limits(self, relay_id: str, hard: float) -> None:
+        """An operator changes limits; never below what is charged."""
+        self.do(ChangeLimits(relay_id=relay_id, soft_limit=hard / 2, hard_limit=hard, reason="tổng duyệt"))
+
+    @rule(steps=st.integers(1, 4), answers=st.booleans())
+    def move_on(self, steps: int, *, answers: bool) -> None:
+        """Time passes, and halls are moved; some say that they went."""
+        for _ in range(steps):
+            self.now_ms += 200
+            for event in self.write(self.mover.next_events(self.state, self.now_ms)):
+                if answers and isinstance(event, HallAssigned):
+                    self.say_moved(event.conference_id, event.hall_id)
+
+    def say_moved(self, conference_id: str, hall_id: str) -> None:
+        """A hall tells that it followed its assignment."""
+        seat = self.state.seat(conference_id, hall_id)
+        if seat is not None and seat.leaving:
+            report = MovedReport(
+                epoch=seat.epoch,
+                from_relay=seat.leaving,
+                to_relay=seat.primary,
+                reason="assignment",
+                interruption_ms=0.0,
+            )
+            self.do(ReportMove(conference_id=conference_id, hall_id=hall_id, report=report))
+            assert not seat.leaving
+
+    @rule(relay_id=st.sampled_from(sorted(RELAYS)))
+    def drain_to_the_end(self, relay_id: str) -> None:
+        """In the end nobody is left on a drained relay for whom there is room elsewhere."""
+        self.do(OrderRelay(relay_id=relay_id, mode="draining", reason="thay máy"))
+        relay = self.state.relays.get(relay_id)
+        if relay is None or not relay.live:
+            return
+        for _ in range(40):
+            self.now_ms += 1_000
+            for event in self.write(self.mover.next_events(self.state, self.now_ms)):
+                if isinstance(event, HallAssigned):
+                    self.say_moved(event.conference_id, event.hall_id)
+        pool = self.state.ledger.pools[relay.virtual]
+        for conference_id, hall_id in self.state.ledger.seats_on.get(relay_id, ()):
+            seat = self.state.seat(conference_id, hall_id)
+            assert seat is not None
+            assert relay_id in (seat.primary, seat.backup)
+            assert pool.best(self.state.wish(hall_id), {seat.unwanted}) < 0, "it stayed although there was room"
+
     @rule()
     def settle_the_rest(self) -> None:
         """The coordinator asks again until nothing is left to give."""
@@ -243,10 +363,11 @@ class Country(RuleBasedStateMachine):
             ]
             assert relay.load.primaries == sum(seat.primary == relay_id for _, seat in charged)
             assert relay.load.backups == sum(seat.backup == relay_id for _, seat in charged)
+            assert relay.load.leavers == sum(seat.leaving == relay_id for _, seat in charged)
             assert relay.load.hall_milliseats == sum(
                 POLICY.milliseats(self.state.provinces[hall_id])
                 for hall_id, seat in charged
-                if relay_id in (seat.primary, seat.backup)
+                if relay_id in (seat.primary, seat.backup, seat.leaving)
             )
 
     @invariant()
@@ -318,12 +439,18 @@ class Country(RuleBasedStateMachine):
 
     @invariant()
     def wants_are_known(self) -> None:
-        """Every seat without a live primary or a live backup is among the unsettled."""
+        """What is unsettled, misplaced or leaving is known, and nothing else is."""
         for conference_id, conference in self.state.conferences.items():
             for hall_id, seat in conference.seats.items():
+                key, relays = (conference_id, hall_id), (seat.primary, seat.backup)
                 charged = conference.joinable and not seat.left
-                if charged and not (self.state.is_live(seat.primary) and self.state.is_live(seat.backup)):
-                    assert (conference_id, hall_id) in self.state.ledger.unsettled
+                modes = [self.state.orders.mode(relay_id) for relay_id in relays]
+                stands = all(map(self.state.is_live, relays)) and "evacuating" not in modes
+                assert (key in self.state.ledger.unsettled) == (charged and not stands)
+                stays = not (seat.wanted or seat.unwanted or {"draining", "evacuating"} & set(modes))
+                stays = stays and self.state.excluded(hall_id).isdisjoint(relays)
+                assert (key in self.state.ledger.misplaced) == (charged and not stays)
+                assert (key in self.state.ledger.leaving) == (charged and bool(seat.leaving))
 
     def teardown(self) -> None:
         """A replay, and a snapshot with its tail, give the same state."""
@@ -341,6 +468,8 @@ class Country(RuleBasedStateMachine):
         assert fingerprint(restored) == fingerprint(self.state)
         for virtual, pool in self.state.ledger.pools.items():
             assert restored.ledger.pools[virtual].loads == pool.loads
+        for name in ("unsettled", "misplaced", "leaving"):
+            assert getattr(restored.ledger, name) == getattr(self.state.ledger, name)
 
 
 TestCountry = Country.TestCase

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from bridges.halls import Hall
+from bridges.messages import MovedReport, MoveReason
 from bridges.units import Unit
 from conference.commands import (
     ChangePhase,
@@ -14,6 +15,7 @@ from conference.commands import (
     ImportUnits,
     JoinHall,
     RegisterRelay,
+    ReportMove,
 )
 from conference.decide import decide
 from conference.events import Event, HallAssigned
@@ -55,14 +57,21 @@ class Country:
         self.journal: list[tuple[int, Event]] = []
         self.now_ms = 1_000
 
-    def do(self, command: Command) -> list[Event]:
+    def do(self, command: Command, actor: str = "") -> list[Event]:
         """Decide and apply one command, a second after the one before."""
         self.now_ms += 1_000
         events = decide(self.state, command, self.now_ms)
+        self.write(events, actor)
+        return events
+
+    def write(self, events: Iterable[Event], actor: str = "") -> list[Event]:
+        """Apply events, each before the next is made."""
+        written = []
         for event in events:
             self.journal.append((self.now_ms, event))
-            apply(self.state, event, self.now_ms)
-        return events
+            apply(self.state, event, self.now_ms, actor)
+            written.append(event)
+        return written
 
     def open_conference(self, *hall_ids: str, conference_id: str = "hn") -> None:
         """Provinces 01 and 02 and a commune of 01, halls in province 01 (virtual ones begin with `v`), gates open."""
@@ -91,6 +100,17 @@ class Country:
         """The hall joins `hn`."""
         virtual = hall_id.startswith("v")
         return self.do(JoinHall(conference_id="hn", hall_id=hall_id, virtual=virtual, avoid=avoid))
+
+    def report_moved(self, hall_id: str, from_relay: str, to_relay: str, reason: MoveReason = "assignment") -> None:
+        """The hall says that it went from one relay to another, following its newest assignment."""
+        report = MovedReport(
+            epoch=self.seat(hall_id).epoch,
+            from_relay=from_relay,
+            to_relay=to_relay,
+            reason=reason,
+            interruption_ms=0.0,
+        )
+        self.do(ReportMove(conference_id="hn", hall_id=hall_id, report=report))
 
     def seat(self, hall_id: str) -> HallSeat:
         """The hall's seat in `hn`."""

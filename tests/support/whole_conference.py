@@ -253,7 +253,7 @@ def fold(records: Sequence[Record]) -> State:
     """The state that records make."""
     state = State(Policy())
     for record in records:
-        apply(state, record.event, record.at_ms)
+        apply(state, record.event, record.at_ms, record.actor)
     return state
 
 

@@ -61,7 +61,7 @@ async def fold(path: Path) -> State:
     """The state from the whole journal, without snapshots."""
     journal, state = SqliteJournal(path), State(Policy())
     async for record in journal.read({}):
-        apply(state, record.event, record.at_ms)
+        apply(state, record.event, record.at_ms, record.actor)
     await journal.close()
     return state
 

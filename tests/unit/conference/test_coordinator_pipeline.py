@@ -164,7 +164,7 @@ def folded(journal: ScriptedJournal) -> str:
     """Fingerprint of what the journal holds."""
     state = State(Policy())
     for record in journal.records:
-        apply(state, record.event, record.at_ms)
+        apply(state, record.event, record.at_ms, record.actor)
     return fingerprint(state)
 
 

@@ -1,0 +1,129 @@
+"""The mover: which halls are moved now, because operators ordered it. Pure; time is an argument.
+
+What is to be done is in the state (`SeatLedger.misplaced`), what was done is in the journal; here is only the pace, so
+that a coordinator that starts anew, or another one, goes on where the last one stopped.
+
+A move is made before the old link is broken: the new seat is charged when it is assigned, and the seat at the relay
+that the hall plays from stays charged until the hall says that it went, or was silent for `Policy.move_patience_ms`. So
+no relay is asked for more than its hard limit, whichever of its two sessions a hall holds. A standby is sent nothing:
+its seat is free at once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from conference.assignment import move
+from conference.events import HallAssigned, HallReleased
+from conference.ledger import SeatKey
+from conference.roster import HallSeat
+from conference.state import State
+
+# Time that a hall needs to follow: a drain gives its last order so long before its deadline.
+MARGIN_MS = 3_000
+# What was not used of the pace in so long is lost: halls do not all come at once after a pause.
+_BURST_S = 0.25
+_REBUILD_MS = 1_000
+# Halls without room cost a search each; so many for each hall that may be moved, and no more, in one step.
+_TRIES = 4
+
+
+class Mover:
+    """The pace of moves, over one state."""
+
+    def __init__(self) -> None:
+        self._allowance = 0.0
+        self._at_ms = 0
+        self._queue: list[SeatKey] = []
+        self._queued_at_ms = 0
+        self._in_vain: dict[SeatKey, int] = {}
+
+    def next_events(self, state: State, now_ms: int) -> Iterator[HallAssigned | HallReleased]:
+        """The moves that are due. Each event must be applied before the next is asked for.
+
+        Args:
+            state: read; what is decided next sees what was decided before.
+            now_ms: milliseconds since the epoch; a call every tenth of a second spreads halls well.
+        """
+        yield from _released(state, now_ms)
+        if not state.ledger.misplaced:
+            self._at_ms = now_ms
+            return
+        urgent = _deadlines(state)
+        self._refill(state, urgent, now_ms)
+        under_way = Counter(_seat(state, key).primary for key in state.ledger.leaving)
+        for _ in range(int(self._allowance) * _TRIES):
+            key = self._next_key(state, urgent, now_ms)
+            if key is None or self._allowance < 1:
+                return
+            seat = _seat(state, key)
+            is_late = _deadline(urgent, seat) < now_ms + MARGIN_MS
+            limit = len(state.halls) if is_late else state.policy.moves_at_once
+            if under_way[seat.wanted or seat.backup] >= limit:
+                continue
+            event = move(state, key)
+            if event is None:
+                self._in_vain[key] = now_ms
+            elif event.primary == seat.primary or under_way[event.primary] < limit:
+                under_way[event.primary] += event.primary != seat.primary
+                self._allowance -= 1
+                self._in_vain.pop(key, None)
+                yield event
+
+    def _refill(self, state: State, urgent: dict[str, int], now_ms: int) -> None:
+        """Earn what the pace gives, or what the deadlines need if that is more."""
+        needed = sum(
+            1000 * len(state.ledger.seats_on.get(relay_id, ())) / max(1, deadline_ms - MARGIN_MS - now_ms)
+            for relay_id, deadline_ms in urgent.items()
+        )
+        per_s = max(state.policy.moves_per_s, needed)
+        elapsed_s = min(_BURST_S, max(0, now_ms - self._at_ms) / 1000)
+        self._allowance = min(max(1.0, per_s * _BURST_S), self._allowance + per_s * elapsed_s)
+        self._at_ms = now_ms
+
+    def _next_key(self, state: State, urgent: dict[str, int], now_ms: int) -> SeatKey | None:
+        if not 0 <= now_ms - self._queued_at_ms < _REBUILD_MS:
+            self._fill_queue(state, urgent, now_ms)
+        ledger = state.ledger
+        while self._queue:
+            key = self._queue.pop()
+            if key in ledger.misplaced and key not in ledger.leaving:
+                return key
+        return None
+
+    def _fill_queue(self, state: State, urgent: dict[str, int], now_ms: int) -> None:
+        """Those not tried yet come first, then by deadline; the last of the list is the next."""
+        ledger = state.ledger
+        self._in_vain = {key: at_ms for key, at_ms in self._in_vain.items() if key in ledger.misplaced}
+        self._queue = sorted(
+            ledger.misplaced - ledger.leaving,
+            key=lambda key: (self._in_vain.get(key, 0), _deadline(urgent, _seat(state, key)), key),
+            reverse=True,
+        )
+        self._queued_at_ms = now_ms
+
+
+def _released(state: State, now_ms: int) -> Iterator[HallReleased]:
+    """Seats of halls that were moved long enough ago, and did not say that they went."""
+    before_ms = now_ms - state.policy.move_patience_ms
+    for key in sorted(key for key in state.ledger.leaving if _seat(state, key).assigned_at_ms <= before_ms):
+        yield HallReleased(conference_id=key[0], hall_id=key[1], relay_id=_seat(state, key).leaving)
+
+
+def _deadlines(state: State) -> dict[str, int]:
+    """When relays that are drained are to be empty."""
+    return {
+        relay_id: order.deadline_ms
+        for relay_id, order in state.orders.relays.items()
+        if order.mode == "draining" and order.deadline_ms
+    }
+
+
+def _deadline(urgent: dict[str, int], seat: HallSeat) -> float:
+    """The earlier deadline of a hall's relays; infinity without one."""
+    return min(urgent.get(seat.primary, float("inf")), urgent.get(seat.backup, float("inf")))
+
+
+def _seat(state: State, key: SeatKey) -> HallSeat:
+    return state.conferences[key[0]].seats[key[1]]
