@@ -9,9 +9,11 @@ One session is *current*: it feeds the picture. The rules, in the order of their
    sound, where there was sound; 300 ms without) before the hall moves, because a relay answers an activation with its
    cached pictures even when the source is silent; then nobody moves. If the current session delivers first, it stays.
 2. A session that failed (refused, closed, unknown at its relay) is replaced by the other one at once.
-3. An assignment with a greater epoch is followed make-before-break: the old session is closed after the first decoded
+3. Where there is no other session, or one of the two relays answers no request, a lasting silence goes to the
+   coordinator (`Join` with the relays to avoid). The relays of a silent source answer, and nobody asks.
+4. An assignment with a greater epoch is followed make-before-break: the old session is closed after the first decoded
    frame of the new one.
-4. With no session left the hall joins again, with jittered backoff; if the coordinator does not answer, it goes back to
+5. With no session left the hall joins again, with jittered backoff; if the coordinator does not answer, it goes back to
    the relays of its last assignment as well.
 
 Every move ends in one `Report`. While a silence lasts, `Probe` asks both relays whether they still know the session.
@@ -22,7 +24,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from bridges.backoff import backoff_s
+from bridges.backoff import Retry
 from bridges.follower_outputs import (
     Activate,
     Close,
@@ -36,10 +38,10 @@ from bridges.follower_outputs import (
     Standby,
 )
 from bridges.messages import Assignment, MovedReport, MoveReason, RelayAccess
+from bridges.move_reports import MoveReports
 from bridges.session_watch import FIRST_PACKET_S, Flapping, WatchedSession
 
 PROBE_EVERY_S = 2.0
-REPORT_DEADLINE_S = 2.0  # a move is reported by then also when no frame was decoded (the next keyframe may be far)
 
 
 @dataclass(slots=True)
@@ -51,45 +53,30 @@ class _Target:
     since: float
 
 
-@dataclass(slots=True)
-class _Unreported:
-    """A move whose first decoded frame is awaited."""
-
-    session: SessionId
-    from_relay: str
-    reason: MoveReason
-    last_packet_at: float
-    deadline: float
-
-
 class Follower:
     """The state machine of one hall.
 
     Args:
         rng: jitter of backoffs.
+        standby: keep a session on the backup; without one it is opened when it is needed.
     """
 
-    def __init__(self, rng: random.Random) -> None:
-        self._rng = rng
+    def __init__(self, rng: random.Random, *, standby: bool = True) -> None:
+        self._keeps_standby = standby
         self._outputs: list[Output] = []
         self._sessions: dict[SessionId, WatchedSession] = {}
         self._next_session = 1
         self._current: SessionId | None = None
         self._lost: WatchedSession | None = None  # the current session that failed while no other one was up
         self._target: _Target | None = None
-        self._unreported: _Unreported | None = None
-        self._report: MovedReport | None = None
+        self._reports = MoveReports(rng)
         self._flapping = Flapping()
         self._probed_at = 0.0
         self._joining = False
-        self._join_at: float | None = None
-        self._fetch_at: float | None = None
-        self._report_at: float | None = None
-        self._join_attempts = 0
-        self._backup_attempts = 0
-        self._report_attempts = 0
+        self._asked = False  # the coordinator, because of a silence that no relay of the hall's own ends
+        self._join_again = Retry(rng)
+        self._fetch_again = Retry(rng)
         self.assignment: Assignment | None = None
-        self.moves: list[MovedReport] = []
         self.ended = False
 
     # ---- what the shell asks ----
@@ -98,6 +85,11 @@ class Follower:
     def current(self) -> SessionId | None:
         """The session that feeds the picture."""
         return self._current
+
+    @property
+    def moves(self) -> list[MovedReport]:
+        """All moves so far, as they were reported."""
+        return self._reports.moves
 
     def is_active(self, session: SessionId) -> bool:
         """Say whether the session should be sending now."""
@@ -113,13 +105,13 @@ class Follower:
 
     def handle_start(self, now: float) -> None:
         """The hall opened its link."""
-        self._join_at = now
+        self._join_again.plan(now)
         self.handle_tick(now)
 
     def handle_assignment(self, assignment: Assignment, now: float) -> None:
         """An assignment arrived: the answer to a join, a fetch or a report. An older epoch is ignored."""
         self._joining = False
-        self._join_at = None
+        self._join_again.drop()
         if self.ended or (self.assignment is not None and assignment.epoch < self.assignment.epoch):
             return
         newer = self.assignment is None or assignment.epoch > self.assignment.epoch
@@ -131,42 +123,39 @@ class Follower:
 
     def handle_report_answered(self, assignment: Assignment, now: float) -> None:
         """The coordinator knows of the move; its answer usually names a new backup."""
-        self._report = None
-        self._report_at = None
-        self._report_attempts = 0
+        self._reports.handle_answered()
         self.handle_assignment(assignment, now)
 
     def handle_join_failed(self, now: float, *, retry_after_s: float = 0.0, refused: bool = False) -> None:
         """A join was not answered, or refused (`refused`: the coordinator answered, and it meant no)."""
         self._joining = False
-        self._schedule_join(now, retry_after_s)
+        self._join_again.plan_later(now, retry_after_s)
         if self.assignment is not None and not refused and not self._sessions:
             self._follow(self.assignment, now, move=False)
 
     def handle_fetch_failed(self, now: float, *, retry_after_s: float = 0.0) -> None:
         """The assignment could not be fetched; it is fetched again later, the feed goes on."""
-        self._schedule_fetch(now, retry_after_s)
+        self._fetch_again.plan_later(now, retry_after_s)
 
     def handle_report_failed(self, now: float, *, retry_after_s: float = 0.0) -> None:
         """A report did not arrive; it is repeated, and the other relay of the old assignment is the standby so long."""
-        if self._report is not None:
-            self._report_at = now + max(backoff_s(self._report_attempts, self._rng), retry_after_s)
-            self._report_attempts += 1
+        self._reports.handle_failed(now, retry_after_s)
         if self.assignment is not None:
             self._follow(self.assignment, now, move=False)
 
     def handle_assignment_event(self, now: float) -> None:
         """A relay said that the assignment changed."""
         if not self.ended:
-            self._fetch_at = now
+            self._fetch_again.plan(now)
             self.handle_tick(now)
 
-    def handle_ended(self, now: float) -> None:
+    def handle_ended(self, _now: float) -> None:
         """The conference ended: close everything."""
-        del now
         self.ended = True
-        self._join_at = self._fetch_at = self._report_at = None
-        self._target = self._unreported = self._current = None
+        self._join_again.drop()
+        self._fetch_again.drop()
+        self._reports.drop()
+        self._target = self._current = None
         for session in list(self._sessions):
             self._close(session)
 
@@ -179,8 +168,13 @@ class Follower:
             return
         found.connected_at = now
         if not found.active:
-            self._backup_attempts = 0
+            self._fetch_again.forget()
         self._evaluate(now)
+
+    def handle_answered(self, session: SessionId) -> None:
+        """The relay answered a request about this session."""
+        if session in self._sessions:
+            self._sessions[session].asked_at = None
 
     def handle_failed(self, session: SessionId, now: float) -> None:
         """The session could not be opened, or its relay does not know it any more."""
@@ -192,15 +186,14 @@ class Follower:
         if session == self._current:
             self._current = None
             self._replace(found, target, now)
-        elif target is not None and target.session == session:
-            self._target = None
-            current = self._sessions.get(self._current) if self._current is not None else None
-            if target.reason == "assignment" and current is not None:
-                # The coordinator believes that the hall is there; tell it where the hall stayed.
-                self._tell(found.access.relay_id, current.access.relay_id, "refused", 0.0)
-            self._schedule_fetch(now)
         else:
-            self._schedule_fetch(now)
+            current = self._sessions.get(self._current) if self._current is not None else None
+            if target is not None and target.session == session:
+                self._target = None
+                if target.reason == "assignment" and current is not None:
+                    # The coordinator believes that the hall is there; tell it where the hall stayed.
+                    self._tell(found.access.relay_id, current.access.relay_id, "refused", 0.0)
+            self._fetch_again.plan_later(now)
         self._evaluate(now)
 
     def handle_packets(
@@ -211,32 +204,31 @@ class Follower:
         if found is None or not found.active or last_packet_at < found.active_since:
             return
         if found.note_packets(last_packet_at, last_sound_at) and session == self._current:
-            self._join_attempts = 0
-            self._join_at = None
+            self._asked = False
+            self._join_again.forget()
+            self._join_again.drop()
         self._evaluate(now)
 
-    def handle_frame(self, session: SessionId, now: float) -> None:
-        """A frame of the feed was decoded; only the first after an activation matters."""
+    def handle_frame(self, session: SessionId, now: float, shown_at: float | None = None) -> None:
+        """A frame of the feed was decoded, `now` unless said otherwise; only the first after an activation matters."""
         found = self._sessions.get(session)
         if found is None or not found.active or found.first_frame_at is not None:
             return
-        found.first_frame_at = now
+        found.first_frame_at = now if shown_at is None else shown_at
         self._evaluate(now)
 
     def handle_tick(self, now: float) -> None:
         """Time passed."""
         if self.ended:
             return
-        if self._join_at is not None and now >= self._join_at and not self._joining:
-            self._join_at = None
+        if not self._joining and self._join_again.take(now):
             self._joining = True
-            self._outputs.append(Join())
-        if self._fetch_at is not None and now >= self._fetch_at:
-            self._fetch_at = None
+            self._outputs.append(Join(avoid=self._unusable(now)))
+        if self._fetch_again.take(now):
             self._outputs.append(FetchAssignment())
-        if self._report is not None and self._report_at is not None and now >= self._report_at:
-            self._report_at = None
-            self._outputs.append(Report(report=self._report))
+        repetition = self._reports.next_repetition(now)
+        if repetition is not None:
+            self._outputs.append(Report(report=repetition))
         self._evaluate(now)
 
     # ---- decisions ----
@@ -261,10 +253,13 @@ class Follower:
         if not late and not current.silent(now):
             return
         other = self._standby_of(current)
+        if other is None and now - self._probed_at >= PROBE_EVERY_S:
+            if current.connected_at is not None:
+                self._probe(current, now)
+            other = self._open_backup(now)
         if other is None:
-            if now - self._probed_at >= PROBE_EVERY_S and current.connected_at is not None:
-                self._probed_at = now
-                self._outputs.append(Probe(session=current.session))
+            if current.last_packet_at is not None:
+                self._ask(now)  # before a first packet it is the source that is awaited
             return
         self._activate(other, now)
         other.expects_sound = current.brought_sound
@@ -276,23 +271,31 @@ class Follower:
         came_back = current.last_packet_at is not None and current.last_packet_at > target.since
         if came_back and not self._flapping.handle_return(other, now):
             self._target = None
-            self._deactivate(other)
+            if self._keeps_standby:
+                self._deactivate(other)
+            else:
+                self._close(other.session)
         elif other.delivers():
             self._move(current, other, target.reason, now)
-        elif now - self._probed_at >= PROBE_EVERY_S:
-            self._probed_at = now
-            self._outputs.extend(Probe(session=session.session) for session in (current, other) if session.connected_at)
+        else:
+            if now - self._probed_at >= PROBE_EVERY_S:
+                for session in (current, other):
+                    if session.connected_at is not None:
+                        self._probe(session, now)
+            if current.last_packet_at is not None and (current.unanswered(now) or other.unanswered(now)):
+                self._ask(now)  # a silent source silences relays that answer
 
     def _finish_assignment(self, current: WatchedSession, target: _Target, now: float) -> None:
         other = self._sessions[target.session]
         nothing_to_break = other.connected_at is not None and current.silent(now)
         waited = now - target.since >= FIRST_PACKET_S or other.delivers()
         if other.first_frame_at is not None or (nothing_to_break and waited):
-            self._move(current, other, "assignment", now)
+            self._move(current, other, "silence" if self._asked else "assignment", now)
 
     def _move(self, old: WatchedSession, new: WatchedSession, reason: MoveReason, now: float) -> None:
         """Make `new` the current session; `old` is closed, or becomes the standby if the assignment says so."""
         self._target = None
+        self._asked = False
         self._current = new.session
         self._flapping.forget()
         self._activate(new, now)
@@ -304,13 +307,7 @@ class Follower:
                 self._deactivate(old)
             else:
                 self._close(old.session)
-        self._unreported = _Unreported(
-            session=new.session,
-            from_relay=old.access.relay_id,
-            reason=reason,
-            last_packet_at=old.last_packet_at if old.last_packet_at is not None else now,
-            deadline=now + REPORT_DEADLINE_S,
-        )
+        self._reports.begin(old, new, reason, now)
         self._settle_report(now)
 
     def _replace(self, failed: WatchedSession, target: _Target | None, now: float) -> None:
@@ -329,9 +326,8 @@ class Follower:
         if target is not None and target.reason == "assignment":
             reason = "assignment"
         self._move(failed, other, reason, now)
-        if source_silent and self._unreported is not None:
+        if source_silent and self._reports.awaited is not None:
             # Nothing was being delivered, so the relay's end interrupted nothing.
-            self._unreported = None
             self._tell(failed.access.relay_id, other.access.relay_id, reason, 0.0)
 
     def _adopt_any(self, now: float) -> None:
@@ -344,8 +340,8 @@ class Follower:
                 self._current = session.session
                 self._activate(session, now)
                 return
-        if not self._sessions and not self._joining and self._join_at is None and self.assignment is not None:
-            self._schedule_join(now)
+        if not self._sessions and self.assignment is not None:
+            self._ask(now)
 
     def _follow(self, assignment: Assignment, now: float, *, move: bool) -> None:
         """Bring the sessions in line with an assignment; only `move` may change the current one."""
@@ -365,50 +361,62 @@ class Follower:
         for session in list(self._sessions.values()):
             if session.access.relay_id not in wanted and session.session not in kept:
                 self._close(session.session)
-        for relay_id, access in wanted.items():
-            if self._at(relay_id) is None:
+        for access in wanted.values() if self._keeps_standby else ():
+            if self._at(access.relay_id) is None:
                 self._connect(access, now, standby=True)
 
     def _settle_report(self, now: float) -> None:
-        pending = self._unreported
-        if pending is None:
-            return
-        session = self._sessions.get(pending.session)
-        if session is None:
-            self._unreported = None
-            return
-        if session.first_frame_at is None and now < pending.deadline:
-            return
-        shown_at = session.first_frame_at if session.first_frame_at is not None else now
-        self._unreported = None
-        interruption_ms = max(0.0, shown_at - pending.last_packet_at) * 1000
-        self._tell(pending.from_relay, session.access.relay_id, pending.reason, interruption_ms)
+        awaited = self._reports.awaited
+        if awaited is not None:
+            report = self._reports.settle(self._sessions.get(awaited), self._epoch, now)
+            if report is not None:
+                self._outputs.append(Report(report=report))
 
     def _tell(self, from_relay: str, to_relay: str, reason: MoveReason, interruption_ms: float) -> None:
-        epoch = self.assignment.epoch if self.assignment is not None else 0
-        report = MovedReport(
-            epoch=epoch,
-            from_relay=from_relay,
-            to_relay=to_relay,
-            reason=reason,
-            interruption_ms=round(interruption_ms, 1),
-        )
-        self.moves.append(report)
-        self._report = report
-        self._report_at = None
-        self._report_attempts = 0
+        report = self._reports.tell(self._epoch, from_relay, to_relay, reason, interruption_ms)
         self._outputs.append(Report(report=report))
+
+    @property
+    def _epoch(self) -> int:
+        return self.assignment.epoch if self.assignment is not None else 0
 
     # ---- small steps ----
 
     def _at(self, relay_id: str) -> WatchedSession | None:
         return next((session for session in self._sessions.values() if session.access.relay_id == relay_id), None)
 
-    def _standby_of(self, current: WatchedSession) -> WatchedSession | None:
-        for session in self._sessions.values():
-            if session.session != current.session and session.connected_at is not None:
-                return session
+    def _ask(self, now: float) -> None:
+        """Have the coordinator say where to go, soon and not all halls at one moment."""
+        if not self._joining and not self._join_again.is_planned:
+            self._asked = True
+            self._join_again.plan_later(now)
+
+    def _unusable(self, now: float) -> tuple[str, ...]:
+        """Relays that gave no answer in time, or no media while there was no other to compare with."""
+        found = {session.access.relay_id for session in self._sessions.values() if session.unanswered(now)}
+        current = self._sessions.get(self._current) if self._current is not None else None
+        if current is not None and self._target is None and current.silent(now):
+            found.add(current.access.relay_id)
+        if self._lost is not None:
+            found.add(self._lost.access.relay_id)
+        return tuple(sorted(found))
+
+    def _open_backup(self, now: float) -> WatchedSession | None:
+        """Open the other relay of the assignment where no standby was kept."""
+        assignment = self.assignment
+        for access in (assignment.backup, assignment.primary) if assignment is not None else ():
+            if access is not None and self._at(access.relay_id) is None:
+                return self._connect(access, now, standby=False)
         return None
+
+    def _probe(self, session: WatchedSession, now: float) -> None:
+        self._probed_at = now
+        session.ask(now)
+        self._outputs.append(Probe(session=session.session))
+
+    def _standby_of(self, current: WatchedSession) -> WatchedSession | None:
+        others = (session for session in self._sessions.values() if session.session != current.session)
+        return next((session for session in others if session.connected_at is not None), None)
 
     def _connect(self, access: RelayAccess, now: float, *, standby: bool) -> WatchedSession:
         session = WatchedSession(
@@ -423,6 +431,7 @@ class Follower:
         if session.active:
             return
         session.activate(now)
+        session.ask(now)
         self._outputs.append(Activate(session=session.session))
 
     def _deactivate(self, session: WatchedSession) -> None:
@@ -439,11 +448,3 @@ class Follower:
     def _close(self, session: SessionId) -> None:
         del self._sessions[session]
         self._outputs.append(Close(session=session))
-
-    def _schedule_join(self, now: float, retry_after_s: float = 0.0) -> None:
-        self._join_at = now + max(backoff_s(self._join_attempts, self._rng), retry_after_s)
-        self._join_attempts += 1
-
-    def _schedule_fetch(self, now: float, retry_after_s: float = 0.0) -> None:
-        self._fetch_at = now + max(backoff_s(self._backup_attempts, self._rng), retry_after_s)
-        self._backup_attempts += 1

@@ -54,7 +54,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Join(msgspec.Struct, frozen=True, kw_only=True):
-    """Join (again): the hall has no relay."""
+    """Join (again): the hall has no relay, or none that delivers; `avoid` names those of no use."""
+
+    avoid: tuple[str, ...] = ()
 
 
 Output = Connect | Activate | Standby | Probe | Close | FetchAssignment | Report | Join

@@ -29,11 +29,18 @@ class IceServer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JoinRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Body of `POST /api/v1/halls/join`; the hall and the conference are in its bearer token."""
+    """Body of `POST /api/v1/halls/join`; the hall and the conference are in its bearer token.
+
+    Attributes:
+        agent: what program asks.
+        virtual: no people sit here.
+        avoid: relays that are of no use to this hall now (silent, or they do not answer), whatever others say of them.
+    """
 
     schema: int = SCHEMA
     agent: str = ""
     virtual: bool = False
+    avoid: list[str] = []
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):

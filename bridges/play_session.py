@@ -1,38 +1,55 @@
-"""One WHEP session of a hall: a peer connection that plays from one relay, really decoding. Shell over aiortc."""
+"""One WHEP session of a hall: opened at one relay, activated and put on standby as often as wanted, closed. Shell.
+
+What its media is (a connection that decodes, one that only counts) is the business of a `Media`.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable
 from typing import Protocol
 
 import aiohttp
-import numpy as np
-from aiortc.exceptions import InvalidStateError
-from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
-from av import VideoFrame
 
 from bridges.errors import ResourceError
-from bridges.messages import IceServer, RelayAccess
-from bridges.peer import close_peer, make_offer, new_peer_connection, prefer_codecs, take_answer
-from bridges.timecode import Luma
+from bridges.messages import RelayAccess
 from bridges.whep_client import SessionState, put_state, standby_url
 from bridges.whip_client import Resource, delete_resource, post_offer
 
-# H.264 first, because every hall's computer decodes it in hardware; VP8 for browsers as publishers.
-_VIDEO_CODECS = ("video/H264", "video/VP8")
 
+class Media(Protocol):
+    """The transport and the streams of one session; a new one for each session."""
 
-class Sink(Protocol):
-    """Takes what a session decodes."""
+    async def make_offer(self, whep_url: str) -> str:
+        """Make a complete offer (SDP) for the relay at `whep_url`.
 
-    def handle_video(self, luma: Luma) -> None:
-        """A picture was decoded; its luma plane is valid during the call only."""
+        Raises:
+            ResourceError: there can be none.
+        """
         ...
 
-    def handle_audio(self) -> None:
-        """20 ms of sound were decoded."""
+    async def take_answer(self, answer: str) -> None:
+        """Take the relay's answer; returns when ICE and DTLS are up.
+
+        Raises:
+            ResourceError: the answer does not fit, or the media port was not reached in time.
+        """
+        ...
+
+    def begin(self) -> None:
+        """The relay is asked to send from now on: the next picture that can be shown is a first one again."""
+        ...
+
+    def last_packets_ago_s(self) -> dict[str, float]:
+        """Seconds since the last RTP packet, by kind (`audio`, `video`); without a kind of which none came lately."""
+        ...
+
+    async def packets(self) -> tuple[int, int]:
+        """RTP packets that came, and that never came (RFC 3550 section 6.4.1), of all streams."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything, in bounded time; nothing may be called afterwards but this."""
         ...
 
 
@@ -42,19 +59,14 @@ class PlaySession:
     Args:
         http: shared client.
         access: the relay and its token.
-        sink: takes what is decoded.
-        ice_servers: TURN servers, for a hall that reaches no relay directly.
+        media: of this session alone.
     """
 
-    def __init__(
-        self, http: aiohttp.ClientSession, access: RelayAccess, sink: Sink, ice_servers: Sequence[IceServer] = ()
-    ) -> None:
+    def __init__(self, http: aiohttp.ClientSession, access: RelayAccess, media: Media) -> None:
         self._http = http
-        self._sink = sink
-        self._peer = new_peer_connection(ice_servers)
-        self._drains: set[asyncio.Task[None]] = set()
         self._switching = asyncio.Lock()
         self.access = access
+        self.media = media
         self.resource: Resource | None = None
 
     async def open(self, *, standby: bool) -> None:
@@ -64,16 +76,9 @@ class PlaySession:
             ResourceError: the relay refused, did not answer, or its media port could not be reached.
         """
         url = standby_url(self.access.whep_url) if standby else self.access.whep_url
-        try:
-            video = self._peer.addTransceiver("video", direction="recvonly")
-            self._peer.addTransceiver("audio", direction="recvonly")
-            prefer_codecs(video, "video", _VIDEO_CODECS)
-            self._peer.on("track", self._drain)
-            offer = await make_offer(self._peer, url)
-            self.resource = await post_offer(self._http, url, self.access.token, offer)
-            await take_answer(self._peer, self.resource.answer)
-        except InvalidStateError as error:
-            raise ResourceError("the session was closed while it was being opened", code="not_open") from error
+        offer = await self.media.make_offer(url)
+        self.resource = await post_offer(self._http, url, self.access.token, offer)
+        await self.media.take_answer(self.resource.answer)
 
     async def put_state(self, wanted: Callable[[], SessionState]) -> None:
         """Ask the relay for the state that is wanted when its turn comes; requests do not overtake each other.
@@ -86,54 +91,14 @@ class PlaySession:
                 raise ResourceError("the session is not open", code="not_open")
             await put_state(self._http, self.resource, wanted())
 
-    def last_packets_ago_s(self) -> dict[str, float]:
-        """Seconds since the last RTP packet, by kind (`audio`, `video`); without a kind of which none came in 10 s."""
-        now = datetime.now(tz=UTC)
-        return {
-            transceiver.kind: max(0.0, (now - max(source.timestamp for source in sources)).total_seconds())
-            for transceiver in self._peer.getTransceivers()
-            if (sources := transceiver.receiver.getSynchronizationSources())
-        }
-
-    async def packets(self) -> tuple[int, int]:
-        """RTP packets that came, and that never came (RFC 3550 section 6.4.1), of all streams."""
-        received, lost = 0, 0
-        for transceiver in self._peer.getTransceivers():
-            for report in (await transceiver.receiver.getStats()).values():
-                if report.type == "inbound-rtp":
-                    received += report.packetsReceived
-                    lost += max(0, report.packetsLost)
-        return received, lost
-
     async def close(self) -> None:
-        """Delete the resource and end all tasks and threads, in bounded time."""
+        """Delete the resource and let go of the media, in bounded time."""
         resource, self.resource = self.resource, None
         if resource is not None:
             await delete_resource(self._http, resource)
-        await close_peer(self._peer)
-        for task in list(self._drains):
-            task.cancel()
-        await asyncio.gather(*self._drains, return_exceptions=True)
-
-    def _drain(self, track: MediaStreamTrack) -> None:
-        task = asyncio.create_task(self._drain_track(track), name=f"drain-{track.kind}")
-        self._drains.add(task)
-        task.add_done_callback(self._drains.discard)
-
-    async def _drain_track(self, track: MediaStreamTrack) -> None:
-        while True:
-            try:
-                frame = await track.recv()
-            except MediaStreamError:
-                return
-            if isinstance(frame, VideoFrame):
-                self._sink.handle_video(luma_of(frame))
-            else:
-                self._sink.handle_audio()
+        await self.media.close()
 
 
-def luma_of(frame: VideoFrame) -> Luma:
-    """View the luma plane of a decoded picture without copying, (height, width)."""
-    plane = frame.planes[0]
-    rows: Luma = np.frombuffer(plane, dtype=np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload] # a plane is a buffer
-    return rows[: frame.height, : frame.width]
+def closed_meanwhile() -> ResourceError:
+    """The error of a session that was closed while it was being opened."""
+    return ResourceError("the session was closed while it was being opened", code="not_open")

@@ -39,6 +39,7 @@ class WatchedSession:
         brought_sound: it delivered sound at some time.
         expects_sound: it stands in for a session that did.
         first_frame_at: when the first frame since `active_since` was decoded.
+        asked_at: when its relay was asked something that it has not answered.
     """
 
     session: SessionId
@@ -53,6 +54,7 @@ class WatchedSession:
     brought_sound: bool = False
     expects_sound: bool = False
     first_frame_at: float | None = None
+    asked_at: float | None = None
 
     def activate(self, now: float) -> None:
         """It is asked to send from now on; what came before does not count."""
@@ -63,6 +65,15 @@ class WatchedSession:
     def late(self, now: float) -> bool:
         """Its relay has not answered for too long."""
         return self.connected_at is None and now - self.opened_at > CONNECT_PATIENCE_S
+
+    def ask(self, now: float) -> None:
+        """A request about it goes to its relay."""
+        if self.asked_at is None:
+            self.asked_at = now
+
+    def unanswered(self, now: float) -> bool:
+        """Its relay has not answered a request, or the one that opens it, for too long."""
+        return self.late(now) or (self.asked_at is not None and now - self.asked_at > CONNECT_PATIENCE_S)
 
     def note_packets(self, last_packet_at: float, last_sound_at: float | None = None) -> bool:
         """Packets arrived, the last at `last_packet_at`, the last of sound at `last_sound_at`; says if that is news."""

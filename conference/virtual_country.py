@@ -10,23 +10,17 @@ import contextlib
 import random
 import signal
 from collections.abc import Callable
-from pathlib import Path
-from typing import TypeVar
 
 import aiohttp
-import msgspec
 
 from bridges.program_metrics import serve_virtual
 from bridges.virtual import WORKERS, VirtualHalls, VirtualSummary
 from conference.errors import ConferenceError
+from conference.object_file import read_object
 from conference.virtual_config import VirtualConfig
 from configs.loading import read_secret
 from relay.virtual import VirtualRelays
 
-T = TypeVar("T")
-
-# A country's links are some 20 MB; a file beyond this is not one.
-MAX_FILE_BYTES = 64 * 1024 * 1024
 REGISTER_TIMEOUT_S = 20.0
 REQUEST_TIMEOUT_S = 30.0
 
@@ -57,7 +51,8 @@ async def run_virtual(
         What became of the halls.
 
     Raises:
-        VirtualCountryError: a file is not what it should be, or the relays could not register.
+        ObjectFileError: a file is not what it should be.
+        VirtualCountryError: the relays could not register.
         ConfigError: a token cannot be read.
     """
     begin = asyncio.Event()
@@ -65,8 +60,8 @@ async def run_virtual(
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, begin.set)
     else:
         begin.set()
-    links = _read_object(config.links_file, str) if config.links_file is not None else {}
-    seats = _read_object(config.seats_file, int) if config.seats_file is not None else {}
+    links = read_object(config.links_file, str) if config.links_file is not None else {}
+    seats = read_object(config.seats_file, int) if config.seats_file is not None else {}
     timeout = aiohttp.ClientTimeout(total=None, connect=REQUEST_TIMEOUT_S, sock_read=REQUEST_TIMEOUT_S)
     async with (
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as relays_http,
@@ -127,17 +122,3 @@ async def _first_of(*events: asyncio.Event) -> None:
         for task in waits:
             task.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
-
-
-def _read_object(path: Path, kind: type[T]) -> dict[str, T]:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise VirtualCountryError(f"cannot read {path}: {error.strerror}") from error
-    if len(data) > MAX_FILE_BYTES:
-        raise VirtualCountryError(f"{path} is larger than 64 MiB")
-    try:
-        return msgspec.json.decode(data, type=dict[str, kind])  # type: ignore[valid-type] # a type of run time
-    except msgspec.DecodeError as error:
-        raise VirtualCountryError(f"{path} is not an object of hall ids: {error}") from error

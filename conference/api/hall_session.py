@@ -16,6 +16,8 @@ from conference.events import HallMoved
 from conference.lookup import hall_of, joinable_conference_of, seat_of
 from conference.roster import ConferenceState, RelayState
 
+MAX_AVOIDED = 8  # a hall has two relays, and one more while it moves
+
 
 async def join(call: HallCall) -> Assignment:
     """Give the hall its relays; a hall that has live ones keeps them."""
@@ -23,7 +25,10 @@ async def join(call: HallCall) -> Assignment:
     _require_schema(body.schema)
     joins = call.services.metrics.joins_total
     command = JoinHall(
-        conference_id=claims.conference, hall_id=claims.hall, virtual=body.virtual, avoid=call.services.avoid()
+        conference_id=claims.conference,
+        hall_id=claims.hall,
+        virtual=body.virtual,
+        avoid=call.services.avoid() | _avoided(body),
     )
     try:
         await call.services.decider.execute(command, claims.actor)
@@ -66,6 +71,17 @@ async def leave(call: HallCall) -> None:
     """The hall leaves in order; its seats are free."""
     claims = call.claims
     await call.services.decider.execute(LeaveHall(conference_id=claims.conference, hall_id=claims.hall), claims.actor)
+
+
+def _avoided(body: JoinRequest) -> frozenset[str]:
+    """Relays that the hall asks not to be given: for itself alone, and only where there are others.
+
+    Raises:
+        RequestError: more than a hall can have met.
+    """
+    if len(body.avoid) > MAX_AVOIDED:
+        raise RequestError("bad_body", f"a hall avoids at most {MAX_AVOIDED} relays", status=422)
+    return frozenset(body.avoid)
 
 
 def _require_schema(schema: int) -> None:

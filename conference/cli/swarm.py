@@ -14,6 +14,7 @@ from conference.cli.programs import run_until_told
 from conference.cli.refusal import FAILED
 
 if TYPE_CHECKING:
+    from conference.hall_swarm import HallSwarmSummary
     from relay.swarm.summary import Spread, SwarmSummary
 
 MAX_SECONDS = 86_400
@@ -33,13 +34,26 @@ HINTS = {
 def swarm(
     url: Annotated[
         str, typer.Argument(help="WHEP endpoint (địa chỉ WHEP), of a relay of ours or of any other server.")
-    ],
-    receivers: Annotated[int, typer.Option("-n", "--receivers", min=1, max=5000, help="How many receivers.")],
+    ] = "",
+    receivers: Annotated[
+        int,
+        typer.Option("-n", "--receivers", min=0, max=5000, help="How many receivers; with --links at most so many."),
+    ] = 0,
+    links: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead of an endpoint: JSON file of hall id to link. Be these halls (điểm cầu), with failover."
+        ),
+    ] = None,
     token_file: Annotated[Path | None, typer.Option(help="File that holds the bearer token for the endpoint.")] = None,
     seconds: Annotated[float, typer.Option(min=0, max=MAX_SECONDS, help="How long after the last join.")] = 10.0,
     ramp: Annotated[float, typer.Option(min=0, max=10_000, help="Joins per second; 0 for all at once.")] = 100.0,
     sample: Annotated[int, typer.Option(min=1, max=10_000, help="One packet of so many is decrypted.")] = 50,
     *,
+    standby: Annotated[
+        bool,
+        typer.Option("--standby/--no-standby", help="With --links: keep a standby (dự phòng) on the backup relay."),
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Be many receivers (bên nhận thử) that count and do not decode: joins, loss, jitter, set-up times.
@@ -47,8 +61,19 @@ def swarm(
     Each is a real WebRTC receiver. Ends by itself, and early when no receiver is left. Exit code 1 when some could not
     connect, were lost, or got no media at the end. SSL_CERT_FILE names an authority of your own for HTTPS.
 
+    With --links they are halls (điểm cầu): each joins by its own link and survives its relay as a hall does; the
+    figures are how many moved, and how long each was without a picture.
+
     Example: diemcau swarm http://127.0.0.1:8100/hn-2026/program/whep -n 100 --token-file play.token
+    Example: diemcau swarm --links links.json --seconds 60 --json
     """
+    if links is not None:
+        if url or token_file is not None:
+            raise typer.BadParameter("give URL or --links; links hold their tokens", param_hint="--links")
+        _be_halls(links, receivers, seconds=seconds, ramp=ramp, standby=standby, as_json=as_json)
+        return
+    if receivers < 1:
+        raise typer.BadParameter("say how many receivers", param_hint="-n")
     if not _is_address(url):
         raise typer.BadParameter("an address such as http://127.0.0.1:8100/hn-2026/program/whep", param_hint="URL")
     token = read_token(token_file) if token_file is not None else ""
@@ -74,6 +99,48 @@ def swarm(
         for reason in sorted(summary.reasons.keys() & HINTS.keys()):
             typer.echo(f"{reason}: {HINTS[reason]}", err=True)
         raise typer.Exit(FAILED)
+
+
+def _be_halls(file: Path, most: int, *, seconds: float, ramp: float, standby: bool, as_json: bool) -> None:
+    from conference.hall_swarm import run_hall_swarm  # noqa: PLC0415 - `--help` should not pay for it
+    from conference.object_file import read_object  # noqa: PLC0415 - the same
+
+    links = read_object(file, str)
+    links = dict(list(links.items())[: most or None])
+    typer.echo(f"{len(links)} điểm cầu thử đang vào (halls join); Ctrl-C để dừng (to stop).", err=True)
+    summary = run_until_told(
+        lambda stop: run_hall_swarm(
+            links,
+            stop,
+            seconds=seconds,
+            ramp_per_s=ramp,
+            standby=standby,
+            on_playing=lambda playing: typer.echo(f"{playing}/{len(links)} đang nhận (playing).", err=True),
+        )
+    )
+    if not as_json:
+        print_table("Điểm cầu thử (halls)", ["Chỉ số\nFigure", "Giá trị\nValue"], _hall_rows(summary))
+    print_json(summary)
+    if summary.playing < summary.halls:
+        lost = summary.halls - summary.playing
+        typer.echo(
+            f"Lỗi (error): {lost}/{summary.halls} không nhận được gì ở cuối (without media at the end)", err=True
+        )
+        raise typer.Exit(FAILED)
+
+
+def _hall_rows(summary: HallSwarmSummary) -> list[tuple[str, str]]:
+    def three(figures: Spread) -> str:
+        return "–" if figures.count == 0 else f"{figures.p50:,.0f} / {figures.p99:,.0f} / {figures.max:,.0f}"
+
+    return [
+        ("Đang nhận ở cuối (playing at the end)", f"{summary.playing}/{summary.halls}"),
+        ("Đã chuyển trạm / từng mất hình tiếng (moved / silent)", f"{summary.moved} / {summary.silent}"),
+        ("Gián đoạn khi mất trạm (interruption), p50 / p99 / max ms", three(summary.interruption_ms)),
+        ("Gián đoạn khi được chuyển (planned moves), p50 / p99 / max ms", three(summary.planned_interruption_ms)),
+        ("Im lặng lâu nhất (longest silence), p50 / p99 / max ms", three(summary.silence_ms)),
+        ("Gói / mất (packets / lost)", f"{summary.packets:,} / {summary.packets_lost:,}"),
+    ]
 
 
 def _is_address(url: str) -> bool:

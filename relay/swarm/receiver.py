@@ -225,6 +225,14 @@ class Receiver:
         if self._refused_s is None:
             self._refused_s = now
 
+    def begin_again(self) -> None:
+        """The server is asked to send from now on: the next keyframe counts as the first one."""
+        self.at.first_keyframe_s = None
+        self._keyframe_wanted = False
+        for stream in self._streams.values():
+            if stream.kind == "video":
+                stream.until_sample = 1
+
     def send_reports(self, now: float) -> None:
         """Report what was received, as a receiver does about once a second; ask for a keyframe while there is none."""
         address = self._peer.address

@@ -17,6 +17,7 @@ class Spread(msgspec.Struct, frozen=True):
     count: int
     p50: float | None = None
     p95: float | None = None
+    p99: float | None = None
     max: float | None = None
 
 
@@ -137,7 +138,7 @@ def spread(values: Iterable[float]) -> Spread:
     def rank(share: float) -> float:
         return round(ordered[max(0, math.ceil(share * len(ordered)) - 1)], 2)
 
-    return Spread(len(ordered), rank(0.5), rank(0.95), round(ordered[-1], 2))
+    return Spread(len(ordered), rank(0.5), rank(0.95), rank(0.99), round(ordered[-1], 2))
 
 
 def add_up(receivers: Iterable[Receiver]) -> SwarmTotals:

@@ -14,9 +14,9 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import VideoFrame
 from support.assignments import access, assignment
 
+from bridges.decoding import luma_of
 from bridges.messages import HeadcountReport, IceServer, JoinRequest, MovedReport, RelayAccess
 from bridges.peer import close_peer, gather_on_loopback, new_peer_connection
-from bridges.play_session import luma_of
 from bridges.programme import Programme
 from bridges.source import Kind
 from bridges.timecode import Timecode, read_timecode

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from av import AudioFrame, VideoFrame
 
+from bridges.decoding import luma_of
 from bridges.errors import PublishError
 from bridges.lettering import Lettering
-from bridges.play_session import luma_of
 from bridges.programme import SAMPLE_RATE, Picture, Programme, tone_of_a_second
 from bridges.timecode import Timecode, read_timecode
 

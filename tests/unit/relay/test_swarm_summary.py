@@ -5,8 +5,8 @@ from relay.swarm.summary import Spread, SwarmTotals, add_up, spread, summarise
 
 def test_percentiles_are_of_nearest_rank() -> None:
     """The 95th of a hundred figures is the 95th, and of none there is none."""
-    assert spread(range(1, 101)) == Spread(100, 50, 95, 100)
-    assert spread([3.0]) == Spread(1, 3, 3, 3)
+    assert spread(range(1, 101)) == Spread(100, 50, 95, 99, 100)
+    assert spread([3.0]) == Spread(1, 3, 3, 3, 3)
     assert spread([]) == Spread(0)
 
 
