@@ -53,8 +53,9 @@ _FILES_BESIDES = 64
 class CountingMedia:
     """The media of one session (`bridges.play_session.Media`), counted and not decoded."""
 
-    def __init__(self, receivers: Receivers) -> None:
+    def __init__(self, receivers: Receivers, on_closed: Callable[[], object]) -> None:
         self._receivers = receivers
+        self._on_closed = on_closed
         self._local: IceCredentials = new_credentials()
         self._at = Milestones(_clock())
         self._told_frame_s: float | None = None
@@ -124,6 +125,7 @@ class CountingMedia:
 
     async def close(self) -> None:
         """See `Media`."""
+        self._on_closed()
         if self.receiver is not None:
             self._receivers.close(self.receiver)
 
@@ -209,7 +211,6 @@ class _SwarmHall:
         self._receivers = receivers
         self._media: dict[SessionId, CountingMedia] = {}
         self._last_media_s = float("-inf")
-        self._closed_last_s = float("-inf")
         self.silences: list[float] = []
         self.moves: list[SwarmMove] = []
         self.relay = ""
@@ -248,9 +249,7 @@ class _SwarmHall:
         )
 
     def _new_media(self, key: SessionId, _ice_servers: Sequence[IceServer]) -> CountingMedia:
-        media = self._media[key] = CountingMedia(self._receivers)
-        live = sorted(self._media)[-4:]  # the older ones are closed: a hall has two sessions, and three while it moves
-        self._media = {each: self._media[each] for each in live}
+        media = self._media[key] = CountingMedia(self._receivers, lambda: self._media.pop(key, None))
         return media
 
     def _note(self, at: float) -> None:

@@ -38,6 +38,7 @@ class Stage:
         coordinator_url: address of the coordinator.
         organiser_token: bearer token for the API.
         operator_token: for the live page.
+        host: address of this machine at which the coordinator serves.
         halls: real halls' programs by hall id.
         relays: real relays' programs by relay id.
     """
@@ -47,6 +48,7 @@ class Stage:
     coordinator_url: str
     organiser_token: str
     operator_token: str
+    host: str = HOST
     halls: dict[str, Program] = field(default_factory=dict)
     relays: dict[str, Program] = field(default_factory=dict)
 
@@ -55,9 +57,10 @@ class Stage:
         """The coordinator's process."""
         return self.supervisor.programs["coordinator"]
 
-    async def start_relays(self, spots: Sequence[RelaySpot]) -> None:
-        """Start the real relays, each on free ports, and wait until all are ready."""
-        ports = free_ports(2 * len(spots), HOST)
+    async def start_relays(self, spots: Sequence[RelaySpot], host: str = "") -> None:
+        """Start the real relays on free ports of `host` (the coordinator's unless given); returns when all are ready."""
+        host = host or self.host
+        ports = free_ports(2 * len(spots), host)
         addresses: list[str] = []
         for spot, http_port, media_port in zip(spots, ports[::2], ports[1::2], strict=True):
             room = capacity(spot.seats)
@@ -65,7 +68,7 @@ class Stage:
                 spot.relay_id,
                 spot.role,
                 spot.region,
-                host=HOST,
+                host=host,
                 http_port=http_port,
                 media_port=media_port,
                 coordinator_url=self.coordinator_url,
@@ -74,7 +77,7 @@ class Stage:
                 packets_per_s=room.packets_per_s,
             )
             self.relays[spot.relay_id] = await self._start("relay", spot.relay_id, document)
-            addresses.append(f"http://{HOST}:{http_port}")
+            addresses.append(f"http://{host}:{http_port}")
         for spot, address in zip(spots, addresses, strict=True):
             await wait_ready(address, spot.relay_id)
 
@@ -144,21 +147,22 @@ class Stage:
         return await self.supervisor.start(ProgramSpec(name, [command, "--config", str(file)]))
 
 
-async def open_stage(folder: Path) -> Stage:
-    """Make the directory's keys and tokens, start the coordinator, and wait until it is ready."""
+async def open_stage(folder: Path, host: str = HOST) -> Stage:
+    """Make the directory's keys and tokens, start the coordinator at this address, and wait until it is ready."""
     logs, state = folder / "log", folder / "coordinator"
     for path in (logs, state):
         path.mkdir(mode=0o700)
     keys = KeyRing.load_or_create(state / KEY_FILE)
-    port = free_ports(1, HOST)[0]
+    port = free_ports(1, host)[0]
     stage = Stage(
         folder=folder,
         supervisor=Supervisor(logs),
-        coordinator_url=f"http://{HOST}:{port}",
+        coordinator_url=f"http://{host}:{port}",
         organiser_token=write_token(keys, folder / "organiser.token", "organiser", "demo", TOKEN_S),
         operator_token=write_token(keys, folder / "operator.token", "operator", "demo", TOKEN_S),
+        host=host,
     )
     file = folder / "coordinator.yaml"
-    write_document(file, coordinator_document(HOST, port, state))
+    write_document(file, coordinator_document(host, port, state))
     await stage.supervisor.start(ProgramSpec("coordinator", ["coordinator", "--config", str(file)]))
     return stage

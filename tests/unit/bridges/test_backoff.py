@@ -1,6 +1,6 @@
 import random
 
-from bridges.backoff import FIRST_S, MAX_S, backoff_s
+from bridges.backoff import FIRST_S, MAX_S, Retry, backoff_s
 
 
 def test_waits_double_up_to_the_limit() -> None:
@@ -11,3 +11,30 @@ def test_waits_double_up_to_the_limit() -> None:
         assert min(waits) >= longest / 2
         assert max(waits) <= longest
         assert len(set(waits)) == 50
+
+
+def test_a_retry_is_taken_once_when_its_time_has_come() -> None:
+    """At once, or later after an attempt in vain; a plan that was dropped is not taken."""
+    retry = Retry(random.Random(1))
+    assert not retry.take(10.0)
+    retry.plan(10.0)
+    assert retry.take(10.0)
+    assert not retry.take(10.0)
+    retry.plan_later(10.0, 3.0)
+    assert retry.is_planned
+    assert not retry.take(12.9)
+    assert retry.take(13.0)
+    retry.plan(13.0)
+    retry.drop()
+    assert not retry.take(20.0)
+
+
+def test_a_retry_that_worked_waits_shortly_the_next_time() -> None:
+    """Attempts in vain lengthen the wait until one worked."""
+    retry = Retry(random.Random(1))
+    for _ in range(6):
+        retry.plan_later(0.0)
+    assert not retry.take(MAX_S / 2 - 0.1)
+    retry.forget()
+    retry.plan_later(0.0)
+    assert retry.take(FIRST_S)

@@ -9,6 +9,7 @@ from bridges.follower_outputs import (
     Close,
     Connect,
     Join,
+    Probe,
     Report,
     SessionId,
     Standby,
@@ -139,3 +140,80 @@ def test_a_retry_after_is_honoured() -> None:
     assert follower.next_outputs() == []
     follower.handle_tick(11.1)
     assert follower.next_outputs() == [Join()]
+
+
+def test_without_a_standby_the_backup_is_opened_when_it_is_needed() -> None:
+    """The hall opens nothing beside its primary; in a silence it plays from the backup as soon as that delivers."""
+    follower = Follower(random.Random(0), standby=False)
+    follower.handle_start(10.0)
+    follower.handle_assignment(assignment("a", "b"), 10.0)
+    follower.handle_connected(SessionId(1), 10.0)
+    follower.handle_packets(SessionId(1), 10.0, 10.0)
+    follower.handle_frame(SessionId(1), 10.0)
+    connected = [output.session for output in follower.next_outputs() if isinstance(output, Connect)]
+    assert connected == [1]
+    follower.handle_tick(10.31)
+    probe, connect = follower.next_outputs()
+    assert probe == Probe(session=SessionId(1))
+    assert connect == Connect(session=SessionId(2), access=access("b"), standby=False)
+    follower.handle_connected(SessionId(2), 10.4)
+    follower.handle_packets(SessionId(2), 10.41, 10.41)
+    follower.handle_frame(SessionId(2), 10.45, 10.42)
+    follower.handle_packets(SessionId(2), 10.75, 10.75)
+    closed, report = follower.next_outputs()
+    assert closed == Close(session=SessionId(1))
+    assert isinstance(report, Report)
+    assert report.report.interruption_ms == 420.0
+
+
+def test_without_another_relay_the_coordinator_is_asked_for_one() -> None:
+    """A hall that has a primary alone, and hears nothing from it, asks for relays other than that."""
+    follower = Follower(random.Random(0))
+    follower.handle_start(10.0)
+    follower.handle_assignment(assignment("a", None), 10.0)
+    follower.handle_connected(SessionId(1), 10.0)
+    follower.handle_packets(SessionId(1), 10.0, 10.0)
+    follower.next_outputs()
+    follower.handle_tick(10.31)
+    assert follower.next_outputs() == [Probe(session=SessionId(1))]
+    follower.handle_tick(10.9)
+    assert follower.next_outputs() == [Join(avoid=("a",))]
+
+
+def test_nobody_is_asked_for_before_the_source_has_begun() -> None:
+    """A hall that waits for the first packet of the day does not trouble the coordinator."""
+    follower = Follower(random.Random(0))
+    follower.handle_start(10.0)
+    follower.handle_assignment(assignment("a", None), 10.0)
+    follower.handle_connected(SessionId(1), 10.0)
+    follower.next_outputs()
+    for tenth in range(600):
+        follower.handle_tick(10.0 + tenth / 10)
+    assert not any(isinstance(output, Join) for output in follower.next_outputs())
+
+
+def test_relays_that_answer_no_request_are_left_with_the_coordinators_help() -> None:
+    """Both relays of a hall are cut off: it asks for others, and tells of the move as one of silence."""
+    follower = joined(10.0)
+    follower.handle_tick(10.31)
+    follower.handle_tick(12.4)
+    follower.handle_tick(14.6)
+    assert Join(avoid=("a", "b")) in follower.next_outputs()
+    follower.handle_assignment(assignment("c", "d", epoch=2), 14.7)
+    follower.handle_connected(SessionId(3), 14.8)
+    follower.handle_packets(SessionId(3), 14.8, 14.8)
+    follower.handle_frame(SessionId(3), 14.85)
+    assert follower.current == 3
+    (move,) = follower.moves
+    assert (move.from_relay, move.to_relay, move.reason) == ("a", "c", "silence")
+    assert move.interruption_ms == 4850.0
+
+
+def test_a_silent_source_troubles_no_coordinator() -> None:
+    """As long as both relays answer requests, nobody asks where to go, however long the silence lasts."""
+    follower = joined(10.0)
+    for tenth in range(600):
+        follower.handle_tick(10.31 + tenth / 10)
+        for session in (1, 2):
+            follower.handle_answered(SessionId(session))
+    assert not any(isinstance(output, Join) for output in follower.next_outputs())

@@ -79,6 +79,7 @@ def test_version_is_json_on_demand() -> None:
         ["swarm", "http://", "-n", "1"],
         ["swarm", "http://[", "-n", "1"],
         ["swarm", "http://relay.test:99999/", "-n", "1"],
+        ["swarm", "http://relay.test/c/f/whep", "--links", "links.json"],
         ["halls", "list", "--status", "asleep"],
         ["hall"],
         ["token"],

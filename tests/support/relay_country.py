@@ -1,0 +1,133 @@
+"""A conference over a small internet: a centre, edges that are hosts of their own, and a swarm of real halls.
+
+The coordinator, the origin and the publisher are at the centre, the halls at a host of theirs, each edge at a host of
+its own: so that each of them can be killed, stopped, or have its line pulled out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import msgspec
+from support.namespaces import ROUTER, Network, network
+from support.whole_conference import CONFERENCE, FEED, STOP_GRACE_S, WholeConference, until
+
+from bridges.importing import serialize_halls_csv, serialize_units_csv
+from bridges.vietnam import load_vietnam_units
+from conference.api_client import ApiClient
+from conference.demo.country import RelaySpot, provinces_by_size, real_halls
+from conference.demo.stage import open_stage
+from conference.hall_swarm import HallSwarmSummary
+from conference.starting import wait_ready
+from conference.supervision import Program, ProgramSpec
+
+CENTRE = "centre"
+HALLS = "halls"
+PLAY_WITHIN_S = 60.0
+
+
+class RelayCountry:
+    """The conference; made by `relay_country`.
+
+    Attributes:
+        whole: its programs and its API, without halls of its own.
+        net: its hosts, each edge's named after the relay.
+        hall_ids: of the halls that join.
+    """
+
+    def __init__(self, whole: WholeConference, net: Network, edges: Mapping[str, int], halls: int) -> None:
+        self.whole = whole
+        self.net = net
+        self._edges = edges
+        self._count = halls
+        self.hall_ids: list[str] = []
+
+    async def open(self) -> None:
+        """Start everything but the halls, and launch the conference."""
+        units = load_vietnam_units()
+        provinces = provinces_by_size(units)
+        spots = [RelaySpot(name, "edge", provinces[region], 2 * self._count) for name, region in self._edges.items()]
+        origin = RelaySpot("tram-goc", "origin", "")
+        halls = real_halls(units, list({spot.region: spot for spot in spots}.values()), self._count)
+        self.hall_ids = [hall.hall_id for hall in halls]
+        whole, stage = self.whole, self.whole.stage
+        await wait_ready(stage.coordinator_url, "coordinator")
+        await whole.api.import_units(serialize_units_csv(units))
+        await whole.api.import_halls(serialize_halls_csv(halls))
+        await whole.api.create_conference(CONFERENCE, "Hội nghị", [FEED])
+        await stage.start_relays([origin])
+        for spot in spots:
+            with self.net.inside(spot.relay_id):
+                await stage.start_relays([spot], self.net.address(spot.relay_id))
+        await whole.until_connected(len(spots) + 1)
+        await whole.api.change_phase(CONFERENCE, "open")
+        await whole.api.change_phase(CONFERENCE, "live")
+        publisher = await whole.api.authorise_publisher(CONFERENCE, FEED)
+        await stage.start_publisher([str(publisher["whip_url"])], str(publisher["token"]))
+
+    async def join(self, *options: str) -> Program:
+        """Let all halls come, as one process, and wait until all play and all seats are taken."""
+        links = await self.whole.api.hall_links(self.hall_ids, CONFERENCE)
+        file = self.whole.stage.folder / "links.json"
+        file.write_bytes(msgspec.json.encode(links))
+        arguments = ["swarm", "--links", str(file), "--seconds", "600", "--ramp", "25", "--json", *options]
+        with self.net.inside(HALLS):
+            program = await self.whole.stage.supervisor.start(ProgramSpec("swarm", arguments))
+        said = self.whole.stage.folder / "log" / "swarm.err"
+        await until(lambda: "(playing)" in said.read_text(), "all halls to play", PLAY_WITHIN_S)
+        if "--no-standby" not in options:
+            for name in self._edges:
+                await self.whole.until_sessions(name)
+        return program
+
+    async def halls_on(self, relay_id: str) -> set[str]:
+        """Halls whose primary is this relay, as the coordinator says."""
+        return {hall for hall, (primary, _) in (await self.whole.placements()).items() if primary == relay_id}
+
+    def strike(self, relay_id: str, fault: str) -> None:
+        """One of the faults: `killed`, `stopped`, `unplugged`."""
+        if fault == "killed":
+            self.whole.stage.relays[relay_id].signal(signal.SIGKILL)
+        elif fault == "stopped":
+            self.whole.stage.relays[relay_id].signal(signal.SIGSTOP)
+        else:
+            self.net.run(ROUTER, f"ip link set {relay_id} down")
+
+    async def until_left(self, relay_id: str) -> None:
+        """Wait until the relay is lost, and every hall that had a seat there has a session at each of its new ones."""
+        await self.whole.until_relay(relay_id, status="lost", halls=0)
+        for name in self._edges:
+            if (await self.whole.relay(name))["status"] == "live":
+                await self.whole.until_sessions(name)
+
+    async def leave(self, program: Program) -> HallSwarmSummary:
+        """End the halls and take their figures."""
+        program.signal(signal.SIGINT)
+        await asyncio.wait_for(program.wait(), PLAY_WITHIN_S)
+        return msgspec.json.decode(program.last_line(), type=HallSwarmSummary)
+
+
+@contextlib.asynccontextmanager
+async def relay_country(folder: Path, edges: Mapping[str, int], *, halls: int) -> AsyncIterator[RelayCountry]:
+    """A live conference whose halls have not come yet.
+
+    Args:
+        folder: for everything that it writes.
+        edges: relay id to the number of its province, the largest is 0.
+        halls: how many will come, spread evenly over the edges' provinces.
+    """
+    with network(CENTRE, HALLS, *edges) as net, net.inside(CENTRE):
+        stage = await open_stage(folder, net.address(CENTRE))
+        try:
+            async with ApiClient(stage.coordinator_url, stage.organiser_token) as api:
+                country = RelayCountry(WholeConference(stage, api), net, edges, halls)
+                await country.open()
+                yield country
+        finally:
+            for program in stage.supervisor.programs.values():
+                program.signal(signal.SIGCONT)
+            await stage.supervisor.stop_all(grace_s=STOP_GRACE_S)
