@@ -58,7 +58,7 @@ class Stage:
         return self.supervisor.programs["coordinator"]
 
     async def start_relays(self, spots: Sequence[RelaySpot], host: str = "") -> None:
-        """Start the real relays on free ports of `host` (the coordinator's unless given); returns when all are ready."""
+        """Start the real relays on free ports of `host` (the coordinator's unless given); wait until they are ready."""
         host = host or self.host
         ports = free_ports(2 * len(spots), host)
         addresses: list[str] = []
