@@ -9,10 +9,15 @@ MAX_S = 8.0  # a relay or a coordinator that is back has all of its halls again 
 _DOUBLINGS = 10  # beyond the limit by far; keeps the power small
 
 
-def backoff_s(attempts: int, rng: random.Random) -> float:
-    """Seconds to wait after so many attempts in vain (0 for the first), spread over the upper half of the wait."""
+def backoff_s(attempts: int, rng: random.Random, *, retry_after_s: float = 0.0) -> float:
+    """Seconds to wait after so many attempts in vain (0 for the first), spread over the upper half of the wait.
+
+    Never less than the server asks for (`retry_after_s`), and then up to a second more: Retry-After counts in whole
+    seconds, at each of which all who were told so would return together.
+    """
     longest = min(MAX_S, FIRST_S * 2.0 ** min(attempts, _DOUBLINGS))
-    return longest * rng.uniform(0.5, 1.0)
+    wait_s = longest * rng.uniform(0.5, 1.0)
+    return max(wait_s, retry_after_s + rng.random()) if retry_after_s else wait_s
 
 
 class Retry:
@@ -38,7 +43,7 @@ class Retry:
 
     def plan_later(self, now: float, at_least_s: float = 0.0) -> None:
         """An attempt was in vain: try again after the backoff, and not before `at_least_s` have passed."""
-        self._at = now + max(backoff_s(self._in_vain, self._rng), at_least_s)
+        self._at = now + backoff_s(self._in_vain, self._rng, retry_after_s=at_least_s)
         self._in_vain += 1
 
     def take(self, now: float) -> bool:

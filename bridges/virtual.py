@@ -29,7 +29,9 @@ from bridges.messages import Assignment, HeadcountReport, JoinRequest, MovedRepo
 from bridges.reservoir import Reservoir
 
 VIRTUAL_AGENT = "diemcau-virtual"
-WORKERS = 64  # requests under way at once, of all halls; a browser opens six, a country is not one browser
+# Requests under way at once, of all halls. A country is not one browser, which opens six: with few workers the halls
+# would wait here for one another and not for the coordinator, which is what is to be seen.
+WORKERS = 256
 LATE_MS = 1000.0
 # A technician counts after the hall is seated: the figures come within so many seconds of the join.
 _HEADCOUNT_WITHIN_S = 20.0
@@ -401,10 +403,10 @@ class VirtualHalls:
             return
         if work == "fetch":
             hall.fetching = True
-        self._later(max(self._backoff(hall), error.retry_after_s), work, hall)
+        self._later(self._backoff(hall, error.retry_after_s), work, hall)
 
-    def _backoff(self, hall: _VirtualHall) -> float:
-        wait_s = backoff_s(hall.attempts, self._rng)
+    def _backoff(self, hall: _VirtualHall, retry_after_s: float = 0.0) -> float:
+        wait_s = backoff_s(hall.attempts, self._rng, retry_after_s=retry_after_s)
         hall.attempts += 1
         return wait_s
 

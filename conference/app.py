@@ -16,6 +16,7 @@ import uvloop
 from aiohttp import web
 
 from conference.access import KeyRing
+from conference.admission import Admission
 from conference.api.routing import Services
 from conference.api.server import build_app
 from conference.config import CoordinatorConfig
@@ -118,10 +119,12 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
         health = Health("coordinator", ["journal"])
         keys = KeyRing.load_or_create(config.key_path)
         turn = TurnCredentials.load(config.turn)
+        admission = Admission(per_s=config.admission.per_s, burst=config.admission.burst)
         coordinator = Coordinator(
             open_journal(config),
             config.placement.as_policy(),
             snapshot_every=config.snapshot_every,
+            admission=admission,
             lease_s=config.journal.lease_s,
             observe_append=_append_observer(metrics),
             observe_failure=lambda code: metrics.journal_failures_total.labels(code=code).inc(),
@@ -147,7 +150,7 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
             public_url=lambda: config.public_url or address[0],
         )
         health.add_check("state", lambda: None if coordinator.is_ready else "the journal is not readable or writable")
-        _feed_gauges(metrics, coordinator)
+        _feed_gauges(metrics, coordinator, admission)
         runner = web.AppRunner(
             build_app(services, health, registry), access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S
         )
@@ -189,7 +192,7 @@ def _append_observer(metrics: CoordinatorMetrics) -> Callable[[float, Sequence[E
     return observe
 
 
-def _feed_gauges(metrics: CoordinatorMetrics, coordinator: Coordinator) -> None:
+def _feed_gauges(metrics: CoordinatorMetrics, coordinator: Coordinator, admission: Admission) -> None:
     """Relays and halls by status, counted when they are scraped."""
 
     def relays() -> dict[tuple[str, ...], float]:
@@ -214,7 +217,12 @@ def _feed_gauges(metrics: CoordinatorMetrics, coordinator: Coordinator) -> None:
                         found[key] = found.get(key, 0) + getattr(tally, status)
         return found
 
-    metrics.feed(relays=relays, halls=halls, leading=lambda: float(coordinator.is_ready))
+    metrics.feed(
+        relays=relays,
+        halls=halls,
+        leading=lambda: float(coordinator.is_ready),
+        admission_waiting=lambda: float(admission.waiting),
+    )
 
 
 def _version() -> str:

@@ -122,6 +122,19 @@ class RateLimitsConfig(Section):
     behind_proxy: bool = False
 
 
+class AdmissionConfig(Section):
+    """How fast halls that have no seat yet are let in; beyond that the answer is 503 `admission` with `Retry-After`.
+
+    Attributes:
+        per_s: newcomers a second. 40,000 halls that come within a minute are all seated some seconds after the last
+            came, and half of a processor is left for everything else; 0 lets everybody in.
+        burst: how many are let in at once after a rest: so many are decided and answered within a quarter of a second.
+    """
+
+    per_s: float = Field(default=1_000.0, ge=0, le=1_000_000)
+    burst: int = Field(default=500, ge=1, le=1_000_000)
+
+
 class JournalConfig(Section):
     """Where the journal is.
 
@@ -179,6 +192,7 @@ class CoordinatorConfig(Section):
         tokens: lifetimes of tokens.
         placement: cost of a hall and limits of relays.
         rate_limits: how often one caller may ask.
+        admission: how fast newcomers are let in.
         turn: TURN servers that halls are told of, for those whose network lets no UDP out.
     """
 
@@ -195,6 +209,7 @@ class CoordinatorConfig(Section):
     tokens: TokenLifetimes = TokenLifetimes()
     placement: PlacementConfig = PlacementConfig()
     rate_limits: RateLimitsConfig = RateLimitsConfig()
+    admission: AdmissionConfig = AdmissionConfig()
     turn: TurnServers | None = None
 
     @model_validator(mode="after")

@@ -18,8 +18,9 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 
+from conference.admission import Admission
 from conference.assignment import settle
-from conference.commands import Command
+from conference.commands import Command, JoinHall
 from conference.decide import decide
 from conference.errors import ConferenceError, CorruptJournalError, JournalError, RejectedError, StaleEpochError
 from conference.events import Event, stream_of
@@ -65,6 +66,7 @@ class Coordinator:
         policy: cost of halls and limits of relays, for decisions.
         clock: milliseconds since the epoch.
         snapshot_every: events between two snapshots.
+        admission: how fast halls without a seat are let in; by default as fast as they come.
         lease_s: a coordinator that gave no sign of life for so long is succeeded by one that stands by.
         observe_append: called with the seconds that each append took and the entries that it wrote.
         observe_failure: called with the code of the error when an append was not acknowledged.
@@ -81,6 +83,7 @@ class Coordinator:
         clock: Clock = wall_clock_ms,
         *,
         snapshot_every: int = 20_000,
+        admission: Admission | None = None,
         lease_s: float = 3.0,
         observe_append: Callable[[float, Sequence[Entry]], None] | None = None,
         observe_failure: Callable[[str], None] = lambda _code: None,
@@ -90,6 +93,7 @@ class Coordinator:
         self._policy = policy
         self._clock = clock
         self._snapshot_every = snapshot_every
+        self._admission = admission or Admission(per_s=0, burst=1)
         self._lease_s = lease_s
         self._observe_append = observe_append
         self._observe_failure = observe_failure
@@ -193,7 +197,8 @@ class Coordinator:
             actor: who, for the audit: `user:…`, `hall:…`, `relay:…` or `coordinator`.
 
         Raises:
-            RejectedError: a rule refuses it; nothing was written.
+            RejectedError: a rule refuses it; nothing was written. `admission` (503): a hall without a seat comes too
+                early, and is let in after `retry_after_s`.
             JournalError: it could not be made durable; nothing of it remains.
         """
         try:
@@ -212,10 +217,23 @@ class Coordinator:
             await self.settled()  # the refusal may rest on something that the disk has not accepted yet
             raise
         if events:
+            if isinstance(command, JoinHall):
+                self._admit(command)
             await self._commit(events, now_ms, actor)
         else:
             await self.settled()
         return events
+
+    def _admit(self, command: JoinHall) -> None:
+        """Hold a hall that would be given a seat to the pace of newcomers; one that has a seat is never held."""
+        seat = self.state.seat(command.conference_id, command.hall_id)
+        if seat is not None and not seat.left:
+            return
+        # The loop's clock: unlike that of the records it never stands still, and a simulation has its own.
+        wait_s = self._admission.take((command.conference_id, command.hall_id), asyncio.get_running_loop().time())
+        if wait_s > 0:
+            detail = "many halls are joining; this one is let in when it comes back after Retry-After"
+            raise RejectedError("admission", detail, status=503, retry_after_s=wait_s)
 
     def preview(self, command: Command) -> list[Event]:
         """Decide a command and forget it: what `execute` would do now.

@@ -21,15 +21,15 @@ class RejectedError(ConferenceError):
     Attributes:
         code: the rule's stable name, for example `unknown_hall`, `wrong_phase`, `no_relay`.
         status: 404 for an unknown id, 409 for a conflict with the state, 422 for values, 503 for no capacity.
-        retry_after_s: with 503, when it may be worth asking again; 0 for no idea.
+        retry_after_s: seconds after which it may be asked again; 0 where the rule does not know.
     """
 
-    def __init__(self, code: str, detail: str, *, status: int = 409, retry_after_s: int = 0) -> None:
+    def __init__(self, code: str, detail: str, *, status: int = 409, retry_after_s: float = 0.0) -> None:
         super().__init__(detail)
-        self.retry_after_s = retry_after_s
         self.code = code
         self.detail = detail
         self.status = status
+        self.retry_after_s = retry_after_s
 
 
 class RateLimitedError(ConferenceError):

@@ -186,6 +186,9 @@ class FrontMetrics(Families):
     def __init__(self, registry: Registry) -> None:
         super().__init__(registry)
         self.joins_total = self._counter("joins_total", "Joins of halls by result.", ["result"])
+        self.admission_waiting = self._gauge(
+            "admission_waiting", "Halls without a seat that were told when to come back."
+        )
         self.rehome_interruption_seconds = self._histogram(
             "rehome_interruption_seconds",
             "How long a hall that moved had no picture, as the hall measured it.",

@@ -81,8 +81,8 @@ def response_of(error: Exception) -> web.Response:
         headers["Allow"] = ", ".join(sorted(error.allowed_methods))
     if isinstance(error, JournalError) or problem.status == 503:
         headers["Retry-After"] = str(RETRY_AFTER_S)
-    if isinstance(error, RejectedError) and error.retry_after_s:
-        headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, RejectedError) and error.retry_after_s > 0:
+        headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     if isinstance(error, RateLimitedError):
         headers["Retry-After"] = str(math.ceil(error.wait_s))
     return web.Response(body=msgspec.json.encode(problem), status=problem.status, headers=headers)

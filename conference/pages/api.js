@@ -66,9 +66,13 @@ export async function call(token, method, path, body) {
   }
 }
 
-/** Waits, between half and all of `ms`: many halls that lost the same server do not return at the same moment. */
-export function jittered(ms, signal) {
-  return sleep(ms * (0.5 + Math.random() / 2), signal);
+/**
+ * Waits, between half and all of `ms`: many halls that lost the same server do not return at the same moment.
+ * Never less than the server asked for (`leastMs`), and up to a second more, since it counts in whole seconds.
+ */
+export function jittered(ms, signal, leastMs = 0) {
+  const asked = leastMs > 0 ? leastMs + Math.random() * 1000 : 0;
+  return sleep(Math.max(ms * (0.5 + Math.random() / 2), asked), signal);
 }
 
 /** Waits `ms`, or until `signal` is aborted. */

@@ -12,6 +12,8 @@ const TICK_MS = 100;
 const TRYING_TICK_MS = 40; // while the standby is asked, each tick is a part of the interruption
 const BACKOFF_FIRST_MS = 500;
 const BACKOFF_MAX_MS = 8000;
+const TURN_CODES = ["admission", "joins_paused"]; // the coordinator is well and says when it is this hall's turn
+const TOLD = ["lost", "ended", "waiting", "queued"]; // stands on the screen until the hall plays
 const PROBE_EVERY_MS = 2000;
 const RENEW_EVERY_MS = 4 * 60_000; // relay tokens live ten minutes; by interval, because this clock may be wrong
 const MISSING_MS = 2000; // picture or sound gone for so long is said on the screen
@@ -69,7 +71,7 @@ export class Follower {
     const { signal } = this.#stop;
     let wait = BACKOFF_FIRST_MS;
     while (!signal.aborted) {
-      if (!["lost", "ended", "waiting"].includes(this.state)) this.#become("joining");
+      if (!TOLD.includes(this.state)) this.#become("joining");
       const assignment = await this.#join();
       if (this.state === "refused") return;
       if (assignment) {
@@ -78,7 +80,7 @@ export class Follower {
         if (signal.aborted) return;
         if (this.#outcome === "lost") this.#become("lost");
       }
-      await jittered(Math.max(wait, this.#retryAfterMs), signal);
+      await jittered(wait, signal, this.#retryAfterMs);
       wait = Math.min(wait * 2, BACKOFF_MAX_MS);
     }
   }
@@ -111,6 +113,7 @@ export class Follower {
       this.#retryAfterMs = Math.min(error.retryAfterMs, 60_000);
       if (error.status === 401 || error.status === 403) this.#become("refused", error.detail);
       else if (error.status === 409) this.#become(this.#played ? "ended" : "waiting", error.detail);
+      else if (TURN_CODES.includes(error.code)) this.#become("queued");
       else {
         this.#become("lost", error.detail);
         // The coordinator is away; the relays of before may well be there.
@@ -128,7 +131,7 @@ export class Follower {
     this.#standbyAt = 0;
     this.#standbyWait = BACKOFF_FIRST_MS;
     this.#renewAt = performance.now() + RENEW_EVERY_MS;
-    if (!["lost", "ended", "waiting"].includes(this.state)) this.#become("connecting");
+    if (!TOLD.includes(this.state)) this.#become("connecting");
     const first = await this.#openFirst(assignment);
     if (!first) {
       this.#outcome = "lost";

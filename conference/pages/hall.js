@@ -13,6 +13,7 @@ const NOTICES = {
   silent: ["Chưa có hình từ hội trường chính", "No picture from the main hall yet"],
   lost: ["Mất kết nối, đang nối lại…", "Link lost, reconnecting…"],
   waiting: ["Hội nghị chưa mở. Trang này sẽ tự vào khi mở cổng.", "The conference is not open yet. This page joins by itself."],
+  queued: ["Nhiều điểm cầu đang vào cùng lúc. Trang này sẽ tự vào khi đến lượt.", "Many halls are joining. This page joins by itself in its turn."],
   ended: ["Hội nghị đã kết thúc. Xin cảm ơn.", "The conference has ended. Thank you."],
   refused: [
     "Đường dẫn này không còn hiệu lực. Hãy xin đường dẫn mới từ cán bộ kỹ thuật.",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -25,12 +27,16 @@ class Answers:
         self.headcount_status = 204
         self.headcounts: list[dict[str, Any]] = []
         self.authorizations: set[str] = set()
+        self.retry_after_s = 0
+        self.joins_at_s: list[float] = []
 
     async def handle_join(self, request: web.Request) -> web.Response:
         """Refuse as prepared."""
         self.authorizations.add(request.headers["Authorization"])
+        self.joins_at_s.append(time.monotonic())
         status, problem = self.join
-        return web.json_response(problem, status=status)
+        headers = {"Retry-After": str(self.retry_after_s)} if self.retry_after_s else {}
+        return web.json_response(problem, status=status, headers=headers)
 
     async def handle_headcount(self, request: web.Request) -> web.Response:
         """Take the figures."""
@@ -79,6 +85,21 @@ async def test_a_conference_that_is_not_open_is_waited_for(chromium: Browser, an
     await expect(page.locator("#notice-en")).to_contain_text("not open yet")
     await _picture(page, "hall-waiting")
     assert answers.authorizations == {"Bearer h.a.ll"}
+
+
+async def test_a_hall_that_is_told_to_wait_its_turn_does_not_come_before_it(
+    chromium: Browser, answers: Answers
+) -> None:
+    """The page says that it will join by itself, and asks again when Retry-After is over, not sooner."""
+    answers.join = (503, {"code": "admission", "detail": "many halls are joining"})
+    answers.retry_after_s = 2
+    page = await _open(chromium, answers)
+    await page.click("#join")
+    await expect(page.locator("#notice-vi")).to_contain_text("khi đến lượt")
+    async with asyncio.timeout(10):
+        while len(answers.joins_at_s) < 2:
+            await page.wait_for_timeout(50)
+    assert 2 <= answers.joins_at_s[1] - answers.joins_at_s[0] < 4
 
 
 async def test_an_expired_link_says_whom_to_ask(chromium: Browser, answers: Answers) -> None:

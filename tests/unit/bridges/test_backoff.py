@@ -23,8 +23,8 @@ def test_a_retry_is_taken_once_when_its_time_has_come() -> None:
     retry.plan_later(10.0, 3.0)
     assert retry.is_planned
     assert not retry.take(12.9)
-    assert retry.take(13.0)
-    retry.plan(13.0)
+    assert retry.take(14.0)
+    retry.plan(14.0)
     retry.drop()
     assert not retry.take(20.0)
 
@@ -38,3 +38,13 @@ def test_a_retry_that_worked_waits_shortly_the_next_time() -> None:
     retry.forget()
     retry.plan_later(0.0)
     assert retry.take(FIRST_S)
+
+
+def test_no_wait_is_shorter_than_the_server_asks_for() -> None:
+    """Retry-After is waited out, and up to a second more, so that who is told one second returns alone."""
+    rng = random.Random(1)
+    waits = [backoff_s(0, rng, retry_after_s=3) for _ in range(50)]
+    assert min(waits) >= 3
+    assert max(waits) <= 4
+    assert max(waits) - min(waits) > 0.8
+    assert min(backoff_s(10, rng, retry_after_s=1) for _ in range(50)) >= MAX_S / 2

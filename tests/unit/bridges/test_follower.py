@@ -131,14 +131,14 @@ def test_a_failed_primary_is_replaced_at_once() -> None:
 
 
 def test_a_retry_after_is_honoured() -> None:
-    """A coordinator that asks for ten seconds gets ten seconds."""
+    """A coordinator that asks for ten seconds gets ten seconds, and up to one more."""
     follower = Follower(random.Random(0))
     follower.handle_start(1.0)
     follower.next_outputs()
     follower.handle_join_failed(1.0, retry_after_s=10)
     follower.handle_tick(10.9)
     assert follower.next_outputs() == []
-    follower.handle_tick(11.1)
+    follower.handle_tick(12.1)
     assert follower.next_outputs() == [Join()]
 
 
