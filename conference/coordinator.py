@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 from conference.admission import Admission
 from conference.assignment import settle
@@ -28,7 +28,7 @@ from conference.journal.contract import Entry, Journal, Snapshot
 from conference.journal_fold import JournalFold, fold_journal
 from conference.leadership import SIGNS_PER_LEASE, stand_by
 from conference.policy import Policy
-from conference.snapshot import encode_state
+from conference.snapshot import encode_in_steps, encode_state
 from conference.state import State, apply
 from monitoring.log_config import get_logger
 
@@ -50,12 +50,11 @@ def wall_clock_ms() -> int:
 class _Batch:
     """Entries that are made durable together; `done` is resolved for all who wait."""
 
-    __slots__ = ("done", "entries", "snapshot")
+    __slots__ = ("done", "entries")
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.snapshot: Snapshot | None = None  # state as of a moment within this batch; saved once that is durable
 
 
 class Coordinator:
@@ -328,8 +327,6 @@ class Coordinator:
         self._inflight = None
         self._publish(batch.entries)
         batch.done.set_result(None)
-        if batch.snapshot is not None:
-            self._save_snapshot_soon(batch.snapshot)
         self._snapshot_if_due()
         if self._open.entries or self._state is None:
             self._wake.set()
@@ -411,23 +408,31 @@ class Coordinator:
                 self._log.warning("no sign of life could be given", error=str(error))
 
     def _snapshot_if_due(self) -> None:
-        """Encode the state now, and save it when all that it contains is durable."""
+        """Take a snapshot of this moment; what it holds of the open batch is not durable yet."""
         busy = self._snapshot_task is not None and not self._snapshot_task.done()
         if self._since_snapshot < self._snapshot_every or busy or self._state is None or self._open is None:
             return
-        snapshot = Snapshot(positions=dict(self._positions), state=encode_state(self._state))
+        steps = encode_in_steps(self._state)
+        next(steps)
         self._since_snapshot = 0
-        if self._open.entries:
-            self._open.snapshot = snapshot
-        else:
-            self._save_snapshot_soon(snapshot)
+        work = self._save_snapshot(steps, dict(self._positions), self._open if self._open.entries else None)
+        self._snapshot_task = asyncio.create_task(work, name="coordinator-snapshot")
 
-    def _save_snapshot_soon(self, snapshot: Snapshot) -> None:
-        self._snapshot_task = asyncio.create_task(self._save_snapshot(snapshot), name="coordinator-snapshot")
-
-    async def _save_snapshot(self, snapshot: Snapshot) -> None:
+    async def _save_snapshot(
+        self, steps: Generator[None, None, bytes], positions: dict[str, int], batch: _Batch | None
+    ) -> None:
+        """Encode the rest of a snapshot with turns for everybody else, and save it once all of it is durable."""
+        encoded = b""
+        while not encoded:
+            await asyncio.sleep(0)
+            try:
+                next(steps)
+            except StopIteration as end:
+                encoded = end.value
         try:
-            await self._journal.save_snapshot(self._epoch, snapshot)
+            if batch is not None:
+                await asyncio.shield(batch.done)
+            await self._journal.save_snapshot(self._epoch, Snapshot(positions=positions, state=encoded))
         except JournalError as error:
             # Only the next start is slower for it; the events themselves are durable.
             self._log.warning("snapshot not saved", error=str(error))

@@ -11,7 +11,7 @@ from support.aiortc_relay import until
 from support.assignments import access, assignment
 
 from bridges.messages import HeadcountReport, MovedReport
-from bridges.virtual import VirtualHalls, plausible_headcount
+from bridges.virtual import WORKERS, VirtualHalls, plausible_headcount
 
 pytestmark = pytest.mark.integration
 
@@ -157,7 +157,7 @@ async def test_eleven_thousand_halls_fit_one_process(coordinator: Coordinator) -
     relays = PresenceRelays()
     stop = asyncio.Event()
     started = time.process_time()
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as http:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=WORKERS)) as http:
         halls = VirtualHalls(http, coordinator.links(11_655), relays, arrival_s=1, headcount_share=0.2)
         task = asyncio.create_task(halls.run(stop))
         await until(lambda: len(relays.sessions["a"]) == 11_655, seconds=90)

@@ -7,8 +7,18 @@ import pytest
 from support.country import Country
 
 from bridges.halls import Hall
+from bridges.messages import HeadcountReport
 from bridges.units import Unit
-from conference.commands import ChangePhase, ImportHalls, ImportUnits, LeaveHall, LoseRelay, ObservePresence
+from conference.commands import (
+    ChangePhase,
+    CreateConference,
+    ImportHalls,
+    ImportUnits,
+    LeaveHall,
+    LoseRelay,
+    ObservePresence,
+    ReportHeadcount,
+)
 from conference.errors import CorruptJournalError
 from conference.events import (
     Event,
@@ -21,7 +31,7 @@ from conference.events import (
     PublishingAuthorised,
     RelayLost,
 )
-from conference.snapshot import decode_state, encode_state, fingerprint
+from conference.snapshot import decode_state, encode_in_steps, encode_state, fingerprint
 from conference.standing import Tally
 from conference.state import State, apply, hall_status
 from relay.messages import SessionClosed, SessionOpened
@@ -119,6 +129,24 @@ def test_the_order_of_dictionaries_does_not_matter() -> None:
     assert fingerprint(states[0]) == fingerprint(states[1])
     del states[1].units["02"]
     assert fingerprint(states[0]) != fingerprint(states[1])
+
+
+def test_a_snapshot_made_in_steps_is_of_the_moment_at_which_it_was_begun(country: Country) -> None:
+    """Whatever changes between the steps: seats, presence, headcounts, halls and relays are as they were at the first."""
+    country.do(ObservePresence(relay_id="e1", deltas=[opened("h1")]))
+    country.do(ReportHeadcount(conference_id="hn", hall_id="h1", report=HeadcountReport(summoned=9, present=8)))
+    before = encode_state(country.state)
+    steps = encode_in_steps(country.state)
+    next(steps)
+    country.do(LeaveHall(conference_id="hn", hall_id="h1"))
+    country.do(ReportHeadcount(conference_id="hn", hall_id="h1", report=HeadcountReport(summoned=9, present=7)))
+    country.do(LoseRelay(relay_id="e1", epoch=1, goodbye=False, last_seen_ms=7_000))
+    country.do(ImportHalls(halls=[Hall(hall_id="new", name="new", unit="00004", level="base", seats=80)]))
+    country.do(CreateConference(conference_id="other", title="Hội nghị", feeds=["program"]))
+    with pytest.raises(StopIteration) as end:
+        while True:
+            next(steps)
+    assert end.value.value == before != encode_state(country.state)
 
 
 @pytest.mark.parametrize("data", [b"", b"junk", msgspec.msgpack.encode({"schema": 1})])
