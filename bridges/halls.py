@@ -9,7 +9,7 @@ import msgspec
 HallLevel = Literal["central", "province", "commune", "base"]
 
 
-class Hall(msgspec.Struct, frozen=True, kw_only=True):
+class Hall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One hall as registered.
 
     Attributes:

@@ -22,6 +22,7 @@ Document = dict[str, Any]
 # An import of 200,000 halls is decided and made durable before it is answered.
 TIMEOUT_S = 120.0
 CONNECT_TIMEOUT_S = 5.0
+HALLS_AT_ONCE = "5000"
 MAX_ANSWER_BYTES = 128 * 1024 * 1024
 
 
@@ -191,10 +192,17 @@ class ApiClient:
         return await self._document("POST", "/api/v1/halls/import", csv=csv, query={"dry_run": "1" if dry_run else "0"})
 
     async def halls(self, *, conference: str = "", status: str = "", unit: str = "") -> list[Document]:
-        """List halls, of one conference, status or unit where given."""
-        wanted = {"conference": conference, "status": status, "unit": unit}
+        """List all halls, of one conference, status or unit where given; page after page."""
+        wanted = {"conference": conference, "status": status, "unit": unit, "limit": HALLS_AT_ONCE}
         query = {key: value for key, value in wanted.items() if value}
-        return _list(await self._document("GET", "/api/v1/halls", query=query), "halls")
+        found: list[Document] = []
+        while True:
+            answer = await self._document("GET", "/api/v1/halls", query=query)
+            found += _list(answer, "halls")
+            after = answer.get("next")
+            if not isinstance(after, str) or after <= query.get("after", ""):
+                return found
+            query["after"] = after
 
     async def export_halls(self) -> bytes:
         """Return the registry of halls as CSV."""

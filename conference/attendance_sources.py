@@ -1,6 +1,12 @@
-"""The attendance of one conference, taken from the state for `bridges.attendance` and the reports to sum. Pure."""
+"""The attendance of one conference, taken from the state for `bridges.attendance` and the reports to sum. Pure.
+
+What reads the state does so for the halls that it is given, so that the caller can go through a country in turns; what
+sums up works on copies alone and may run in a thread.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -52,12 +58,12 @@ class AttendanceView(msgspec.Struct, frozen=True, kw_only=True):
     discrepancy_count: int
 
 
-def hall_attendances(state: State, conference: ConferenceState) -> list[HallAttendance]:
-    """What is known of each registered hall, by id."""
+def hall_attendances(state: State, conference: ConferenceState, hall_ids: Iterable[str]) -> list[HallAttendance]:
+    """What is known of each of these registered halls, in their order."""
     headcounts = state.headcounts.get(conference.conference_id, {})
     presences = state.presence.get(conference.conference_id, {})
     found = []
-    for hall_id in sorted(state.halls):
+    for hall_id in hall_ids:
         headcount, presence = headcounts.get(hall_id), presences.get(hall_id)
         found.append(
             HallAttendance(
@@ -78,10 +84,17 @@ def hall_attendances(state: State, conference: ConferenceState) -> list[HallAtte
     return found
 
 
-def attendance_of(state: State, conference: ConferenceState, now_ms: int) -> AttendanceView:
-    """The attendance of a conference now; some hundred milliseconds for a whole country."""
-    halls = hall_attendances(state, conference)
-    tree = UnitTree(state.units.values())
+def attendance_of(
+    conference: ConferenceState, tree: UnitTree, halls: Sequence[HallAttendance], now_ms: int
+) -> AttendanceView:
+    """The attendance of a conference; some hundred milliseconds for a whole country.
+
+    Args:
+        conference: which.
+        tree: all units.
+        halls: what is known of every registered hall.
+        now_ms: milliseconds since the epoch.
+    """
     rolled = roll_up(tree, (row_of(hall) for hall in halls))
     provinces = [
         ProvinceAttendance(code=root.code, name=root.name, attendance=rolled[root.code])
@@ -101,13 +114,13 @@ def attendance_of(state: State, conference: ConferenceState, now_ms: int) -> Att
     )
 
 
-def flash_input_of(state: State, conference: ConferenceState, now_ms: int) -> FlashInput:
-    """What the flash report is made of, copied out of the state so that a thread may work on it."""
+def flash_halls(state: State, conference: ConferenceState, hall_ids: Iterable[str], now_ms: int) -> list[FlashHall]:
+    """What the flash report says of each of these registered halls, copied out of the state."""
     presences = state.presence.get(conference.conference_id, {})
     ended_at_ms = _entered(conference, "ended")
     until_ms = now_ms if ended_at_ms is None else min(now_ms, ended_at_ms)
     halls = []
-    for known in hall_attendances(state, conference):
+    for known in hall_attendances(state, conference, hall_ids):
         hall = known.hall
         province = state.provinces.get(hall.hall_id, hall.unit)
         presence = presences.get(hall.hall_id)
@@ -125,13 +138,18 @@ def flash_input_of(state: State, conference: ConferenceState, now_ms: int) -> Fl
                 headcount=known.headcount,
             )
         )
+    return halls
+
+
+def flash_input_of(conference: ConferenceState, halls: list[FlashHall], now_ms: int) -> FlashInput:
+    """What the flash report is made of: a conference and all its halls."""
     return FlashInput(
         conference_id=conference.conference_id,
         title=conference.title,
         phase=conference.phase,
         at_ms=now_ms,
         started_at_ms=_entered(conference, "live"),
-        ended_at_ms=ended_at_ms,
+        ended_at_ms=_entered(conference, "ended"),
         halls=halls,
     )
 

@@ -104,7 +104,7 @@ def still_on(leaving: str, primary: str, event: HallAssigned) -> str:
     return "" if relay_id in (event.primary, event.backup) else relay_id
 
 
-class Headcount(msgspec.Struct, frozen=True, kw_only=True):
+class Headcount(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The technician's latest figures for one hall."""
 
     summoned: int

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 import msgspec
 
+from bridges.units import UnitTree
 from conference.api.routing import ORGANISER, STAFF, Call, Route
-from conference.attendance_sources import AttendanceView, attendance_of
+from conference.api.turns import in_turns
+from conference.attendance_sources import AttendanceView, attendance_of, hall_attendances
 from conference.commands import AuthorisePublisher, ChangePhase, CreateConference
 from conference.lifecycle import Phase
 from conference.live import ConferenceView, view_conference
@@ -103,8 +106,11 @@ async def authorise_publisher(call: Call) -> PublisherAnswer:
 async def read_attendance(call: Call) -> AttendanceView:
     """Attendance, each source apart."""
     coordinator = call.services.coordinator
-    conference = conference_of(coordinator.state, call.path("conference_id"))
-    return attendance_of(coordinator.state, conference, coordinator.now_ms())
+    state = coordinator.state
+    conference = conference_of(state, call.path("conference_id"))
+    halls = await in_turns(sorted(state.halls), lambda hall_ids: hall_attendances(state, conference, hall_ids))
+    tree = UnitTree(state.units.values())
+    return await asyncio.to_thread(attendance_of, conference, tree, halls, coordinator.now_ms())
 
 
 def _view(call: Call, conference_id: str) -> ConferenceView:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import islice
 from typing import get_args
 
 import msgspec
@@ -13,7 +16,9 @@ from bridges.halls import Hall, HallLevel
 from bridges.importing import parse_halls_csv, serialize_halls_csv
 from bridges.units import UnitTree
 from conference.access import ApiClaims
+from conference.api.problems import RequestError
 from conference.api.routing import CSV, MAX_IMPORT_BYTES, STAFF, Call, Query, Route
+from conference.api.turns import AT_ONCE, in_turns
 from conference.commands import ImportHalls
 from conference.errors import RejectedError
 from conference.events import HallsImported
@@ -23,6 +28,9 @@ from conference.state import State, hall_status
 STATUSES: tuple[str, ...] = get_args(HallStatus)
 # One request for all halls of a country, and no more work than that.
 MAX_LINKS = 100_000
+# Of one answer: some 300 kB and 2 ms, and at most five times as much.
+PAGE = 1_000
+MAX_PAGE = 5_000
 
 
 class HallsImportAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,9 +59,10 @@ class HallView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HallList(msgspec.Struct, frozen=True, kw_only=True):
-    """Halls by id."""
+    """Halls by id; `next` is what `after` is to be for those that follow, "" where there are none."""
 
     halls: list[HallView]
+    next: str = ""
 
 
 class LinkRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -96,19 +105,40 @@ async def import_halls(call: Call) -> HallsImportAnswer:
 
 
 async def list_halls(call: Call) -> HallList:
-    """Halls, with their standing in one conference; by status and by a unit and everything under it."""
+    """Halls by id, a page at a time, with their standing in one conference; by status and by a unit with its own."""
     state = call.services.coordinator.state
-    conference_id = call.query("conference")
+    conference_id, limit = call.query("conference"), _page_size(call.query("limit"))
     status = call.query("status", STATUSES)
     if conference_id:
         conference_of(state, conference_id)
     units = _units_under(state, call.query("unit"))
-    views = (
-        _view(state, state.halls[hall_id], conference_id)
-        for hall_id in sorted(state.halls)
-        if units is None or state.halls[hall_id].unit in units
-    )
-    return HallList(halls=[view for view in views if status in ("", view.status)])
+    found: list[HallView] = []
+    hall_ids = sorted(state.halls)
+    for number, hall_id in enumerate(islice(hall_ids, bisect_right(hall_ids, call.query("after")), None)):
+        if number % AT_ONCE == AT_ONCE - 1:
+            await asyncio.sleep(0)
+        if (units is None or state.halls[hall_id].unit in units) and (
+            not status or status == (hall_status(state, conference_id, hall_id) if conference_id else "")
+        ):
+            if len(found) == limit:
+                return HallList(halls=found, next=found[-1].hall_id)
+            found.append(_view(state, state.halls[hall_id], conference_id))
+    return HallList(halls=found)
+
+
+def _page_size(text: str) -> int:
+    """How many halls one answer holds.
+
+    Raises:
+        RequestError: 422 when it is no number, or one that is too great.
+    """
+    if not text:
+        return PAGE
+    # No longer than the greatest: what is longer is out of range, and int() refuses beyond some thousand digits.
+    size = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(MAX_PAGE)) else 0
+    if not 1 <= size <= MAX_PAGE:
+        raise RequestError("bad_parameter", f"limit is {text[:40]!r}; expected 1 to {MAX_PAGE}", status=422)
+    return size
 
 
 async def export_halls(call: Call) -> web.Response:
@@ -136,11 +166,11 @@ async def make_links(call: Call) -> LinksAnswer:
     if len(body.hall_ids) > MAX_LINKS:
         raise RejectedError("too_many_halls", f"at most {MAX_LINKS} halls at once", status=422)
     expires_at_s = _expiry_s(call)
-    links: dict[str, str] = {}
-    for number, hall_id in enumerate(body.hall_ids):
-        links[hall_id] = _link(call, hall_id, body.conference_id, expires_at_s)
-        if number % 500 == 499:
-            await asyncio.sleep(0)  # 500 signatures take some 30 ms; others want a turn
+
+    def make(hall_ids: Sequence[str]) -> list[str]:
+        return [_link(call, hall_id, body.conference_id, expires_at_s) for hall_id in hall_ids]
+
+    links = dict(zip(body.hall_ids, await in_turns(body.hall_ids, make), strict=True))
     return LinksAnswer(links=links, expires_at_ms=expires_at_s * 1000)
 
 
@@ -205,6 +235,8 @@ ROUTES = (
             Query(name="conference", text="conference that status, primary and backup are about"),
             Query(name="status", text="only halls that stand so in the conference", values=STATUSES),
             Query(name="unit", text="only halls of this unit and of everything under it"),
+            Query(name="limit", text=f"halls in one answer, 1 to {MAX_PAGE}; {PAGE} unless given"),
+            Query(name="after", text="only halls whose id is greater: `next` of the answer before"),
         ),
     ),
     Route(

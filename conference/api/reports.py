@@ -8,7 +8,8 @@ from typing import cast, get_args
 from aiohttp import web
 
 from conference.api.routing import STAFF, Call, Query, Route
-from conference.attendance_sources import flash_input_of
+from conference.api.turns import in_turns
+from conference.attendance_sources import flash_halls, flash_input_of
 from conference.lookup import conference_of
 from conference.reports.flash import FlashInput, build_flash_report
 from conference.reports.page import content_security_policy
@@ -22,7 +23,9 @@ async def read_report(call: Call) -> web.Response:
     wanted = cast("ReportFormat", call.query("format", FORMATS, default="json"))
     coordinator = call.services.coordinator
     conference = conference_of(coordinator.state, call.path("conference_id"))
-    given = flash_input_of(coordinator.state, conference, coordinator.now_ms())
+    state, now_ms = coordinator.state, coordinator.now_ms()
+    halls = await in_turns(sorted(state.halls), lambda hall_ids: flash_halls(state, conference, hall_ids, now_ms))
+    given = flash_input_of(conference, halls, now_ms)
     media_type, body = await asyncio.to_thread(_build, given, wanted)
     headers = {"Content-Type": media_type}
     if wanted == "html":

@@ -14,6 +14,7 @@ from support.coordinator_harness import CONFERENCE, Api, connect_relay, eventual
 from conference.access import ApiClaims, KeyRing
 from conference.api import bodies
 from conference.api.server import api_routes
+from conference.api_client import ApiClient
 from conference.app import RunningCoordinator
 from relay.access import verify_relay_token
 
@@ -79,6 +80,30 @@ async def test_a_bad_import_names_its_rows_and_imports_none(api: Api) -> None:
     problem = await api.expect(422, "POST", "/api/v1/halls/import", data=data)
     assert {(error["row"], error["value"]) for error in problem["errors"]} == {(3, "nowhere"), (3, "many")}
     assert len((await api.expect(200, "GET", "/api/v1/halls"))["halls"]) == 3
+
+
+async def test_halls_are_listed_page_by_page(api: Api) -> None:
+    """Each page begins behind the one before, filters hold over pages, and all pages are all halls in order."""
+    hall_ids = await api.prepare(23)
+    found: list[str] = []
+    after = ""
+    while True:
+        page = await api.expect(200, "GET", "/api/v1/halls", params={"limit": "10", "after": after})
+        found += [hall["hall_id"] for hall in page["halls"]]
+        after = page["next"]
+        if not after:
+            break
+        assert (len(page["halls"]), found[-1]) == (10, after)
+    assert found == sorted(hall_ids)
+    waiting = {"conference": CONFERENCE, "status": "waiting", "limit": "22"}
+    page = await api.expect(200, "GET", "/api/v1/halls", params=waiting)
+    assert (len(page["halls"]), page["next"]) == (22, sorted(hall_ids)[21])
+    page = await api.expect(200, "GET", "/api/v1/halls", params={"limit": "23"})
+    assert (len(page["halls"]), page["next"]) == (23, "")
+    assert (await api.expect(200, "GET", "/api/v1/halls", params={"after": "zzz"}))["halls"] == []
+    async with ApiClient(api.url, api.keys.issue_api_token(ApiClaims(sub="t", role="operator", exp=2**40))) as client:
+        client_halls = [hall["hall_id"] for hall in await client.halls(conference=CONFERENCE)]
+    assert client_halls == found
 
 
 @pytest.mark.parametrize(
@@ -174,6 +199,9 @@ async def test_a_body_that_never_ends_is_not_waited_for(api: Api, monkeypatch: p
         ("DELETE", "/api/v1/units", "organiser", 405),
         ("GET", "/api/v1/conferences/none", "organiser", 404),
         ("GET", "/api/v1/halls?status=odd", "organiser", 422),
+        ("GET", "/api/v1/halls?limit=0", "organiser", 422),
+        ("GET", "/api/v1/halls?limit=5001", "organiser", 422),
+        ("GET", "/api/v1/halls?limit=-1", "organiser", 422),
         ("GET", "/api/v1/halls?unit=odd", "organiser", 404),
         ("GET", "/api/v1/halls?conference=odd", "organiser", 404),
     ],

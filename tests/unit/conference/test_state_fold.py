@@ -132,7 +132,7 @@ def test_the_order_of_dictionaries_does_not_matter() -> None:
 
 
 def test_a_snapshot_made_in_steps_is_of_the_moment_at_which_it_was_begun(country: Country) -> None:
-    """Whatever changes between the steps: seats, presence, headcounts, halls and relays are as they were at the first."""
+    """Whatever changes between the steps: seats, presence, headcounts, halls, relays are as they were at the first."""
     country.do(ObservePresence(relay_id="e1", deltas=[opened("h1")]))
     country.do(ReportHeadcount(conference_id="hn", hall_id="h1", report=HeadcountReport(summoned=9, present=8)))
     before = encode_state(country.state)
@@ -143,10 +143,13 @@ def test_a_snapshot_made_in_steps_is_of_the_moment_at_which_it_was_begun(country
     country.do(LoseRelay(relay_id="e1", epoch=1, goodbye=False, last_seen_ms=7_000))
     country.do(ImportHalls(halls=[Hall(hall_id="new", name="new", unit="00004", level="base", seats=80)]))
     country.do(CreateConference(conference_id="other", title="Hội nghị", feeds=["program"]))
-    with pytest.raises(StopIteration) as end:
-        while True:
+    encoded = b""
+    while not encoded:
+        try:
             next(steps)
-    assert end.value.value == before != encode_state(country.state)
+        except StopIteration as end:
+            encoded = end.value
+    assert encoded == before != encode_state(country.state)
 
 
 @pytest.mark.parametrize("data", [b"", b"junk", msgspec.msgpack.encode({"schema": 1})])
