@@ -25,7 +25,7 @@ from bridges.arrivals import Curve, arrivals
 from bridges.backoff import backoff_s
 from bridges.errors import HallApiError
 from bridges.hall_api import HallApi, parse_link
-from bridges.messages import Assignment, HeadcountReport, JoinRequest, MovedReport
+from bridges.messages import Assignment, HeadcountReport, JoinRequest, MovedReport, MoveReason
 from bridges.reservoir import Reservoir
 
 VIRTUAL_AGENT = "diemcau-virtual"
@@ -359,7 +359,7 @@ class VirtualHalls:
             return
         if here:
             self._relays.close_session(here, hall.hall_id)
-            self._moved += 1
+            self._tell(hall, assignment.epoch, here, "assignment")
 
     def _open(self, hall: _VirtualHall, relay_id: str) -> bool:
         assignment = hall.assignment
@@ -377,17 +377,21 @@ class VirtualHalls:
             return
         for access in (assignment.backup, assignment.primary):
             if access is not None and access.relay_id != lost and self._open(hall, access.relay_id):
-                self._moved += 1
-                hall.report = MovedReport(
-                    epoch=assignment.epoch,
-                    from_relay=lost,
-                    to_relay=access.relay_id,
-                    reason="silence",
-                    interruption_ms=0.0,  # nothing was being shown, so nothing was interrupted
-                )
-                self._queue.put_nowait(("moved", hall))
+                self._tell(hall, assignment.epoch, lost, "silence")
                 return
         self._later(self._backoff(hall), "join", hall)
+
+    def _tell(self, hall: _VirtualHall, epoch: int, from_relay: str, reason: MoveReason) -> None:
+        """The hall reports that it went from a relay to the one where it is now."""
+        self._moved += 1
+        hall.report = MovedReport(
+            epoch=epoch,
+            from_relay=from_relay,
+            to_relay=hall.relay_id,
+            reason=reason,
+            interruption_ms=0.0,  # nothing was being shown, so nothing was interrupted
+        )
+        self._queue.put_nowait(("moved", hall))
 
     # ---- trying again ----
 

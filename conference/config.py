@@ -61,6 +61,9 @@ class PlacementConfig(Section):
             and all others come after them.
         pins: by hall, the relays that it shall have, the primary first. One that is gone or full is passed over.
         exclusions: by hall or by region, relays that shall never have its halls.
+        moves_per_s: halls a second that operators' orders move; a drain with a deadline may need more.
+        moves_at_once: of these, halls on their way to one relay.
+        move_patience_s: a hall that was moved and did not say so for so long holds no seat at its former relay.
     """
 
     hall_bits_per_s: int = Field(default=2_200_000, ge=1, le=1_000_000_000)
@@ -75,6 +78,9 @@ class PlacementConfig(Section):
         default={}, max_length=10_000
     )
     exclusions: dict[Name, Annotated[tuple[Name, ...], Field(max_length=1_000)]] = Field(default={}, max_length=10_000)
+    moves_per_s: float = Field(default=200.0, ge=0.1, le=10_000)
+    moves_at_once: int = Field(default=50, ge=1, le=100_000)
+    move_patience_s: float = Field(default=15.0, ge=1, le=600)
 
     @model_validator(mode="after")
     def _limits_in_order(self) -> Self:
@@ -99,6 +105,9 @@ class PlacementConfig(Section):
             overflow=self.overflow,
             pins=self.pins,
             exclusions={name: frozenset(relays) for name, relays in self.exclusions.items()},
+            moves_per_s=self.moves_per_s,
+            moves_at_once=self.moves_at_once,
+            move_patience_ms=int(self.move_patience_s * 1000),
         )
 
 

@@ -16,10 +16,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 
 from conference.admission import Admission
-from conference.assignment import settle
 from conference.commands import Command, JoinHall
 from conference.decide import decide
 from conference.errors import ConferenceError, CorruptJournalError, JournalError, RejectedError, StaleEpochError
@@ -243,14 +242,17 @@ class Coordinator:
         """
         return decide(self.state, command, self._record_ms())
 
-    async def settle_halls(self) -> None:
-        """Give halls that lack a live primary or a backup what room there is, a bounded number at a time.
+    async def carry_out(self, decisions: Callable[[State, int], Iterable[Event]]) -> int:
+        """Count the coordinator's own events once they are durable; each is applied before the next is asked for.
 
         Raises:
-            JournalError: it could not be made durable.
+            JournalError: they could not be made durable.
         """
-        while events := settle(self.state):
-            await self._commit(list(events), self._record_ms(), "coordinator")
+        now_ms = self._record_ms()
+        taken = [self._take([event], now_ms, "coordinator") for event in decisions(self.state, now_ms)]
+        if taken:
+            await asyncio.shield(taken[-1].done)
+        return len(taken)
 
     def _record_ms(self) -> int:
         """The time of the next record: now, but never before an earlier record's.
@@ -261,6 +263,10 @@ class Coordinator:
 
     async def _commit(self, events: Sequence[Event], now_ms: int, actor: str) -> None:
         """Apply events at once, without giving up the loop, and return when they are durable."""
+        await asyncio.shield(self._take(events, now_ms, actor).done)
+
+    def _take(self, events: Sequence[Event], now_ms: int, actor: str) -> _Batch:
+        """Apply events and put them into the open batch."""
         state, batch = self.state, self._open
         if batch is None:
             raise JournalError("the coordinator was not started")
@@ -284,7 +290,7 @@ class Coordinator:
             self._positions[stream] = self._positions.get(stream, 0) + 1
         self._since_snapshot += len(events)
         self._wake.set()
-        await asyncio.shield(batch.done)
+        return batch
 
     async def settled(self) -> None:
         """Return once everything decided so far is durable.

@@ -15,7 +15,8 @@ from conference.coordinator import Coordinator
 from conference.errors import JournalError
 from conference.journal.contract import Entry
 from conference.lifecycle import Phase
-from conference.roster import ConferenceState
+from conference.planner.loads import RelayMode
+from conference.roster import ConferenceState, RelayState
 from conference.standing import Tally
 from conference.state import State
 from monitoring.log_config import get_logger
@@ -83,7 +84,15 @@ class RelayView(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         connected: its control connection stands; a live relay without one keeps its halls until its lease ends.
         halls: halls that play from it as the coordinator assigned them.
+        halls_leaving: halls that play elsewhere by now and have not said yet that they left it.
+        children: relays that it feeds, as first or second parent.
         sessions: as it says itself in its heartbeat.
+        mode: what operators want of it: `open`, `cordoned`, `draining` or `evacuating`.
+        deadline_ms: when it is to be empty, 0 for no deadline.
+        reason: why, in the operator's words.
+        is_empty: nobody is charged to it; one that is drained may be stopped.
+        seats_soft: halls up to which it is preferred.
+        seats_hard: halls that it never passes.
     """
 
     relay_id: str
@@ -100,6 +109,14 @@ class RelayView(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str
     bits_per_s: int
     packets_per_s: int
+    halls_leaving: int = 0
+    children: int = 0
+    mode: RelayMode = "open"
+    deadline_ms: int = 0
+    reason: str = ""
+    is_empty: bool = False
+    seats_soft: int = 0
+    seats_hard: int = 0
 
 
 class LostHall(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,25 +189,36 @@ def view_conference(state: State, conference: ConferenceState) -> ConferenceView
 
 def view_relays(state: State, sessions: Mapping[str, int]) -> list[RelayView]:
     """All relays, ascending by name; `sessions` has one entry for each that is connected."""
-    return [
-        RelayView(
-            relay_id=relay.relay_id,
-            region=relay.region,
-            role=relay.role,
-            virtual=relay.virtual,
-            status=relay.status,
-            connected=relay.live and relay.relay_id in sessions,
-            parents=list(relay.parents),
-            halls=relay.load.primaries,
-            halls_primary=relay.load.primaries,
-            halls_backup=relay.load.backups,
-            sessions=sessions.get(relay.relay_id, 0) if relay.live else 0,
-            base_url=relay.base_url,
-            bits_per_s=relay.capacity.bits_per_s,
-            packets_per_s=relay.capacity.packets_per_s,
-        )
-        for relay in sorted(state.relays.values(), key=lambda relay: relay.relay_id)
-    ]
+    return [view_relay(state, state.relays[relay_id], sessions) for relay_id in sorted(state.relays)]
+
+
+def view_relay(state: State, relay: RelayState, sessions: Mapping[str, int]) -> RelayView:
+    """One relay."""
+    order = state.orders.relays.get(relay.relay_id)
+    return RelayView(
+        relay_id=relay.relay_id,
+        region=relay.region,
+        role=relay.role,
+        virtual=relay.virtual,
+        status=relay.status,
+        connected=relay.live and relay.relay_id in sessions,
+        parents=list(relay.parents),
+        halls=relay.load.primaries,
+        halls_primary=relay.load.primaries,
+        halls_backup=relay.load.backups,
+        sessions=sessions.get(relay.relay_id, 0) if relay.live else 0,
+        base_url=relay.base_url,
+        bits_per_s=relay.capacity.bits_per_s,
+        packets_per_s=relay.capacity.packets_per_s,
+        halls_leaving=relay.load.leavers,
+        children=relay.load.links,
+        mode=relay.load.mode,
+        deadline_ms=0 if order is None else order.deadline_ms,
+        reason="" if order is None else order.reason,
+        is_empty=relay.load.is_empty,
+        seats_soft=relay.load.soft_seats,
+        seats_hard=relay.load.hard_seats,
+    )
 
 
 def build_snapshot(state: State, sessions: Mapping[str, int], now_ms: int) -> LiveSnapshot:

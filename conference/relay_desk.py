@@ -17,14 +17,26 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from conference.access import ApiClaims, KeyRing
+from conference.assignment import settle
 from conference.commands import LoseRelay, NoteRelays, ObservePresence, RegisterRelay
 from conference.config import CoordinatorConfig
 from conference.control_connection import POLICY_VIOLATION, TRY_AGAIN_LATER, ControlConnection, RelayChannel
 from conference.coordinator import Coordinator
 from conference.errors import JournalError, RejectedError
-from conference.events import HallAssigned, PhaseChanged, RelayLost, RelayRegistered
+from conference.events import (
+    Event,
+    HallsExcluded,
+    HallsOrdered,
+    LimitsChanged,
+    PhaseChanged,
+    RelayLost,
+    RelayModeChanged,
+    RelayRegistered,
+)
 from conference.journal.contract import Entry
 from conference.leases import LeaseTable
+from conference.moving import Mover
+from conference.notices import REMIND_AFTER_MS, notices_of, reminders_of
 from conference.topology import topology_of
 from monitoring.log_config import get_logger
 from relay.messages import (
@@ -45,8 +57,7 @@ JOURNAL_RETRY_S = 0.5
 LEASE_CHECKS_PER_LEASE = 8
 # How wrong the end of presence may be after an outage of relays and coordinator together.
 NOTE_EVERY_S = 30.0
-# Reasons that come from the coordinator and not from the hall's own request: only these need to be told to the hall.
-TOLD_REASONS = frozenset({"relay_lost", "assignment", "backup_wanted"})
+MOVE_EVERY_S = 0.1  # halls that are moved come in groups of what the pace gives in so long
 
 
 class RelayDesk:
@@ -80,6 +91,9 @@ class RelayDesk:
         self._leases = LeaseTable(config.lease_s)
         self._topology_wanted = asyncio.Event()
         self._settle_wanted = asyncio.Event()
+        self._mover = Mover()
+        self._move_wanted = asyncio.Event()
+        self._reminded_at_s = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -103,6 +117,7 @@ class RelayDesk:
             asyncio.create_task(self._repeat(self._check_leases), name="desk-leases"),
             asyncio.create_task(self._repeat(self._push_topologies), name="desk-topologies"),
             asyncio.create_task(self._repeat(self._settle_halls), name="desk-settle"),
+            asyncio.create_task(self._repeat(self._move_halls), name="desk-move"),
             asyncio.create_task(self._repeat(self._note_relays), name="desk-note"),
         ]
 
@@ -306,7 +321,22 @@ class RelayDesk:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._settle_wanted.wait(), self._config.lease_s)
         self._settle_wanted.clear()
-        await self._coordinator.settle_halls()
+        while await self._coordinator.carry_out(lambda state, _now_ms: settle(state)):
+            pass  # a bounded number of halls at a time, so that others have their turn between
+
+    async def _move_halls(self) -> None:
+        """Carry out what operators ordered, a little at a time, as long as there is something to do."""
+        ledger = self._coordinator.state.ledger
+        if ledger.misplaced or ledger.leaving:
+            await asyncio.sleep(MOVE_EVERY_S)
+            await self._coordinator.carry_out(self._mover.next_events)
+            if self._monotonic_s() - self._reminded_at_s >= REMIND_AFTER_MS / 1000:
+                self._reminded_at_s = self._monotonic_s()
+                self._notify(reminders_of(self._coordinator.state, self._coordinator.now_ms()))
+        else:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._move_wanted.wait(), self._config.lease_s)
+            self._move_wanted.clear()
 
     async def _note_relays(self) -> None:
         """Have the journal know who is heard, for the day on which everything goes at once."""
@@ -317,23 +347,30 @@ class RelayDesk:
 
     def _handle_entries(self, entries: Sequence[Entry]) -> None:
         """Durable events: tell the relays what follows from them."""
-        told: dict[str, dict[str, None]] = {}
         for entry in entries:
-            event = entry.event
-            if isinstance(event, HallAssigned):
-                if event.reason in TOLD_REASONS:
-                    for relay_id in {event.primary, event.backup} - {""}:
-                        told.setdefault(relay_id, {})[event.hall_id] = None
-            elif isinstance(event, RelayLost):
-                self._handle_lost(event)
-            elif isinstance(event, PhaseChanged):
-                self._handle_phase(event)
-            elif isinstance(event, RelayRegistered):
-                self._topology_wanted.set()
-        for relay_id, subjects in told.items():
+            self._handle_event(entry.event)
+        state = self._coordinator.state if self._coordinator.is_ready else None
+        self._notify(notices_of(state, (entry.event for entry in entries)))
+
+    def _notify(self, told: Mapping[str, Sequence[str]]) -> None:
+        for relay_id, hall_ids in told.items():
             connection = self._connections.get(relay_id)
             if connection is not None:
-                connection.send(Notify(subjects=list(subjects)))
+                connection.send(Notify(subjects=list(hall_ids)))
+
+    def _handle_event(self, event: Event) -> None:
+        match event:
+            case RelayLost():
+                self._handle_lost(event)
+            case PhaseChanged():
+                self._handle_phase(event)
+            case RelayRegistered():
+                self._topology_wanted.set()
+            case RelayModeChanged() | LimitsChanged():
+                self._topology_wanted.set()
+                self._move_wanted.set()
+            case HallsOrdered() | HallsExcluded():
+                self._move_wanted.set()
 
     def _handle_phase(self, event: PhaseChanged) -> None:
         self._topology_wanted.set()

@@ -9,7 +9,7 @@ import time
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from conference.api import conferences, discovery, hall_session, halls, live, relays, reports, units
+from conference.api import conferences, discovery, hall_session, halls, live, orders, relays, reports, units
 from conference.api.documents import openapi_route
 from conference.api.limiting import limiting
 from conference.api.pages import hall_page_routes, load_pages, page_routes
@@ -36,6 +36,7 @@ def api_routes() -> tuple[Route, ...]:
         *conferences.ROUTES,
         *reports.ROUTES,
         *relays.ROUTES,
+        *orders.ROUTES,
         *live.ROUTES,
         *discovery.ROUTES,
     )

@@ -119,10 +119,11 @@ async def test_a_district_joins_moves_and_leaves(coordinator: Coordinator) -> No
         coordinator.primary, coordinator.epoch = "b", 2
         relays.on_notified(list(relays.sessions["a"]))
         await until(lambda: len(relays.sessions["b"]) == 300 and not relays.sessions["a"])
+        await until(lambda: len(coordinator.moves) == 300)
         del relays.sessions["b"]
         coordinator.primary, coordinator.epoch = "a", 3
         halls.handle_relay_lost("b")
-        await until(lambda: len(coordinator.moves) == 300)
+        await until(lambda: len(coordinator.moves) == 600)
         stop.set()
         summary = await asyncio.wait_for(task, 20)
     assert summary.joined == summary.halls == summary.present == 300
@@ -133,7 +134,8 @@ async def test_a_district_joins_moves_and_leaves(coordinator: Coordinator) -> No
     assert 0 < summary.reply_ms_p50 <= summary.reply_ms_p99 <= summary.reply_ms_max
     assert 0 < summary.seated_ms_p50 <= summary.seated_ms_p99 <= summary.seated_ms_max
     assert summary.seated_ms_max > 1000  # who was refused waited the second that Retry-After asked for
-    assert {(move.from_relay, move.to_relay, move.interruption_ms) for move in coordinator.moves} == {("b", "a", 0.0)}
+    told = {(move.from_relay, move.to_relay, move.reason, move.interruption_ms) for move in coordinator.moves}
+    assert told == {("a", "b", "assignment", 0.0), ("b", "a", "silence", 0.0)}
     assert len(coordinator.left) == 300
     assert relays.sessions["a"] == set()
 

@@ -15,6 +15,7 @@ from conference.api.server import api_routes
 pytestmark = pytest.mark.integration
 ROLES: tuple[Role, ...] = get_args(Role)
 STAFF = {"organiser", "technician", "operator"}
+OPERATORS = {"organiser", "operator"}
 
 # A route that is added, or opened to somebody else, fails here until a person has thought about it.
 DOORS = {
@@ -39,6 +40,20 @@ DOORS = {
     "GET /api/v1/conferences/{conference_id}/report": STAFF,
     "GET /api/v1/relays": {"organiser", "operator"},
     "GET /api/v1/relays/control": {"relay"},
+    "GET /api/v1/relays/{relay_id}": OPERATORS,
+    "POST /api/v1/relays/{relay_id}/cordon": OPERATORS,
+    "POST /api/v1/relays/{relay_id}/uncordon": OPERATORS,
+    "POST /api/v1/relays/{relay_id}/drain": OPERATORS,
+    "POST /api/v1/relays/{relay_id}/evacuate": OPERATORS,
+    "POST /api/v1/relays/{relay_id}/limits": OPERATORS,
+    "POST /api/v1/limits": OPERATORS,
+    "POST /api/v1/halls/move": OPERATORS,
+    "POST /api/v1/halls/exclude": OPERATORS,
+    "POST /api/v1/halls/{hall_id}/pin": OPERATORS,
+    "POST /api/v1/joins/pause": OPERATORS,
+    "POST /api/v1/joins/resume": OPERATORS,
+    "GET /api/v1/orders": OPERATORS,
+    "GET /api/v1/operations": OPERATORS,
     "GET /api/v1/live": STAFF,
     "GET /api/v1/discovery/prometheus": {"operator"},
     "GET /api/v1/openapi.json": None,
@@ -47,7 +62,11 @@ ROUTES = {f"{route.method} {route.path}": route for route in api_routes()}
 
 
 def _path(route: Route, conference_id: str = CONFERENCE) -> str:
-    return route.path.replace("{conference_id}", conference_id).replace("{hall_id}", "hall-1")
+    return (
+        route.path.replace("{conference_id}", conference_id)
+        .replace("{hall_id}", "hall-1")
+        .replace("{relay_id}", "edge-1")
+    )
 
 
 def _token(api: Api, role: Role, *, conference: str = "", exp_s: float = 600) -> dict[str, str]:
