@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
+from support.namespaces import LOCAL, Machine
 from support.redis_coordinators import CoordinatorProgram, coordinator_program
 
 LOOK_AGAIN_S = 0.05
@@ -22,20 +23,30 @@ class Fleet:
         started: the one that was started last; changes with every start.
     """
 
-    def __init__(self, folder: Path, chance: random.Random, *, away_s: float, settings: dict[str, object]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        chance: random.Random,
+        *,
+        away_s: float,
+        settings: dict[str, object],
+        machines: Mapping[str, Machine],
+    ) -> None:
         self.chance = chance
         self.programs: dict[str, CoordinatorProgram] = {}
         self.started: CoordinatorProgram | None = None
         self._folder = folder
         self._away_s = away_s
         self._settings = settings
+        self._machines = machines
         self._leader: CoordinatorProgram | None = None
         self._looking = asyncio.Lock()
 
     async def keep_running(self, name: str) -> None:
         """Start a coordinator whenever it has ended."""
+        machine = self._machines.get(name, LOCAL)
         while True:
-            async with coordinator_program(self._folder, name, **self._settings) as program:
+            async with coordinator_program(self._folder, name, machine=machine, **self._settings) as program:
                 self.programs[name] = self.started = program
                 try:
                     await program.process.wait()
@@ -75,9 +86,15 @@ class Fleet:
 
 @contextlib.asynccontextmanager
 async def fleet(
-    folder: Path, names: list[str], chance: random.Random, settings: dict[str, object], *, away_s: float = 1.0
+    folder: Path,
+    names: list[str],
+    chance: random.Random,
+    settings: dict[str, object],
+    *,
+    away_s: float = 1.0,
+    machines: Mapping[str, Machine] | None = None,
 ) -> AsyncIterator[Fleet]:
-    """Keep coordinators of these names running.
+    """Keep coordinators of these names running; the first leads at the beginning.
 
     Args:
         folder: of their state and logs.
@@ -85,10 +102,14 @@ async def fleet(
         chance: see `Fleet`.
         settings: of all of them.
         away_s: so long, at most, one that ended stays away.
+        machines: where each runs; here unless it is named.
     """
-    made = Fleet(folder, chance, away_s=away_s, settings=settings)
-    keeping = [asyncio.create_task(made.keep_running(name)) for name in names]
+    made = Fleet(folder, chance, away_s=away_s, settings=settings, machines=machines or {})
+    keeping: list[asyncio.Task[None]] = []
     try:
+        for name in names:
+            keeping.append(asyncio.create_task(made.keep_running(name)))
+            await made.leader()
         yield made
     finally:
         for task in keeping:

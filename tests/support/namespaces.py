@@ -12,7 +12,8 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,22 @@ def _can_be_made() -> bool:
 
 
 needs_namespaces = pytest.mark.skipif(not _can_be_made(), reason="network namespaces need root and its capabilities")
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where a program runs: `LOCAL`, or a host of a network.
+
+    Attributes:
+        address: its IPv4 address.
+        prefix: the words before a command that is to run there.
+    """
+
+    address: str
+    prefix: tuple[str, ...]
+
+
+LOCAL = Machine(address="127.0.0.1", prefix=())
 
 
 class Network:
@@ -61,6 +78,21 @@ class Network:
                 _set_namespace(here)
         finally:
             os.close(here)
+
+    def machine(self, host: str) -> Machine:
+        """A host as the place of programs."""
+        return Machine(address=self.address(host), prefix=("ip", "netns", "exec", self._prefix + host))
+
+    def cut(self, senders: Iterable[str], receivers: Iterable[str]) -> None:
+        """Lose everything that these hosts send to those, one way, until `heal`."""
+        for sender in senders:
+            for receiver in receivers:
+                rule = f"-s {self.address(sender)} -d {self.address(receiver)}"
+                self.run(ROUTER, f"iptables -A FORWARD {rule} -j DROP")
+
+    def heal(self) -> None:
+        """Lose nothing any more."""
+        self.run(ROUTER, "iptables -F FORWARD")
 
     def add_line(self, host: str, number: int) -> str:
         """Give a host a second line, without a route; returns its IPv4 address."""

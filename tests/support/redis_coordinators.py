@@ -13,6 +13,7 @@ from pathlib import Path
 
 import aiohttp
 from support.coordinator_harness import Api
+from support.namespaces import LOCAL, Machine
 
 import conference
 from conference.access import KeyRing
@@ -68,25 +69,28 @@ class CoordinatorProgram:
 
 
 @contextlib.asynccontextmanager
-async def coordinator_program(folder: Path, name: str, **settings: object) -> AsyncIterator[CoordinatorProgram]:
+async def coordinator_program(
+    folder: Path, name: str, *, machine: Machine = LOCAL, **settings: object
+) -> AsyncIterator[CoordinatorProgram]:
     """Start a coordinator in `folder/name` with the key in `folder`; killed at the end if it still runs."""
     state_dir = folder / name
     state_dir.mkdir(mode=0o700, exist_ok=True)
     keys = KeyRing.load_or_create(folder / KEY_FILE)
     shutil.copy2(folder / KEY_FILE, state_dir / KEY_FILE)
     port = free_ports(1)[0]
-    document = {"program": "coordinator", "port": port, "state_dir": str(state_dir), **settings}
+    place = {"host": machine.address, "port": port, "state_dir": str(state_dir)}
+    document = {"program": "coordinator", **place, **settings}
     write_document(state_dir / "coordinator.yaml", document)
     log_file = state_dir / "log"
     with log_file.open("ab") as log:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "conference.cli.main"),
+            *(*machine.prefix, sys.executable, "-m", "conference.cli.main"),
             *("coordinator", "--config", str(state_dir / "coordinator.yaml")),
             stdout=log,
             stderr=log,
             env={**os.environ, "PYTHONPATH": ROOT},
         )
-    async with contextlib.aclosing(Api(f"http://127.0.0.1:{port}", keys)) as api:
+    async with contextlib.aclosing(Api(f"http://{machine.address}:{port}", keys)) as api:
         try:
             yield CoordinatorProgram(process, api, log_file)
         finally:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from support.namespaces import LOCAL, Machine
 from support.redis_servers import RedisServer
 
 from conference.layout import free_ports
@@ -18,27 +19,36 @@ DOWN_AFTER_MS = 1_000
 class SentinelGroup:
     """A master, two replicas and three Sentinels that agree by two.
 
+    Args:
+        folder: for their files.
+        machines: of the three servers, the first of which is master, and of the three Sentinels.
+
     Attributes:
         servers: the three; whichever is master now.
         sentinels: the three.
     """
 
-    def __init__(self, folder: Path) -> None:
-        first = RedisServer(folder / "redis-0")
-        follow = ("--replicaof", "127.0.0.1", str(first.port), "--repl-diskless-sync-delay", "0")
-        self.servers = [first, *(RedisServer(folder / f"redis-{number}", *follow) for number in (1, 2))]
+    def __init__(self, folder: Path, machines: Sequence[Machine] = (LOCAL, LOCAL, LOCAL)) -> None:
+        first = RedisServer(folder / "redis-0", machine=machines[0])
+        follow = ("--replicaof", first.machine.address, str(first.port), "--repl-diskless-sync-delay", "0")
+        self.servers = [
+            first,
+            *(RedisServer(folder / f"redis-{number}", *follow, machine=machines[number]) for number in (1, 2)),
+        ]
         self.sentinels: list[RedisServer] = []
         _wait(lambda: self._info(first).count(b"state=online") == 2, "the replicas are in step")
-        for number in range(3):
+        for number, machine in enumerate(machines):
             home = folder / f"sentinel-{number}"
             home.mkdir(parents=True)
             file = home / "sentinel.conf"  # a Sentinel writes into it what it learns
             file.write_text(
-                f"sentinel monitor {SERVICE} 127.0.0.1 {first.port} 2\n"
+                f"sentinel monitor {SERVICE} {first.machine.address} {first.port} 2\n"
                 f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}\n"
                 f"sentinel failover-timeout {SERVICE} 5000\n"
             )
-            self.sentinels.append(RedisServer(home, config=file, binary="redis-sentinel", durable=False))
+            self.sentinels.append(
+                RedisServer(home, config=file, binary="redis-sentinel", durable=False, machine=machine)
+            )
         _wait(
             lambda: all(b"slaves=2,sentinels=3" in self._info(each) for each in self.sentinels),
             "the Sentinels know each other",
@@ -47,7 +57,8 @@ class SentinelGroup:
     @property
     def url(self) -> str:
         """The journal's address."""
-        return f"redis+sentinel://{','.join(f'127.0.0.1:{each.port}' for each in self.sentinels)}/{SERVICE}"
+        sentinels = (f"{each.machine.address}:{each.port}" for each in self.sentinels)
+        return f"redis+sentinel://{','.join(sentinels)}/{SERVICE}"
 
     def master(self) -> RedisServer:
         """The server that says that it is master."""

@@ -8,6 +8,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from support.namespaces import LOCAL, Machine
+
 from conference.layout import free_ports
 
 WAIT_S = 20.0
@@ -23,6 +25,7 @@ class RedisServer:
         port: a free one unless given.
         binary: `redis-server` or `redis-sentinel`.
         config: a configuration file, which a Sentinel needs.
+        machine: where it runs.
     """
 
     def __init__(
@@ -33,8 +36,10 @@ class RedisServer:
         binary: str = "redis-server",
         durable: bool = True,
         config: Path | None = None,
+        machine: Machine = LOCAL,
     ) -> None:
         self.folder = folder
+        self.machine = machine
         self.port = port or free_ports(1)[0]
         self._program = [binary, *([str(config)] if config else [])]
         self._options = (*(DURABLE if durable else ()), *(() if config else ("--save", "")), *options)
@@ -45,13 +50,14 @@ class RedisServer:
     @property
     def url(self) -> str:
         """Its address."""
-        return f"redis://127.0.0.1:{self.port}"
+        return f"redis://{self.machine.address}:{self.port}"
 
     def start(self) -> None:
         """Start it, and wait until it has read its files and answers."""
         with (self.folder / "log").open("ab") as log:
-            arguments = [*self._options, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
-            self._process = subprocess.Popen([*self._program, *arguments, "--daemonize", "no"], stdout=log, stderr=log)
+            place = ("--port", str(self.port), "--bind", self.machine.address, "--protected-mode", "no")
+            words = [*self._program, *self._options, *place, "--dir", str(self.folder), "--daemonize", "no"]
+            self._process = subprocess.Popen([*self.machine.prefix, *words], stdout=log, stderr=log)
         deadline = time.monotonic() + WAIT_S
         while self.ask("PING") != b"+PONG":
             assert self._process.poll() is None, (self.folder / "log").read_text()
@@ -61,7 +67,7 @@ class RedisServer:
     def ask(self, *words: str) -> bytes:
         """First line of the answer to a command; b"" where nothing answers."""
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            with socket.create_connection((self.machine.address, self.port), timeout=5) as connection:
                 connection.sendall(" ".join(words).encode() + b"\r\n")
                 return connection.makefile("rb").readline().strip()
         except OSError:
@@ -69,7 +75,7 @@ class RedisServer:
 
     def command_line(self, *words: str, within_s: float = 10.0) -> bytes:
         """The whole answer to a command, as redis-cli prints it; b"" where none comes in time."""
-        arguments = ["redis-cli", "-p", str(self.port), *words]
+        arguments = [*self.machine.prefix, "redis-cli", "-h", self.machine.address, "-p", str(self.port), *words]
         try:
             return subprocess.run(arguments, capture_output=True, check=False, timeout=within_s).stdout
         except subprocess.TimeoutExpired:
