@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 
@@ -112,6 +113,9 @@ class Coordinator:
         self._writer: asyncio.Task[None] | None = None
         self._signs: asyncio.Task[None] | None = None
         self._snapshot_task: asyncio.Task[None] | None = None
+        self._heard_s = (
+            -math.inf
+        )  # monotonic time of the last sign of life that the journal confirmed, when it was sent
 
     @property
     def state(self) -> State:
@@ -126,8 +130,17 @@ class Coordinator:
 
     @property
     def is_ready(self) -> bool:
-        """True while commands are taken."""
+        """True while commands are taken, and nobody else can have begun to take them."""
+        return self._has_state and self._is_heard
+
+    @property
+    def _has_state(self) -> bool:
         return self._state is not None
+
+    @property
+    def _is_heard(self) -> bool:
+        """False where a coordinator that stands by may lead by now: it has waited for our sign of life for a lease."""
+        return time.monotonic() < self._heard_s + self._lease_s
 
     @property
     def epoch(self) -> int:
@@ -154,6 +167,7 @@ class Coordinator:
         """
         self._unavailable = JournalError("another coordinator leads, or the journal is being read")
         self._epoch, fold = await stand_by(self._journal, self._policy, self._lease_s)
+        await self._renew(self._epoch)
         self._adopt(fold)
         self._open = _Batch()
         self._writer = asyncio.create_task(self._write_forever(), name="coordinator-writer")
@@ -293,14 +307,19 @@ class Coordinator:
         return batch
 
     async def settled(self) -> None:
-        """Return once everything decided so far is durable.
+        """Return once everything decided so far is durable, and nobody else can have decided since.
+
+        An answer without an event passes no fence in the journal: what a successor has decided meanwhile would make a
+        lie of it.
 
         Raises:
-            JournalError: it will never be.
+            JournalError: it will never be, or the journal has not heard of this coordinator for a lease.
         """
         waiting = self._open if self._open is not None and self._open.entries else self._inflight
         if waiting is not None:
             await asyncio.shield(waiting.done)
+        if not self._is_heard:
+            raise JournalError("the journal has not heard of this coordinator for a lease; another one may lead")
 
     async def _write_forever(self) -> None:
         while True:
@@ -316,7 +335,7 @@ class Coordinator:
         if batch is None:
             return
         self._open, self._inflight = _Batch(), batch
-        started = time.perf_counter()
+        started, sent_s = time.perf_counter(), time.monotonic()
         try:
             await self._append(batch.entries)
         except JournalError as error:
@@ -330,6 +349,7 @@ class Coordinator:
             return
         if self._observe_append is not None:
             self._observe_append(time.perf_counter() - started, batch.entries)
+        self._heard_s = max(self._heard_s, sent_s)
         self._inflight = None
         self._publish(batch.entries)
         batch.done.set_result(None)
@@ -376,7 +396,9 @@ class Coordinator:
             try:
                 # What failed may still be under way; with another epoch it can no longer arrive behind this fold.
                 self._epoch = await self._journal.open_writer(after=self._epoch)
-                self._adopt(await fold_journal(self._journal, self._policy))
+                fold = await fold_journal(self._journal, self._policy)
+                await self._renew(self._epoch)
+                self._adopt(fold)
             except CorruptJournalError as error:
                 self._unavailable = error
                 self._log.critical("the journal is corrupt", error=str(error))
@@ -403,15 +425,21 @@ class Coordinator:
                 continue  # it is being read again, and takes another epoch for that
             epoch = self._epoch
             try:
-                await self._journal.renew(epoch)
+                await self._renew(epoch)
             except StaleEpochError as error:
-                if self.is_ready and epoch == self._epoch:
+                if self._has_state and epoch == self._epoch:
                     self._log.critical("another coordinator took over", error=str(error))
                     self._invalidate(error)
                     self.deposed.set()
                     return
             except JournalError as error:
                 self._log.warning("no sign of life could be given", error=str(error))
+
+    async def _renew(self, epoch: int) -> None:
+        """Give a sign of life, and remember when, once it is confirmed."""
+        sent_s = time.monotonic()
+        await self._journal.renew(epoch)
+        self._heard_s = max(self._heard_s, sent_s)
 
     def _snapshot_if_due(self) -> None:
         """Take a snapshot of this moment; what it holds of the open batch is not durable yet."""

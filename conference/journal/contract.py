@@ -94,7 +94,7 @@ class Journal(Protocol):
         ...
 
     async def renew(self, epoch: int) -> None:
-        """Give a sign of life.
+        """Give a sign of life; return once it is as durable as an append, so that whoever leads next has seen it.
 
         Raises:
             StaleEpochError: a newer writer exists.

@@ -65,7 +65,8 @@ class Trial:
         while hall_ids:
             program = await self._fleet.leader()
             try:
-                answer = await asyncio.wait_for(program.api.join(hall_ids[-1]), 8)
+                async with asyncio.timeout(8):
+                    answer = await program.api.join(hall_ids[-1])
                 self.acknowledged[hall_ids.pop()] = answer
             except Exception:  # noqa: BLE001 - whatever it is, the hall tries again
                 self._fleet.doubt(program)

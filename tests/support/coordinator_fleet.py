@@ -61,7 +61,9 @@ class Fleet:
             while self._leader is None:
                 for program in list(self.programs.values()):
                     with contextlib.suppress(TimeoutError, RuntimeError):  # it may end, and its session, meanwhile
-                        if await asyncio.wait_for(program.readiness(), 2) == 200:
+                        async with asyncio.timeout(2):
+                            ready = await program.readiness() == 200
+                        if ready:
                             self._leader = program
                             break
                 else:

@@ -91,7 +91,8 @@ class Clients:
             program = await self._choose()
             self._witness.under_way[actor] = number
             try:
-                await asyncio.wait_for(ask(program, number), ANSWER_S)
+                async with asyncio.timeout(ANSWER_S):
+                    await ask(program, number)
             except (TimeoutError, RuntimeError, aiohttp.ClientError, ConnectionError):
                 self._fleet.doubt(program)
                 await asyncio.sleep(PAUSE_S)

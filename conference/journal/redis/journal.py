@@ -138,8 +138,8 @@ class RedisJournal:
         await self._appends.append(epoch, self._codec.encode(entries))
 
     async def renew(self, epoch: int) -> None:
-        """Give a sign of life: see `Journal.renew`."""
-        answer = await self._ask(scripts.renew_command(self._keys, epoch=epoch), durable=False)
+        """Give a sign of life: see `Journal.renew`. A master that was cut off from its replicas confirms none."""
+        answer = await self._ask(scripts.renew_command(self._keys, epoch=epoch))
         if answer[0] == b"stale":
             raise _stale(epoch, int(answer[1]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from pathlib import Path
 
@@ -25,7 +26,7 @@ async def test_of_two_sides_that_write_one_is_answered(tmp_path: Path) -> None:
             await country.until_answered(200)
             assert await old.readiness() == 503
             country.lines.heal()
-            await old.process.wait()
+            assert await asyncio.wait_for(old.process.wait(), 30) == 1
             await country.until_answered(200)
             await country.until_leads(["m2", "m3"])
         await country.witness.check()
@@ -45,19 +46,3 @@ async def test_a_leader_that_nobody_asked_anything_does_not_answer_from_the_past
             assert (status, answer["code"]) == (503, "journal_unavailable")
             assert (await old.api.call("GET", "/api/v1/halls/assignment", hall=hall))[0] == 503
             assert await old.readiness() == 503
-
-
-async def test_a_leader_that_has_the_master_still_goes_on(tmp_path: Path) -> None:
-    """Cut off from the third machine alone, leader and master go on, and nobody takes over."""
-    async with three_machines(tmp_path, random.Random(1)) as country:
-        old = await country.until_leads(["m1"])
-        async with clients(country.coordinators, country.witness, everybody=True):
-            await country.until_answered(100)
-            country.lines.cut(["m1"], ["m3"])
-            country.lines.cut(["m3"], ["m1"])
-            await country.until_answered(1_000)
-            assert await old.readiness() == 200
-            country.lines.heal()
-            await country.until_answered(100)
-            assert old.process.returncode is None
-        await country.witness.check()

@@ -24,6 +24,7 @@ class ScriptedJournal:
         failures: errors of the next appends, in order; None for one that succeeds.
         appends: what each successful append wrote.
         epoch: of the newest writer.
+        is_deaf: signs of life are not confirmed.
         elsewhere: records of partitions.
     """
 
@@ -39,6 +40,7 @@ class ScriptedJournal:
         self.waiting = asyncio.Event()
         self.closed = False
         self.epoch = 0
+        self.is_deaf = False
 
     async def writer(self) -> Writer:
         """Nobody holds it."""
@@ -53,6 +55,8 @@ class ScriptedJournal:
 
     async def renew(self, epoch: int) -> None:
         """Tell a stale one."""
+        if self.is_deaf:
+            raise JournalError("not confirmed")
         if epoch != self.epoch:
             raise StaleEpochError("taken over")
 
@@ -381,3 +385,30 @@ async def test_a_clock_that_is_set_back_dates_nothing_before_what_was_written(jo
         await coordinator.stop()
     assert [record.at_ms for record in journal.records] == [5_000, 5_000, 5_000, 6_000, 6_000, 6_000, 6_000, 6_004]
     assert len(journal.snapshots) == 2
+
+
+async def until_ready(coordinator: Coordinator, *, is_so: bool) -> None:
+    """Wait until it is ready, or is not."""
+    async with asyncio.timeout(10):
+        while coordinator.is_ready != is_so:  # noqa: ASYNC110 - a lease that ends rings no bell
+            await asyncio.sleep(0.01)
+
+
+async def test_who_was_not_heard_for_a_lease_answers_nothing_from_memory(journal: ScriptedJournal) -> None:
+    """What passes no fence is refused until a sign of life, or an append, is confirmed again; events are written."""
+    coordinator = Coordinator(journal, Policy(), lambda: 1_000, lease_s=0.15)
+    await coordinator.start()
+    await coordinator.execute(create(1), "test")
+    journal.is_deaf = True
+    await until_ready(coordinator, is_so=False)
+    with pytest.raises(JournalError, match="another one may lead"):
+        await coordinator.execute(create(1), "test")
+    with pytest.raises(JournalError, match="another one may lead"):
+        await coordinator.execute(ChangePhase(conference_id="unknown", phase="open"), "test")
+    assert await coordinator.execute(create(2), "test")
+    await until_ready(coordinator, is_so=True)
+    await until_ready(coordinator, is_so=False)
+    journal.is_deaf = False
+    await until_ready(coordinator, is_so=True)
+    assert await coordinator.execute(create(1), "test") == []
+    await coordinator.stop()
