@@ -23,7 +23,7 @@ from support.witness import Witness
 from conference.config import CoordinatorConfig, JournalConfig
 from conference.journal.opening import open_journal
 
-LEASE_S = 1.0
+LEASE_S = 1.5
 Moment = Literal["start", "fold", "first answers", "work", "takeover"]
 MOMENTS: dict[Moment, int] = {"start": 2, "fold": 2, "first answers": 2, "work": 6, "takeover": 2}
 
