@@ -15,18 +15,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 
 from conference.admission import Admission
+from conference.batch import Batch
 from conference.commands import Command, JoinHall
 from conference.decide import decide
 from conference.errors import ConferenceError, CorruptJournalError, JournalError, RejectedError, StaleEpochError
 from conference.events import Event, stream_of
 from conference.journal.contract import Entry, Journal, Snapshot
 from conference.journal_fold import JournalFold, fold_journal
-from conference.leadership import SIGNS_PER_LEASE, stand_by
+from conference.leadership import SIGNS_PER_LEASE, LifeSigns, stand_by
 from conference.policy import Policy
 from conference.snapshot import encode_in_steps, encode_state
 from conference.state import State, apply
@@ -45,16 +45,6 @@ MAX_WAITING_ENTRIES = 100_000
 def wall_clock_ms() -> int:
     """Milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
-
-
-class _Batch:
-    """Entries that are made durable together; `done` is resolved for all who wait."""
-
-    __slots__ = ("done", "entries")
-
-    def __init__(self) -> None:
-        self.entries: list[Entry] = []
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
 class Coordinator:
@@ -108,14 +98,12 @@ class Coordinator:
         self._subscribers: list[Subscriber] = []
         self._recovered: list[Callable[[], None]] = []
         self._wake = asyncio.Event()
-        self._open: _Batch | None = None
-        self._inflight: _Batch | None = None
+        self._open: Batch | None = None
+        self._inflight: Batch | None = None
         self._writer: asyncio.Task[None] | None = None
         self._signs: asyncio.Task[None] | None = None
         self._snapshot_task: asyncio.Task[None] | None = None
-        self._heard_s = (
-            -math.inf
-        )  # monotonic time of the last sign of life that the journal confirmed, when it was sent
+        self._life = LifeSigns(journal, lease_s)
 
     @property
     def state(self) -> State:
@@ -131,16 +119,11 @@ class Coordinator:
     @property
     def is_ready(self) -> bool:
         """True while commands are taken, and nobody else can have begun to take them."""
-        return self._has_state and self._is_heard
+        return self._has_state and self._life.is_heard
 
     @property
     def _has_state(self) -> bool:
         return self._state is not None
-
-    @property
-    def _is_heard(self) -> bool:
-        """False where a coordinator that stands by may lead by now: it has waited for our sign of life for a lease."""
-        return time.monotonic() < self._heard_s + self._lease_s
 
     @property
     def epoch(self) -> int:
@@ -167,9 +150,9 @@ class Coordinator:
         """
         self._unavailable = JournalError("another coordinator leads, or the journal is being read")
         self._epoch, fold = await stand_by(self._journal, self._policy, self._lease_s)
-        await self._renew(self._epoch)
+        await self._life.give_sign(self._epoch)
         self._adopt(fold)
-        self._open = _Batch()
+        self._open = Batch()
         self._writer = asyncio.create_task(self._write_forever(), name="coordinator-writer")
         self._signs = asyncio.create_task(self._show_life(), name="coordinator-signs")
 
@@ -192,7 +175,7 @@ class Coordinator:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._open is not None:
-            self._fail(self._open, self._unavailable)
+            self._open.fail(self._unavailable)
         if self._epoch:
             with contextlib.suppress(JournalError):
                 await self._journal.release(self._epoch)
@@ -279,7 +262,7 @@ class Coordinator:
         """Apply events at once, without giving up the loop, and return when they are durable."""
         await asyncio.shield(self._take(events, now_ms, actor).done)
 
-    def _take(self, events: Sequence[Event], now_ms: int, actor: str) -> _Batch:
+    def _take(self, events: Sequence[Event], now_ms: int, actor: str) -> Batch:
         """Apply events and put them into the open batch."""
         state, batch = self.state, self._open
         if batch is None:
@@ -293,9 +276,9 @@ class Coordinator:
             # apply() is total for events of decide(); if that is ever wrong the state is half changed and must go.
             self._log.exception("an event did not apply")
             failure = JournalError(f"the state is being read again: {error}")
-            self._open = _Batch()
+            self._open = Batch()
             self._invalidate(failure)
-            self._fail(batch, failure)
+            batch.fail(failure)
             self._wake.set()
             raise
         batch.entries.extend(Entry(at_ms=now_ms, actor=actor, event=event) for event in events)
@@ -318,7 +301,7 @@ class Coordinator:
         waiting = self._open if self._open is not None and self._open.entries else self._inflight
         if waiting is not None:
             await asyncio.shield(waiting.done)
-        if not self._is_heard:
+        if not self._life.is_heard:
             raise JournalError("the journal has not heard of this coordinator for a lease; another one may lead")
 
     async def _write_forever(self) -> None:
@@ -334,24 +317,24 @@ class Coordinator:
         batch = self._open
         if batch is None:
             return
-        self._open, self._inflight = _Batch(), batch
+        self._open, self._inflight = Batch(), batch
         started, sent_s = time.perf_counter(), time.monotonic()
         try:
             await self._append(batch.entries)
         except JournalError as error:
             self._observe_failure(error.code)
             self._log.error("append failed", error=str(error), code=error.code, events=len(batch.entries))
-            overtaken, self._open, self._inflight = self._open, _Batch(), None
+            overtaken, self._open, self._inflight = self._open, Batch(), None
             self._invalidate(error)
-            self._fail(batch, error)
-            self._fail(overtaken, error)
+            batch.fail(error)
+            overtaken.fail(error)
             self._wake.set()
             return
         if self._observe_append is not None:
             self._observe_append(time.perf_counter() - started, batch.entries)
-        self._heard_s = max(self._heard_s, sent_s)
+        self._life.handle_append(sent_s)
         self._inflight = None
-        self._publish(batch.entries)
+        self._tell(self._subscribers, batch.entries)
         batch.done.set_result(None)
         self._snapshot_if_due()
         if self._open.entries or self._state is None:
@@ -367,19 +350,13 @@ class Coordinator:
             self._log.exception("the journal failed in a way that it does not promise")
             raise JournalError(f"the journal failed: {error}") from error
 
-    def _publish(self, entries: Sequence[Entry]) -> None:
-        for subscriber in self._subscribers:
+    def _tell(self, callbacks: Iterable[Callable[..., None]], *words: object) -> None:
+        for callback in callbacks:
             try:
-                subscriber(entries)
+                callback(*words)
             except Exception:  # noqa: BLE001 - whatever it is, it is logged and stays the listener's own
                 # A listener's bug must not keep a durable command from its answer.
-                self._log.exception("a subscriber failed")
-
-    @staticmethod
-    def _fail(batch: _Batch, error: JournalError) -> None:
-        if not batch.done.done():
-            batch.done.set_exception(error)
-            batch.done.exception()  # nobody may be waiting, and asyncio would complain that nobody looked
+                self._log.exception("a listener failed")
 
     def _invalidate(self, error: JournalError) -> None:
         self._state = None
@@ -397,7 +374,7 @@ class Coordinator:
                 # What failed may still be under way; with another epoch it can no longer arrive behind this fold.
                 self._epoch = await self._journal.open_writer(after=self._epoch)
                 fold = await fold_journal(self._journal, self._policy)
-                await self._renew(self._epoch)
+                await self._life.give_sign(self._epoch)
                 self._adopt(fold)
             except CorruptJournalError as error:
                 self._unavailable = error
@@ -407,11 +384,7 @@ class Coordinator:
                 self._unavailable = error
                 self._log.error("the journal cannot be read yet", error=str(error))
         self._log.info("state folded again from the journal")
-        for callback in self._recovered:
-            try:
-                callback()
-            except Exception:  # noqa: BLE001 - as with subscribers: logged, and the listener's own
-                self._log.exception("a listener failed")
+        self._tell(self._recovered)
 
     def _adopt(self, fold: JournalFold) -> None:
         self._positions, self._since_snapshot = fold.positions, fold.since_snapshot
@@ -425,7 +398,7 @@ class Coordinator:
                 continue  # it is being read again, and takes another epoch for that
             epoch = self._epoch
             try:
-                await self._renew(epoch)
+                await self._life.give_sign(epoch)
             except StaleEpochError as error:
                 if self._has_state and epoch == self._epoch:
                     self._log.critical("another coordinator took over", error=str(error))
@@ -434,12 +407,6 @@ class Coordinator:
                     return
             except JournalError as error:
                 self._log.warning("no sign of life could be given", error=str(error))
-
-    async def _renew(self, epoch: int) -> None:
-        """Give a sign of life, and remember when, once it is confirmed."""
-        sent_s = time.monotonic()
-        await self._journal.renew(epoch)
-        self._heard_s = max(self._heard_s, sent_s)
 
     def _snapshot_if_due(self) -> None:
         """Take a snapshot of this moment; what it holds of the open batch is not durable yet."""
@@ -453,7 +420,7 @@ class Coordinator:
         self._snapshot_task = asyncio.create_task(work, name="coordinator-snapshot")
 
     async def _save_snapshot(
-        self, steps: Generator[None, None, bytes], positions: dict[str, int], batch: _Batch | None
+        self, steps: Generator[None, None, bytes], positions: dict[str, int], batch: Batch | None
     ) -> None:
         """Encode the rest of a snapshot with turns for everybody else, and save it once all of it is durable."""
         encoded = b""

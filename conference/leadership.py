@@ -11,6 +11,7 @@ The lease makes a takeover rare; that two leaders never write is the epoch's par
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 
 from conference.errors import CorruptJournalError, JournalError, RewoundJournalError, StaleEpochError
@@ -44,6 +45,40 @@ class WriterWatch:
             self._sign = sign
             self._leases.renew(_WRITER, writer.epoch, now_s=now_s, seen_ms=0)
         return not writer.holder or bool(self._leases.expired(now_s))
+
+
+class LifeSigns:
+    """A leader's signs of life, and whether the journal confirmed one within the lease.
+
+    Args:
+        journal: where they are given.
+        lease_s: as of those who stand by.
+    """
+
+    def __init__(self, journal: Journal, lease_s: float) -> None:
+        self._journal = journal
+        self._lease_s = lease_s
+        self._heard_s = -math.inf
+
+    @property
+    def is_heard(self) -> bool:
+        """False where a coordinator that stands by may lead by now: it has waited for a sign of ours for a lease."""
+        return time.monotonic() < self._heard_s + self._lease_s
+
+    async def give_sign(self, epoch: int) -> None:
+        """Give one, and remember when it was sent, once it is confirmed.
+
+        Raises:
+            StaleEpochError: a newer writer exists.
+            JournalError: it was not confirmed.
+        """
+        sent_s = time.monotonic()
+        await self._journal.renew(epoch)
+        self.handle_append(sent_s)
+
+    def handle_append(self, sent_s: float) -> None:
+        """What was sent then is confirmed; an append is a sign like any other."""
+        self._heard_s = max(self._heard_s, sent_s)
 
 
 async def stand_by(journal: Journal, policy: Policy, lease_s: float) -> tuple[int, JournalFold]:
