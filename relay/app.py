@@ -42,7 +42,7 @@ from relay.messages import (
     Registered,
     Topology,
 )
-from relay.net.control import ControlLink
+from relay.net.control import ControlLink, websocket_to
 from relay.net.door import middleware
 from relay.net.endpoints import Endpoints, announce
 from relay.net.sessions import Sessions
@@ -135,9 +135,9 @@ class Relay:
         self._handle_timers()
         if self._config.coordinator is not None:
             self._control = ControlLink(
-                self._client,
-                self._config.coordinator.url,
-                read_secret(self._config.coordinator.token_file),
+                websocket_to(
+                    self._client, self._config.coordinator.url, read_secret(self._config.coordinator.token_file)
+                ),
                 self,
                 self._outbox,
                 rng=self._rng,

@@ -25,10 +25,15 @@ from relay.messages import (
     SessionClosed,
     SessionOpened,
 )
-from relay.net.control import ControlLink
+from relay.net.control import ControlLink, websocket_to
 
 OnNotified = Callable[[list[str]], None]
 OnEnded = Callable[[str], None]
+
+
+def wall_clock_ms() -> int:
+    """Milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
 
 
 class VirtualRelay:
@@ -43,6 +48,8 @@ class VirtualRelay:
         capacity: Capacity,
         on_notified: OnNotified,
         on_ended: OnEnded,
+        instance_id: str = "",
+        clock_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         """Make a relay without sessions.
 
@@ -53,6 +60,8 @@ class VirtualRelay:
             capacity: what it claims to be able to send.
             on_notified: called with the subjects whose assignment changed.
             on_ended: called with a conference that ended.
+            instance_id: of this start; drawn by lot unless given.
+            clock_ms: milliseconds since the epoch.
         """
         self.relay_id = relay_id
         self.outbox = PresenceOutbox()
@@ -61,7 +70,8 @@ class VirtualRelay:
         self._capacity = capacity
         self._on_notified = on_notified
         self._on_ended = on_ended
-        self._instance_id = secrets.token_hex(8)
+        self._instance_id = instance_id or secrets.token_hex(8)
+        self._clock_ms = clock_ms
         self._open: dict[str, SessionOpened] = {}
         self._opened = 0
         self.link: ControlLink | None = None
@@ -81,7 +91,7 @@ class VirtualRelay:
             subject=subject,
             conference=conference,
             feed=feed,
-            at_ms=int(time.time() * 1000),
+            at_ms=self._clock_ms(),
         )
         self._open[subject] = opened
         self.outbox.opened(opened)
@@ -96,7 +106,7 @@ class VirtualRelay:
                     subject=subject,
                     conference=opened.conference,
                     feed=opened.feed,
-                    at_ms=int(time.time() * 1000),
+                    at_ms=self._clock_ms(),
                     reason=reason,
                 )
             )
@@ -117,9 +127,7 @@ class VirtualRelay:
 
     def heartbeat_message(self) -> Heartbeat:
         """See `relay.net.control.Controlled`."""
-        return Heartbeat(
-            at_ms=int(time.time() * 1000), sessions=len(self._open), packets_sent=0, packets_received=0, feeds=[]
-        )
+        return Heartbeat(at_ms=self._clock_ms(), sessions=len(self._open), packets_sent=0, packets_received=0, feeds=[])
 
     def handle_message(self, message: CoordinatorMessage) -> None:
         """See `relay.net.control.Controlled`."""
@@ -166,7 +174,7 @@ class VirtualRelays:
             on_notified=self._tell_notified,
             on_ended=self._tell_ended,
         )
-        relay.link = ControlLink(self._client, self._url, token, relay, relay.outbox, rng=self._rng)
+        relay.link = ControlLink(websocket_to(self._client, self._url, token), relay, relay.outbox, rng=self._rng)
         self._relays[relay_id] = relay
         self._tasks[relay_id] = asyncio.create_task(relay.link.run())
 

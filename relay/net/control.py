@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 import aiohttp
@@ -58,6 +59,59 @@ class Controlled(Protocol):
         ...
 
 
+class ControlSocket(Protocol):
+    """What a connection to the coordinator can do: the part of a client's WebSocket that is used here."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether this end has closed it."""
+        ...
+
+    @property
+    def close_code(self) -> int | None:
+        """With which it was closed (RFC 6455, 7.4.1)."""
+        ...
+
+    async def receive(self) -> aiohttp.WSMessage:
+        """The next frame; one of the closing kinds where the connection ends."""
+        ...
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Write one message.
+
+        Raises:
+            OSError, aiohttp.ClientError: the connection is gone.
+        """
+        ...
+
+    async def close(self) -> bool:
+        """End the connection."""
+        ...
+
+
+OpenControl = Callable[[], AbstractAsyncContextManager[ControlSocket]]
+"""Opens a connection; raises `OSError` or `aiohttp.ClientError` where the coordinator cannot be reached."""
+
+
+def websocket_to(session: aiohttp.ClientSession, url: str, token: str) -> OpenControl:
+    """The way to a coordinator by WebSocket.
+
+    Args:
+        session: HTTP client of the program.
+        url: base URL of the coordinator, `http(s)://host:port`.
+        token: bearer token of role `relay`.
+    """
+    path = url.rstrip("/") + CONTROL_PATH
+    headers = {"Authorization": f"Bearer {token}"}
+
+    @contextlib.asynccontextmanager
+    async def open_control() -> AsyncIterator[ControlSocket]:
+        async with session.ws_connect(path, headers=headers, max_msg_size=MAX_MESSAGE_BYTES, heartbeat=10) as socket:
+            yield socket
+
+    return open_control
+
+
 class ControlLink:
     """Keeps one relay registered.
 
@@ -67,9 +121,7 @@ class ControlLink:
 
     def __init__(
         self,
-        session: aiohttp.ClientSession,
-        url: str,
-        token: str,
+        open_control: OpenControl,
         controlled: Controlled,
         outbox: PresenceOutbox,
         *,
@@ -79,24 +131,20 @@ class ControlLink:
         """Make a link that `run` keeps up.
 
         Args:
-            session: HTTP client of the program.
-            url: base URL of the coordinator, `http(s)://host:port`.
-            token: bearer token of role `relay`.
+            open_control: the way to the coordinator.
             controlled: the relay.
             outbox: its presence deltas.
             rng: jitter of reconnections, so that a country's relays do not return in one instant.
             on_malformed: called for each message that does not parse.
         """
-        self._session = session
-        self._url = url.rstrip("/") + CONTROL_PATH
-        self._token = token
+        self._open_control = open_control
         self._controlled = controlled
         self._outbox = outbox
         self._rng = rng
         self._on_malformed = on_malformed
         self._encoder = msgspec.json.Encoder()
         self._decoder = msgspec.json.Decoder(CoordinatorMessage)
-        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._socket: ControlSocket | None = None
         self._leaving = asyncio.Event()
         self.connected = False
 
@@ -109,9 +157,9 @@ class ControlLink:
                 retry_s = FIRST_RETRY_S
             except (aiohttp.ClientError, OSError, TimeoutError, ControlError) as error:
                 if not self._leaving.is_set():
-                    log.warning("control connection lost", url=self._url, reason=str(error) or type(error).__name__)
+                    log.warning("control connection lost", reason=str(error) or type(error).__name__)
             except Exception:  # a bug of ours in one message must not cut the relay off from its coordinator for ever
-                log.exception("control connection failed", url=self._url)
+                log.exception("control connection failed")
             finally:
                 was_connected, self.connected = self.connected, False
                 self._socket = None
@@ -134,10 +182,7 @@ class ControlLink:
                 await self._socket.close()
 
     async def _serve_once(self) -> None:
-        headers = {"Authorization": f"Bearer {self._token}"}
-        async with self._session.ws_connect(
-            self._url, headers=headers, max_msg_size=MAX_MESSAGE_BYTES, heartbeat=10
-        ) as socket:
+        async with self._open_control() as socket:
             await self._send(socket, self._controlled.register_message())
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 answer = self._decode(await socket.receive())
@@ -159,7 +204,7 @@ class ControlLink:
                 with contextlib.suppress(asyncio.CancelledError, aiohttp.ClientError, OSError):
                     await beating
 
-    async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    async def _listen(self, socket: ControlSocket) -> None:
         while True:
             frame = await socket.receive()
             if frame.type in {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED}:
@@ -170,17 +215,17 @@ class ControlLink:
             else:
                 self._controlled.handle_message(message)
 
-    async def _beat(self, socket: aiohttp.ClientWebSocketResponse, every_s: float) -> None:
+    async def _beat(self, socket: ControlSocket, every_s: float) -> None:
         while True:
             await self._send_presence(socket)
             await self._send(socket, self._controlled.heartbeat_message())
             await asyncio.sleep(max(every_s, LEAST_HEARTBEAT_S))
 
-    async def _send_presence(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    async def _send_presence(self, socket: ControlSocket) -> None:
         while (batch := self._outbox.next_batch()) is not None:
             await self._send(socket, batch)
 
-    async def _send(self, socket: aiohttp.ClientWebSocketResponse, message: RelayMessage) -> None:
+    async def _send(self, socket: ControlSocket, message: RelayMessage) -> None:
         await socket.send_bytes(self._encoder.encode(message))
 
     def _decode(self, frame: aiohttp.WSMessage) -> CoordinatorMessage:

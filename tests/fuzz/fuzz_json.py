@@ -54,7 +54,7 @@ with instrumented:
     from conference.state import State, apply
     from relay.core.presence_outbox import PresenceOutbox
     from relay.messages import Capacity, PresenceBatch, Register, RelayMessage
-    from relay.net.control import ControlError, Controlled, ControlLink
+    from relay.net.control import ControlError, Controlled, ControlLink, OpenControl
 
 AT_MS = 1_700_000_000_000
 CONFERENCE, HALL, RELAY = "hn", "A-1", "tram-1"
@@ -108,9 +108,7 @@ ROUTES = [route for route in api_routes() if route.takes_body and route.request_
 DECODERS = [msgspec.json.Decoder(route.request) for route in ROUTES]
 HALL_API = HallApi(cast("ClientSession", None), "http://coordinator.test", "token")
 LINK = ControlLink(
-    cast("ClientSession", None),
-    "http://coordinator.test",
-    "token",
+    cast("OpenControl", None),
     cast("Controlled", None),
     PresenceOutbox(),
     rng=random.Random(1),
