@@ -1,7 +1,7 @@
 """Configuration files of our programs: which model a file is for, by its key `program`.
 
-A file says at its top `program: coordinator`, `relay`, `virtual` or `plan`. A program that is given another's file
-says so instead of complaining about every key.
+A file says at its top `program: coordinator`, `relay`, `virtual`, `plan` or `simulate`. A program that is given
+another's file says so instead of complaining about every key.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import pydantic
 
 from conference.config import CoordinatorConfig
 from conference.planning.config import PlanConfig
+from conference.simulation.scenario import Scenario
 from conference.virtual_config import VirtualConfig
 from configs.loading import ConfigError, Mistake, Section, load
 from relay.config import RelayConfig
@@ -37,6 +38,10 @@ class PlanFile(PlanConfig):
     """A country to plan for, as it stands in a file."""
 
 
+class ScenarioFile(Scenario):
+    """A day to go through, as it stands in a file."""
+
+
 class _Named(pydantic.BaseModel):
     """Any file of ours; only its name of a program is looked at."""
 
@@ -45,13 +50,14 @@ class _Named(pydantic.BaseModel):
     program: object = None
 
 
-ModelT = TypeVar("ModelT", CoordinatorFile, RelayFile, VirtualFile, PlanFile)
+ModelT = TypeVar("ModelT", CoordinatorFile, RelayFile, VirtualFile, PlanFile, ScenarioFile)
 
-MODELS: dict[str, type[CoordinatorFile | RelayFile | VirtualFile | PlanFile]] = {
+MODELS: dict[str, type[CoordinatorFile | RelayFile | VirtualFile | PlanFile | ScenarioFile]] = {
     "coordinator": CoordinatorFile,
     "relay": RelayFile,
     "virtual": VirtualFile,
     "plan": PlanFile,
+    "simulate": ScenarioFile,
 }
 
 

@@ -21,7 +21,9 @@ def configuration() -> None:
 
 @app.command("check")
 def check(
-    file: Annotated[Path, typer.Argument(help="YAML with `program:` at its top: coordinator, relay, virtual or plan.")],
+    file: Annotated[
+        Path, typer.Argument(help="YAML that begins with `program:` coordinator, relay, virtual, plan or simulate.")
+    ],
     *,
     as_json: AsJson = False,
 ) -> None:

@@ -18,6 +18,7 @@ from conference.cli import (
     plan,
     programs,
     reports,
+    simulate,
     swarm,
     tokens,
     units,
@@ -45,6 +46,7 @@ app.command("publish")(programs.publish)
 app.command("virtual")(programs.virtual)
 app.command("swarm")(swarm.swarm)
 app.command("plan")(plan.plan)
+app.command("simulate")(simulate.simulate)
 app.add_typer(units.app, name="units")
 app.add_typer(halls.app, name="halls")
 app.add_typer(conferences.app, name="conference")
