@@ -90,6 +90,38 @@ class Draft:
                 found.append(event)
         return found
 
+    def adopt(self, relay_id: str, keys: Iterable[SeatKey]) -> list[HallAssigned]:
+        """Assignments for halls that play from a relay which has come back, and were given others while it was away.
+
+        Where its line was cut, theirs was too: nobody could tell them, and their picture is where it was. So the state
+        goes to them, as far as there is room, and not they across the country. Who plays elsewhere by now stays there.
+        """
+        found: list[HallAssigned] = []
+        for key in keys:
+            old, leaving = self.relays_of(key), self._leaving_of(key)
+            seat, wish = self._state.conferences[key[0]].seats[key[1]], self._state.wish(key[1])
+            has_followed = seat.last_move[0] == seat.epoch and seat.last_move[2] == old[0]
+            if has_followed or relay_id in {old[0], leaving, seat.unwanted} | wish.exclude:
+                continue
+            if self._plays_beside(key, relay_id):
+                continue
+            self._charge((*old, leaving), wish, -1)
+            if not self._pool.has_room(relay_id, wish.milliseats):
+                self._charge((*old, leaving), wish, 1)
+                continue
+            backup = self._pool.place_backup(wish, relay_id)
+            event = self._changed[key] = assigned(key, seat.epoch, relay_id, backup, "assignment")
+            self._charge((relay_id, backup, self._still_on(leaving, old[0], event)), wish, 1)
+            found.append(event)
+        return found
+
+    def _plays_beside(self, key: SeatKey, relay_id: str) -> bool:
+        """Whether another relay sees the hall play there."""
+        presence = self._state.presence.get(key[0], {}).get(key[1])
+        return presence is not None and any(
+            session.is_open and session.relay_id != relay_id for session in presence.sessions.values()
+        )
+
     def settle_wanting(self) -> list[HallAssigned]:
         """Assignments for seats that lack a live primary or a backup, as many as the policy allows at once."""
         limit = self._state.policy.assignments_per_decision

@@ -39,10 +39,11 @@ from conference.events import (
     RelayRegistered,
     RelaysSeen,
 )
+from conference.ledger import SeatKey
 from conference.lookup import conference_of, hall_of, joinable_conference_of, relay_of, seat_of
 from conference.registering import check_id
 from conference.state import State
-from relay.messages import PresenceDelta
+from relay.messages import PresenceDelta, SessionOpened
 
 MAX_HEADCOUNT = 100_000  # the largest stadium; the average hall seats 60 to 95
 MAX_NOTE_CHARACTERS = 1_000
@@ -262,8 +263,21 @@ def _register(state: State, command: RegisterRelay, now_ms: int) -> list[Event]:
     sessions = _credible(state, list(register.sessions), virtual=register.virtual)
     if sessions:
         events.append(PresenceObserved(relay_id=register.relay_id, deltas=sessions))
+        events += draft.adopt(register.relay_id, _seated(state, sessions))
     events += draft.settle_wanting()
     return events
+
+
+def _seated(state: State, sessions: list[PresenceDelta]) -> list[SeatKey]:
+    """The seats of halls that play, ascending; those that left, or whose conference is over, have none."""
+    keys = {(session.conference, session.subject) for session in sessions if isinstance(session, SessionOpened)}
+    return sorted(
+        key
+        for key in keys
+        if state.conferences[key[0]].joinable
+        and (seat := state.conferences[key[0]].seats.get(key[1])) is not None
+        and not seat.left
+    )
 
 
 def _lose(state: State, command: LoseRelay) -> list[Event]:

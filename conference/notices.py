@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from conference.events import Event, HallAssigned
 from conference.state import State
+from relay.messages import Register
 
 # Reasons that come from the coordinator and not from the hall's own request: only these need to be told to the hall.
 TOLD_REASONS = frozenset({"relay_lost", "assignment", "backup_wanted", "ordered"})
@@ -26,9 +27,19 @@ def notices_of(state: State | None, events: Iterable[Event]) -> Notices:
     for event in events:
         if isinstance(event, HallAssigned) and event.reason in TOLD_REASONS:
             seat = None if state is None else state.seat(event.conference_id, event.hall_id)
-            for relay_id in {event.primary, event.backup, "" if seat is None else seat.leaving} - {""}:
+            for relay_id in (event.primary, event.backup, "" if seat is None else seat.leaving):
                 told.setdefault(relay_id, {})[event.hall_id] = None
-    return {relay_id: list(hall_ids) for relay_id, hall_ids in told.items()}
+    return {relay_id: list(hall_ids) for relay_id, hall_ids in told.items() if relay_id}
+
+
+def strayed_of(state: State, register: Register) -> Notices:
+    """What to tell over a relay that registers: halls that play there, and were given another assignment since."""
+    strayed: dict[str, None] = {}
+    for session in register.sessions:
+        seat = state.seat(session.conference, session.subject)
+        if seat is not None and seat.assigned_at_ms > session.at_ms:
+            strayed[session.subject] = None
+    return {register.relay_id: list(strayed)} if strayed else {}
 
 
 def reminders_of(state: State, now_ms: int) -> Notices:

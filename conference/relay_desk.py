@@ -36,7 +36,7 @@ from conference.events import (
 from conference.journal.contract import Entry
 from conference.leases import LeaseTable
 from conference.moving import Mover
-from conference.notices import REMIND_AFTER_MS, notices_of, reminders_of
+from conference.notices import REMIND_AFTER_MS, notices_of, reminders_of, strayed_of
 from conference.topology import topology_of
 from monitoring.log_config import get_logger
 from relay.messages import (
@@ -209,6 +209,7 @@ class RelayDesk:
             )
         )
         self._close_ended(connection, register)
+        self._notify(strayed_of(self._coordinator.state, register))
         self._topology_wanted.set()
         tasks = [
             asyncio.create_task(connection.send_forever(), name=f"relay-send-{relay_id}"),

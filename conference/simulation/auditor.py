@@ -26,6 +26,7 @@ class Auditor:
         policy: the coordinator's.
         is_troubled: whether a hall that is taken from this relay is taken for a reason: it is gone, hangs, is cut off,
             drained, or without feed.
+        plays_from: the relay from which a hall plays really, "" where none is.
 
     Attributes:
         records: how many were seen.
@@ -33,14 +34,15 @@ class Auditor:
         most_over_limit: most that was ever charged to a relay beyond its hard limit, in seats.
         over_limit: by relay, the same.
         peak_utilisation: greatest share of a hard limit that was charged.
-        moves_beyond: halls that were given another primary although nothing was wrong with theirs.
-        moved: halls that were given another primary by the coordinator.
+        moves_beyond: halls that were sent to another relay although nothing was wrong with theirs.
+        moved: halls that were sent to another relay by the coordinator.
         relays_lost: records of lost relays.
         lost_without_need: of these, those of relays with which nothing was wrong.
     """
 
-    def __init__(self, policy: Policy, is_troubled: Callable[[str], bool]) -> None:
+    def __init__(self, policy: Policy, is_troubled: Callable[[str], bool], plays_from: Callable[[str], str]) -> None:
         self._is_troubled = is_troubled
+        self._plays_from = plays_from
         self.state = State(policy)
         self.records = 0
         self.joins: Counter[int] = Counter()
@@ -63,7 +65,7 @@ class Auditor:
                 self.relays_lost += 1
                 if event.reason == "lease_expired" and not self._is_troubled(event.relay_id):
                     self.lost_without_need.append(event.relay_id)
-            apply(self.state, event, record.at_ms)
+            apply(self.state, event, record.at_ms, record.actor)
             if isinstance(event, HallAssigned):
                 self._check(self._loads({event.primary, event.backup}))
             elif isinstance(event, RelayLost | RelayRegistered):
@@ -101,8 +103,11 @@ class Auditor:
             return
         if seat.left or seat.primary == event.primary or event.reason in _OWN_REASONS:
             return
+        if self._plays_from(event.hall_id) == event.primary:
+            return  # the assignment goes to the hall, and not the hall anywhere
         self.moved += 1
-        if self.state.is_live(seat.primary) and not self._is_troubled(seat.primary):
+        # Back to a relay that was in trouble, or away from it: that hall was concerned.
+        if self.state.is_live(seat.primary) and not any(map(self._is_troubled, (seat.primary, event.primary))):
             self.moves_beyond += 1
 
     def _loads(self, relay_ids: Iterable[str]) -> Iterable[RelayLoad]:

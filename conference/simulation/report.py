@@ -86,7 +86,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         rehome_s: how long the picture was gone of halls that got it back from another relay.
         dark: gaps longer than `dark_s`.
         consequences: by happening.
-        moved: halls that were given another primary by the coordinator.
+        moved: halls that were sent to another relay by the coordinator.
         moves_beyond: of these, those with whose relay nothing was wrong.
         relays_lost: leases that ended.
         lost_without_need: of these, those of relays with which nothing was wrong.

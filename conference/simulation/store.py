@@ -68,6 +68,9 @@ class ModelStore:
     async def release(self, epoch: int) -> None:
         """Nobody holds it."""
 
+    async def announce(self, epoch: int, address: str) -> None:
+        """Nobody else opens it."""
+
     async def append(self, epoch: int, entries: Sequence[Entry]) -> None:
         """Write after the delay of the moment; an outage meanwhile leaves open whether it was written."""
         self._check()
@@ -106,6 +109,12 @@ class ModelStore:
         for record in list(self.records):
             if record.position > after.get(record.stream, 0):
                 yield record
+
+    async def read_partitions(self, after: dict[str, int]) -> AsyncIterator[Record]:  # noqa: ARG002 - there are none
+        """No other process writes."""
+        nothing: tuple[Record, ...] = ()
+        for record in nothing:
+            yield record
 
     async def kept_after(self) -> dict[str, int]:
         """Everything is kept."""

@@ -68,7 +68,7 @@ class World:
         rng = random.Random(scenario.seed)  # noqa: S311 - a simulation, nothing secret
         self.regions = dict(regions_of(halls, units))
         self.pictures = Pictures(self.policy)
-        self.auditor = Auditor(self.policy, self._is_troubled)
+        self.auditor = Auditor(self.policy, self._is_troubled, self._plays_from)
         self.store = ModelStore(scenario.append_ms / 1_000, rng, self.auditor.handle_records)
         self.lines = Lines(scenario.line_ms / 1_000, rng)
         self.serving: Serving | None = None
@@ -115,6 +115,9 @@ class World:
 
     def _handle_feed(self, relay_id: str) -> None:
         self.model_halls.handle_feed(relay_id)
+
+    def _plays_from(self, hall_id: str) -> str:
+        return self.model_halls[hall_id].relay_id
 
     def _is_troubled(self, relay_id: str) -> bool:
         return relay_id in self.happenings.wrong or not self.feed.delivers(relay_id)

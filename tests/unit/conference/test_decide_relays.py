@@ -269,3 +269,46 @@ def test_publishers_that_are_refused() -> None:
     with pytest.raises(RejectedError) as caught:
         authorise(country)
     assert caught.value.code == "wrong_phase"
+
+
+def cut_off_and_back(*meanwhile: ObservePresence, seats: int = 10) -> Country:
+    """Two halls play from e1, whose line is cut for longer than its lease; then it registers, and has them still."""
+    country = Country()
+    country.open_conference("h1", "h2")
+    country.register("e1", "e2", "e3")
+    playing = [session(), session("h2", session_id="s2")]
+    for opened in playing:
+        country.join(opened.subject)
+        if country.relays_of(opened.subject)[0] != "e1":
+            country.report_moved(opened.subject, country.relays_of(opened.subject)[0], "e1")
+    country.do(ObservePresence(relay_id="e1", deltas=list(playing)))
+    country.do(lose("e1"))
+    assert "e1" not in country.relays_of("h1") + country.relays_of("h2")
+    for observed in meanwhile:
+        country.do(observed)
+    country.do(RegisterRelay(register=register_message("e1", "01", seats=seats, sessions=playing)))
+    return country
+
+
+def test_halls_that_were_cut_off_with_their_relay_are_adopted_where_they_play() -> None:
+    """Nobody could tell them of their new relays: the seats go to them, with a backup beside."""
+    country = cut_off_and_back()
+    for hall_id in ("h1", "h2"):
+        primary, backup = country.relays_of(hall_id)
+        assert primary == "e1"
+        assert backup in {"e2", "e3"}
+        assert hall_status(country.state, "hn", hall_id) == "present"
+
+
+def test_a_hall_that_went_elsewhere_meanwhile_is_not_fetched_back() -> None:
+    """Its relay lists it for as long as it takes to notice that the hall is gone."""
+    country = cut_off_and_back(ObservePresence(relay_id="e2", deltas=[session(session_id="s3")]))
+    assert country.relays_of("h1")[0] != "e1"
+    assert country.relays_of("h2")[0] == "e1"
+
+
+def test_nobody_is_adopted_beyond_the_hard_limit() -> None:
+    """A relay that came back smaller takes whom it has room for; the other stays where its seat is."""
+    country = cut_off_and_back(seats=1)
+    assert [country.relays_of(hall_id)[0] == "e1" for hall_id in ("h1", "h2")] == [True, False]
+    assert country.state.relays["e1"].load.charged_milliseats == 1_000
