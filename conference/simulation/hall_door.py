@@ -7,7 +7,7 @@ answer crosses back. What a hall would see as a refusal or as no answer is the s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from bridges.errors import HallApiError
@@ -54,11 +54,13 @@ class HallDoor:
         self._decision_s = decision_s
         self._busy_until_s = 0.0
 
-    async def join(self, hall_id: str, region: str) -> Assignment:
+    async def join(self, hall_id: str, region: str, avoid: Sequence[str]) -> Assignment:
         """`POST /halls/join`. All calls raise HallApiError when refused or not answered."""
 
         def command(serving: Serving) -> Command:
-            return JoinHall(conference_id=self._conference_id, hall_id=hall_id, virtual=True, avoid=serving.desk.avoid)
+            return JoinHall(
+                conference_id=self._conference_id, hall_id=hall_id, virtual=True, avoid=serving.desk.avoid.union(avoid)
+            )
 
         return await self._ask(hall_id, region, command)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -244,6 +244,7 @@ class ModelHalls:
         elif session.instance != relay.instance or session.is_gone:
             self._fail(hall, session_id)
         else:
+            hall.follower.handle_answered(session_id)
             sends = hall.follower.is_active(session_id)
             if sends != session.sends:
                 session.sends = sends
@@ -334,8 +335,8 @@ class ModelHalls:
                 self._ask_state(hall, session)
             case Close(session=session):
                 self._close(hall, session)
-            case Join():
-                self._request(self._join(hall))
+            case Join(avoid=avoid):
+                self._request(self._join(hall, avoid))
             case FetchAssignment():
                 self._request(self._fetch(hall))
             case Report():
@@ -348,9 +349,9 @@ class ModelHalls:
         self._requests.add(task)
         task.add_done_callback(self._requests.discard)
 
-    async def _join(self, hall: ModelHall) -> None:
+    async def _join(self, hall: ModelHall, avoid: Sequence[str]) -> None:
         asked_s = asyncio.get_running_loop().time()
-        answer = await self._answered(hall, "join", self._door.join(hall.hall_id, hall.region))
+        answer = await self._answered(hall, "join", self._door.join(hall.hall_id, hall.region, avoid))
         if isinstance(answer, HallApiError):
             error = answer
             self._tell(

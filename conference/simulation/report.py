@@ -81,7 +81,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         sent_over_limit: most seats beyond its hard limit that one relay really sent to.
         relays_sending_over: which, and by how much.
         seeing: halls whose picture was there at the end.
-        dark_at_end: halls whose picture was gone at the end.
+        dark_at_end: halls whose picture was not there at the end, those that never had one among them.
         astray: halls that played at the end from another relay than the coordinator believes.
         rehome_s: how long the picture was gone of halls that got it back from another relay.
         dark: gaps longer than `dark_s`.
@@ -157,7 +157,7 @@ def make_report(world: World, points: Sequence[Point], coordinator_print: str) -
         "halls_on_lost_relays": bool(auditor.halls_on_lost_relays()),
         "folds_differ": coordinator_print != auditor.fingerprint(),
         "halls_astray": bool(astray),
-        "dark_at_end": bool(still),
+        "dark_at_end": pictures.seeing < len(halls),
     }
     return Report(
         title=scenario.title,
@@ -180,7 +180,7 @@ def make_report(world: World, points: Sequence[Point], coordinator_print: str) -
         sent_over_limit=round(pictures.most_over_limit, 3),
         relays_sending_over=_worst(pictures.over_limit),
         seeing=pictures.seeing,
-        dark_at_end=len(still),
+        dark_at_end=len(halls) - pictures.seeing,
         astray=len(astray),
         rehome_s=_spread([gap.lasted_s for gap in pictures.gaps if gap.to_relay != gap.from_relay], 3),
         dark_s=scenario.dark_s,

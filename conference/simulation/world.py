@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator
+from typing import Any
 
 from bridges.arrivals import arrivals
 from bridges.halls import Hall
@@ -106,6 +107,7 @@ class World:
             rng=rng,
         )
         self._rng = rng
+        self._faults: list[BaseException] = []
         self._starting: set[asyncio.Task[None]] = set()
 
     @staticmethod
@@ -185,6 +187,7 @@ class World:
         """Let the day pass."""
         loop = asyncio.get_running_loop()
         loop.set_task_factory(make_task)
+        loop.set_exception_handler(self._note_fault)
         scenario = self.scenario
         serving = await self.start_coordinator()
         for command in (
@@ -200,7 +203,13 @@ class World:
             self.happenings.plan(happening)
         self._plan_arrivals()
         points = [point async for point in self._sample()]
+        if self._faults:
+            raise self._faults[0]  # a fault of the model's own makes every figure worthless
         return await self._conclude(points)
+
+    def _note_fault(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        fault = context.get("exception")
+        self._faults.append(fault if isinstance(fault, BaseException) else RuntimeError(str(context.get("message"))))
 
     def _plan_arrivals(self) -> None:
         hall_ids = sorted(self.regions)
