@@ -252,6 +252,22 @@ class ApiClient:
         """List the relays with their place in the tree."""
         return _list(await self._document("GET", "/api/v1/relays"), "relays")
 
+    async def relay(self, relay_id: str) -> Document:
+        """Read one relay, and which halls could not leave it."""
+        return await self._document("GET", f"/api/v1/relays/{relay_id}")
+
+    async def order(self, path: str, **body: object) -> Document:
+        """Give an operator's order at a path below `/api/v1/`; `reason` says why."""
+        return await self._document("POST", f"/api/v1/{path}", body=body)
+
+    async def orders(self) -> Document:
+        """Read the orders that stand."""
+        return await self._document("GET", "/api/v1/orders")
+
+    async def operations(self) -> list[Document]:
+        """List the latest orders, the newest first."""
+        return _list(await self._document("GET", "/api/v1/operations"), "operations")
+
 
 def _list(document: Document, key: str) -> list[Document]:
     found = document.get(key)

@@ -178,6 +178,7 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
         )
         health.add_check("state", lambda: None if coordinator.is_ready else "the journal is not readable or writable")
         _feed_gauges(metrics, coordinator, admission)
+        _feed_orders(metrics, coordinator)
         runner = web.AppRunner(
             build_app(services, health, registry), access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S
         )
@@ -215,6 +216,8 @@ def _append_observer(metrics: CoordinatorMetrics) -> Callable[[float, Sequence[E
         metrics.journal_append_seconds.observe(seconds)
         for entry in entries:
             metrics.journal_events_total.labels(stream=stream_of(entry.event)).inc()
+            if isinstance(entry.event, HallAssigned):
+                metrics.assignments_total.labels(reason=entry.event.reason).inc()
 
     return observe
 
@@ -250,6 +253,27 @@ def _feed_gauges(metrics: CoordinatorMetrics, coordinator: Coordinator, admissio
         leading=lambda: float(coordinator.is_ready),
         admission_waiting=lambda: float(admission.waiting),
     )
+
+
+def _feed_orders(metrics: CoordinatorMetrics, coordinator: Coordinator) -> None:
+    """How relays are to serve, and halls that are still to move."""
+
+    def modes() -> dict[tuple[str, ...], float]:
+        found: dict[tuple[str, ...], float] = {}
+        with contextlib.suppress(JournalError):
+            for virtual, pool in coordinator.state.ledger.pools.items():
+                for load in pool.loads:
+                    key = (load.mode, str(virtual).lower())
+                    found[key] = found.get(key, 0) + 1
+        return found
+
+    def moves() -> dict[str, float]:
+        with contextlib.suppress(JournalError):
+            ledger = coordinator.state.ledger
+            return {"waiting": len(ledger.misplaced), "leaving": len(ledger.leaving)}
+        return {}
+
+    metrics.feed(relay_modes=modes, halls_to_move=moves)
 
 
 def _version() -> str:

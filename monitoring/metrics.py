@@ -223,6 +223,13 @@ class CoordinatorMetrics(FrontMetrics):
         )
         self.leading = self._gauge("leading", "1 while this coordinator takes commands.")
         self.relays = self._gauge("relays", "Relays by status; virtual ones apart.", ["status", "virtual"])
+        self.relay_modes = self._gauge(
+            "relay_modes", "Live relays by what operators want of them; virtual ones apart.", ["mode", "virtual"]
+        )
+        self.halls_to_move = self._gauge(
+            "halls_to_move", "Halls that operators' orders move: waiting for their turn, or leaving.", ["step"]
+        )
+        self.assignments_total = self._counter("assignments_total", "Assignments of halls by reason.", ["reason"])
         self.halls = self._gauge("halls", "Halls by status; virtual ones apart.", ["status", "virtual"])
 
 

@@ -15,6 +15,7 @@ from conference.cli import (
     demo,
     halls,
     journal,
+    orders,
     plan,
     programs,
     reports,
@@ -48,7 +49,15 @@ app.command("swarm")(swarm.swarm)
 app.command("plan")(plan.plan)
 app.command("simulate")(simulate.simulate)
 app.add_typer(units.app, name="units")
+halls.app.command("move")(orders.move_halls)
+halls.app.command("pin")(orders.pin_hall)
+halls.app.command("unpin")(orders.unpin_hall)
+halls.app.command("exclude")(orders.exclude_relays)
 app.add_typer(halls.app, name="halls")
+app.add_typer(orders.relays, name="relays")
+app.add_typer(orders.joins, name="joins")
+app.command("orders")(orders.standing_orders)
+app.command("operations")(orders.operations)
 app.add_typer(conferences.app, name="conference")
 app.command("live")(reports.live)
 app.command("attendance")(reports.attendance)

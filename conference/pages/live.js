@@ -159,6 +159,15 @@ function relayOrder(left, right) {
   );
 }
 
+// What operators want of a relay, and what of it is still to be done.
+function ordered(relay) {
+  if (relay.mode === "cordoned") return "⏸ Ngừng nhận mới / Cordoned";
+  if (relay.mode !== "draining" && relay.mode !== "evacuating") return "";
+  if (relay.is_empty) return "◇ Đã trống, có thể dừng / Empty";
+  const left = relay.halls_primary + relay.halls_backup + relay.halls_leaving + relay.children;
+  return `⇥ Đang chuyển đi, còn ${number(left)} / Draining, ${number(left)} left`;
+}
+
 function showRelays(relays, provinces) {
   const regions = new Map(provinces.map((each) => [each.code, each.name]));
   reconcile(
@@ -175,7 +184,8 @@ function showRelays(relays, provinces) {
       row.classList.toggle("is-lost", lost);
       // Its media flows and its lease still runs; only the control connection is gone.
       const parted = !lost && each.connected === false;
-      setText(row.children[1], lost ? "✕ Mất / Lost" : parted ? "◌ Mất điều khiển / No control" : "● Tốt / Up");
+      const health = lost ? "✕ Mất / Lost" : parted ? "◌ Mất điều khiển / No control" : "● Tốt / Up";
+      setText(row.children[1], [health, ordered(each)].filter(Boolean).join(" · "));
       setText(row.children[2], regions.get(each.region) ?? (each.region || "trung tâm"));
       setText(row.children[3], (each.parents ?? []).map((name) => name.replaceAll("-", "\u2011")).join(" → ") || "–");
       setText(row.children[4], number(each.halls));

@@ -186,6 +186,21 @@ async def test_real_relays_come_first_and_the_lost_ones_before_all(chromium: Bro
     await expect(rows.nth(2)).to_contain_text("ảo")
 
 
+async def test_what_is_ordered_of_a_relay_and_what_is_left_is_shown(chromium: Browser, server: LiveServer) -> None:
+    """A cordon, a drain with what it still has to do, and its end."""
+    page, _ = await _open(chromium, f"{server.url}/live#token=a.b.c")
+    left = {"halls_primary": 2, "halls_backup": 3, "halls_leaving": 1, "children": 1}
+    for order, words in [
+        ({"mode": "cordoned"}, "Ngừng nhận mới"),
+        ({"mode": "draining", "is_empty": False, **left}, "còn 7"),
+        ({"mode": "draining", "is_empty": True}, "Đã trống"),
+    ]:
+        snapshot = _snapshot(present=30, lost=[])
+        snapshot["relays"][1] |= order
+        await server.tell(snapshot)
+        await expect(page.locator("#relay-rows tr", has_text="goc-1").first).to_contain_text(words)
+
+
 async def test_a_broken_stream_is_said_and_opened_again(chromium: Browser, server: LiveServer) -> None:
     """The page tells that it is not live, and comes back by itself."""
     page, _ = await _open(chromium, f"{server.url}/live#token=a.b.c")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support.coordinator_harness import CONFERENCE, Api, connect_relay, eventually, register_message
+from typer.testing import CliRunner, Result
 
 from conference.app import serve_coordinator
+from conference.cli.main import app
 from conference.config import CoordinatorConfig
 from relay.messages import Notify, Topology
 
@@ -149,6 +154,56 @@ async def test_each_order_is_on_record_with_who_when_and_why(api: Api) -> None:
         assert orders["relays"]["edge-1"]["mode"] == "evacuating"
         assert orders["pins"] == {hall: ["edge-1"]}
         assert orders["limits"] == {"": {"soft": 0.5, "hard": 0.9}, "edge-1": {"soft": 0.5, "hard": 0.9}}
+
+
+async def run_command(api: Api, tmp_path: Path, *arguments: str) -> Result:
+    """What `diemcau` prints, with an operator's token."""
+    token_file = tmp_path / "operator.token"
+    token_file.write_text(api.bearer("operator", sub="truc")["Authorization"].removeprefix("Bearer "))
+    server = ["--server", str(api.url), "--token-file", str(token_file)]
+    return await asyncio.to_thread(CliRunner().invoke, app, [*arguments, *server])
+
+
+async def test_orders_from_the_command_line(api: Api, tmp_path: Path) -> None:
+    """Each command does what it says, in words and as JSON; a refusal is one sentence."""
+    hall = (await api.prepare(1))[0]
+    why = ["--reason", "tổng duyệt"]
+    async with (
+        connect_relay(api, register_message("edge-1")),
+        connect_relay(api, register_message("edge-2")),
+        connect_relay(api, register_message("edge-3")),
+    ):
+        here = (await api.join(hall)).primary.relay_id
+        other = next(relay_id for relay_id in ("edge-1", "edge-2", "edge-3") if relay_id != here)
+        for arguments, words in [
+            (["relays", "cordon", other, *why], "ngừng nhận mới (cordoned)"),
+            (["relays", "uncordon", other, *why], "đang phục vụ (open)"),
+            (["relays", "show", other], "không còn ai" if other == "edge-3" else "còn (left): 0 điểm cầu chính"),
+            (["relays", "limits", "--relay", other, "--soft", "0.5", "--hard", "0.8", *why], other),
+            (["relays", "limits", "--soft", "0.5", "--hard", "0.9", *why], "tất cả (all)"),
+            (["halls", "pin", hall, here, *why], hall),
+            (["halls", "unpin", hall, *why], "orders that stand"),
+            (["halls", "exclude", "79", other, *why], "79"),
+            (["halls", "move", hall, "--to", "edge-9", *why], "no relay 'edge-9'"),
+            (["halls", "move", hall, *why], "0 điểm cầu (halls)"),
+            (["joins", "pause", "--conference", CONFERENCE, *why], CONFERENCE),
+            (["joins", "resume", "--conference", CONFERENCE, *why], "orders that stand"),
+            (["relays", "list"], "edge-1"),
+            (["orders"], "0.9"),
+            (["operations"], "user:truc"),
+        ]:
+            result = await run_command(api, tmp_path, *arguments)
+            assert words in result.output, (arguments, result.output)
+            assert result.exit_code == ("edge-9" in arguments), arguments
+
+        drained = await run_command(api, tmp_path, "relays", "drain", here, "--within", "1", "--wait", *why)
+        assert drained.exit_code == 1, "the hall of this test never says that it left"
+        assert "quá hạn" in drained.output
+        await follow(api, hall, here)
+        drained = await run_command(api, tmp_path, "relays", "drain", here, "--wait", "--json", *why)
+        assert json.loads(drained.stdout)["relay"]["is_empty"]
+        evacuated = await run_command(api, tmp_path, "relays", "evacuate", here, *why)
+        assert "có thể dừng" in evacuated.output
 
 
 @contextlib.asynccontextmanager
