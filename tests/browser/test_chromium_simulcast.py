@@ -23,14 +23,25 @@ ENCODINGS = [
 ]
 
 
-async def until_played(page: Page, *, widths: Sequence[int], within_s: float) -> dict[str, Any]:
-    """The player's statistics once it decodes pictures of one of these widths."""
+async def until_played(page: Page, *, widths: Sequence[int], within_s: float, frames: int = 0) -> dict[str, Any]:
+    """The player's statistics once it decodes pictures of one of these widths, and has decoded so many in all."""
     deadline = time.monotonic() + within_s
     while True:
         found: dict[str, Any] = await page.evaluate("conference.played()")
-        if found["width"] in widths:
+        if found["width"] in widths and found["framesDecoded"] >= frames:
             return found
         assert time.monotonic() < deadline, f"no picture of {widths} columns, but {found}"
+        await asyncio.sleep(0.1)
+
+
+async def until_shown(page: Page, *, width: int, count: int) -> list[list[float]]:
+    """All pictures that were shown, once the last ones are so many of this width: when, in seconds, and how wide."""
+    deadline = time.monotonic() + 20
+    while True:
+        pictures: list[list[float]] = await page.evaluate("window.pictures")
+        if [columns for _, columns in pictures[-count:]] == [width] * count:
+            return pictures
+        assert time.monotonic() < deadline, pictures[-count:]
         await asyncio.sleep(0.1)
 
 
@@ -62,19 +73,19 @@ async def test_a_poor_line_keeps_watching(codec: str, chromium: Browser, tmp_pat
                 [edge.endpoint("whep"), signer.token("hall-1", "play"), line.port],
             )
             first = await until_played(player, widths=[1280], within_s=30)
-            await asyncio.sleep(4)  # the rate of the best layer, whatever this machine's encoder makes of the picture
-            second = await until_played(player, widths=[1280], within_s=1)
+            # The rate of the best layer, whatever this machine's encoder makes of the picture.
+            frames = first["framesDecoded"] + 90
+            second = await until_played(player, widths=[1280], within_s=20, frames=frames)
             assert second["videoPacketsLost"] == 0
             rate_bps = 8 * (second["videoBytes"] - first["videoBytes"]) / (second["at"] - first["at"])
             line.rate_bps = 0.7 * rate_bps
-            await until_played(player, widths=[320, 640], within_s=15)
+            lower = await until_played(player, widths=[320, 640], within_s=15)
             line.rate_bps = float("inf")
-            await asyncio.sleep(3)  # what the thin line left in the player's buffer
-            lower = await until_played(player, widths=[320, 640], within_s=1)
+            frames = lower["framesDecoded"] + 30
+            lower = await until_played(player, widths=[320, 640], within_s=5, frames=frames)
             healed = await until_played(player, widths=[1280], within_s=40)
             assert healed["framesDecoded"] > lower["framesDecoded"]
-            await asyncio.sleep(1)
-            pictures = await player.evaluate("window.pictures")
+            pictures = await until_shown(player, width=1280, count=30)
             shown_s, width = [picture[0] for picture in pictures], [picture[1] for picture in pictures]
             rise = max(place for place in range(1, len(pictures)) if width[place - 1] < width[place] == 1280)
             assert shown_s[rise] - shown_s[rise - 1] < 0.5, "it goes up without a break"

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from support.relays import (
     ControlServer,
     RelayProcess,
     Signer,
+    at_once,
     control_server,
     parent_of,
     relay_process,
@@ -202,14 +203,13 @@ async def scene(chromium: Browser, tmp_path: Path) -> AsyncIterator[Scene]:
             relay_process(tmp_path / "origin", signer, relay_id="origin", role="origin")
         )
         control.parents = [parent_of(origin, "origin")]
-        starting: list[Awaitable[RelayProcess]] = [
+        edges = await at_once(
             stack.enter_async_context(
                 relay_process(tmp_path / edge, signer, relay_id=edge, role="edge", coordinator_url=control.url)
             )
             for edge in EDGES
-        ]
-        for edge, start in zip(EDGES, starting, strict=True):
-            coordinator.relays[edge] = await start
+        )
+        coordinator.relays.update(zip(EDGES, edges, strict=True))
         coordinator.url = await stack.enter_async_context(served(coordinator.application()))
         publisher = await open_page(chromium, origin.base_url)
         await publisher.evaluate(

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from support.relays import ControlServer, RelayProcess, Signer, control_server, parent_of, relay_process
+from support.relays import ControlServer, RelayProcess, Signer, at_once, control_server, parent_of, relay_process
 from support.rtc_client import (
     RtcClient,
     both_parents_deliver,
@@ -61,12 +61,12 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         control = await stack.enter_async_context(control_server(signer))
         origin = await stack.enter_async_context(relay_process(tmp_path, signer, relay_id="origin", role="origin"))
         control.parents = [parent_of(origin, "origin")]
-        middle = [
-            await stack.enter_async_context(
+        middle = await at_once(
+            stack.enter_async_context(
                 relay_process(tmp_path, signer, relay_id=f"middle-{n}", role="edge", coordinator_url=control.url)
             )
             for n in range(2)
-        ]
+        )
         for n in range(2):
             await control.heard_from(f"middle-{n}")  # it has its own parent before the edge is given others
         control.parents = [parent_of(relay, f"middle-{n}") for n, relay in enumerate(middle)]

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.namespaces import needs_namespaces
 from support.relays import RelayProcess, Signer, relay_process
 from support.rtc_client import programme, rtc_client
 from support.thin_line import ThinLine, thin_line
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, needs_namespaces]
 
 LIVE_S, JOIN_S, JOINS = 8, 2, 3
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from support.relays import ControlServer, RelayProcess, Signer, control_server, parent_of, relay_process
+from support.relays import ControlServer, RelayProcess, Signer, at_once, control_server, parent_of, relay_process
 from support.rtc_client import RtcClient, longest_gap_s, programme, rtc_client
 
 pytestmark = pytest.mark.integration
@@ -44,10 +44,10 @@ async def stage(directory: Path) -> AsyncIterator[Stage]:
     signer = Signer()
     async with contextlib.AsyncExitStack() as stack:
         control = await stack.enter_async_context(control_server(signer))
-        origins = [
-            await stack.enter_async_context(relay_process(directory, signer, relay_id=f"origin-{n}", role="origin"))
+        origins = await at_once(
+            stack.enter_async_context(relay_process(directory, signer, relay_id=f"origin-{n}", role="origin"))
             for n in range(2)
-        ]
+        )
         control.parents = [parent_of(origin, f"origin-{n}") for n, origin in enumerate(origins)]
         child = await stack.enter_async_context(
             relay_process(directory, signer, relay_id="child", role="edge", coordinator_url=control.url)

@@ -11,7 +11,7 @@ import av
 import pytest
 from aiortc.codecs.h264 import h264_depayload
 from support.aiortc_relay import until
-from support.relays import RelayProcess, Signer, control_server, free_port, parent_of, relay_process
+from support.relays import RelayProcess, Signer, at_once, control_server, free_port, parent_of, relay_process
 from support.rtc_client import RtcClient, both_parents_deliver, missing_and_doubled, rtc_client
 
 from bridges.programme import Programme
@@ -49,7 +49,7 @@ class Stage:
 
     def publish(self) -> None:
         """Begin with a programme, as another encoder would after the one before."""
-        urls = [origin.endpoint("whip") for origin in self.origins.values()]
+        urls = [self.origins[number].endpoint("whip") for number in sorted(self.origins)]
         token = self._signer.token("encoder", "publish")
         self._stop.clear()
         self._publishing = asyncio.create_task(
@@ -67,9 +67,8 @@ class Stage:
         """Everything up and playing: the edge and the hall."""
         async with self._stack as stack:
             control = await stack.enter_async_context(control_server(self._signer))
-            await self.start_origin(0)
-            await self.start_origin(1)
-            control.parents = [parent_of(relay, f"origin-{n}") for n, relay in self.origins.items()]
+            await at_once(self.start_origin(n) for n in range(2))
+            control.parents = [parent_of(self.origins[n], f"origin-{n}") for n in range(2)]
             edge = await stack.enter_async_context(
                 relay_process(
                     self._tmp_path,

@@ -23,12 +23,18 @@ _FOLDER = Path("/run/netns")
 ROUTER = "router"
 
 
-def _can_be_made() -> bool:
-    tools = all(map(shutil.which, ("ip", "iptables", "unshare")))
-    return tools and subprocess.run(["unshare", "--net", "true"], check=False, capture_output=True).returncode == 0
+WITHOUT = "DIEMCAU_WITHOUT_NAMESPACES"
+needs_namespaces = pytest.mark.usefixtures("namespaces")
 
 
-needs_namespaces = pytest.mark.skipif(not _can_be_made(), reason="network namespaces need root and its capabilities")
+def require_namespaces() -> None:
+    """Fail where none can be made: who cannot have them says so, and nothing is left out in silence."""
+    if os.environ.get(WITHOUT) == "1":
+        pytest.skip(f"{WITHOUT}=1")
+    missing = [tool for tool in ("ip", "tc", "iptables", "unshare") if shutil.which(tool) is None]
+    assert not missing, f"{missing} are not installed; {WITHOUT}=1 leaves the tests out that need them"
+    made = subprocess.run(["unshare", "--net", "true"], check=False, capture_output=True, text=True)
+    assert made.returncode == 0, f"{made.stderr.strip()}; {WITHOUT}=1 leaves the tests out that need root"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
 import aiohttp
 import jwt
@@ -36,6 +37,7 @@ from relay.messages import (
     Topology,
 )
 
+T = TypeVar("T")
 CONFERENCE = "hn2026"
 FEED = "program"
 START_TIMEOUT_S = 60.0  # the first relay of a fresh checkout compiles its fan-out, on a busy machine for half a minute
@@ -161,6 +163,13 @@ async def relay_process(
             except TimeoutError:
                 process.kill()
                 await process.wait()
+
+
+async def at_once(starting: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """What these give, in their order; they run side by side, and all end when one fails."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(each) for each in starting]
+    return [task.result() for task in tasks]
 
 
 def free_port(host: str = "127.0.0.1") -> int:

@@ -9,8 +9,6 @@ import subprocess
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 
 class ThinLine:
     """The line's two ends.
@@ -63,7 +61,5 @@ def thin_line(*, rate: str = "6mbit", limit: str = "64kb") -> Iterator[ThinLine]
 
 def _run(*command: str) -> str:
     finished = subprocess.run(command, check=False, capture_output=True, text=True)
-    if "Operation not permitted" in finished.stderr:
-        pytest.skip("this user may not make a network of its own")
     assert finished.returncode == 0, f"{' '.join(command)}: {finished.stderr}"
     return finished.stdout
