@@ -19,6 +19,9 @@ PY := .venv/bin/python
 CODE := bridges conference configs monitoring relay
 QUICK := tests/unit tests/property tests/scenario tests/architecture
 
+# Most tests wait more than they compute. One at a time is handed out, long ones first: all workers end together.
+SIDE_BY_SIDE := -n 2 --dist load --maxschedchunk 1
+
 RUNTIME := .venv/installed-runtime
 DEV := .venv/installed-dev
 
@@ -36,7 +39,7 @@ demo: $(RUNTIME)
 
 test: $(DEV)
 	@tools/system_packages.sh
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 check: $(DEV)
 	@$(PY) -m ruff format --check .

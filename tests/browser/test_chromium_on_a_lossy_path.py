@@ -10,13 +10,14 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page
 from support.film import write_film
 from support.lossy_path import LossyPath, free_udp_port, lossy_path
 from support.pages import open_page
 from support.relays import RelayProcess, Signer, control_server, parent_of, relay_process
 
-pytestmark = [pytest.mark.browser, pytest.mark.integration]
+pytestmark = [pytest.mark.browser, pytest.mark.integration, pytest.mark.alone]
 
 LOSS, DELAY_S = 0.03, 0.020
 SETTLE_S, WATCH_S = 3.0, 20.0
@@ -35,7 +36,7 @@ class Stage:
         self.signer = signer
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     """Both relays up; the path loses nothing yet."""
     signer = Signer()

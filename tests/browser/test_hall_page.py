@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import Browser, Page, expect
 from support.pages import open_page, until_in_hall
@@ -31,7 +32,7 @@ from relay.messages import CloseConference, Notify
 
 HALL = "hall-1"
 EDGES = ("edge-1", "edge-2", "edge-3")
-pytestmark = [pytest.mark.browser, pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.integration, pytest.mark.alone]
 
 
 class Coordinator:
@@ -192,7 +193,7 @@ async def served(app: web.Application) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def scene(chromium: Browser, tmp_path: Path) -> AsyncIterator[Scene]:
     """An origin with a publisher, three edges below it, and a coordinator."""
     signer = Signer()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import Browser, Page, expect
 
@@ -46,7 +47,7 @@ class Answers:
         return web.Response(status=204)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def answers() -> AsyncIterator[Answers]:
     """The pages and the prepared answers on a free port."""
     prepared = Answers()

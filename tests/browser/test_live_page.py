@@ -1,7 +1,6 @@
 """The operators' page in a real browser, fed by a small server that speaks the live stream."""
 
 import asyncio
-import contextlib
 import json
 import os
 from collections.abc import AsyncIterator
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import Browser, ConsoleMessage, Page, expect
 
@@ -117,7 +117,7 @@ class LiveServer:
             await response.write(f": heartbeat\r\n\r\nevent: snapshot\r\ndata: {text}\r\n\r\n".encode())
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def server() -> AsyncIterator[LiveServer]:
     """The pages and a stream on a free port."""
     serving = LiveServer()
@@ -231,5 +231,4 @@ async def test_a_refused_link_says_so_and_stops(chromium: Browser, server: LiveS
 @pytest.fixture(autouse=True)
 def _short_waits() -> None:
     """What a browser has not shown within ten seconds is wrong."""
-    with contextlib.suppress(AttributeError):
-        expect.set_options(timeout=10_000)
+    expect.set_options(timeout=10_000)

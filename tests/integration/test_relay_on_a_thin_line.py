@@ -16,7 +16,7 @@ from support.relays import RelayProcess, Signer, relay_process
 from support.rtc_client import programme, rtc_client
 from support.thin_line import ThinLine, thin_line
 
-pytestmark = [pytest.mark.integration, needs_namespaces]
+pytestmark = [pytest.mark.integration, pytest.mark.alone, needs_namespaces]
 
 LIVE_S, JOIN_S, JOINS = 8, 2, 3
 
