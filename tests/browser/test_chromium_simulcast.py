@@ -14,7 +14,7 @@ from support.pages import open_page
 from support.relays import Signer, control_server, free_udp_port, parent_of, relay_process
 from support.udp_line import udp_line
 
-pytestmark = [pytest.mark.browser, pytest.mark.integration]
+pytestmark = [pytest.mark.browser, pytest.mark.integration, pytest.mark.alone]
 
 ENCODINGS = [
     {"rid": "q", "scaleResolutionDownBy": 4, "maxBitrate": 150_000},

@@ -63,6 +63,7 @@ async def test_a_hall_plays_counts_and_leaves_in_order(relays: list[TestRelay], 
     assert names == [], threads
 
 
+@pytest.mark.alone
 async def test_a_hall_survives_its_relay(relays: list[TestRelay], coordinator: TestCoordinator) -> None:
     """The primary dies without a word: the hall plays from its backup within a second and reports the interruption."""
     agent = HallAgent(link_of(coordinator.base_url))

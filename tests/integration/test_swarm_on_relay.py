@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from relay.swarm.errors import SwarmError
 from relay.swarm.swarm import SwarmOptions, run_swarm
 
 pytestmark = pytest.mark.integration
+
+StartSwarm = Callable[..., Awaitable[asyncio.subprocess.Process]]
 
 
 @pytest.fixture
@@ -47,14 +49,24 @@ async def relay(tmp_path: Path, signer: Signer) -> AsyncIterator[RelayProcess]:
         await publishing
 
 
-async def swarm_program(
-    *arguments: str, token_file: Path, env: dict[str, str] | None = None
-) -> asyncio.subprocess.Process:
-    """`diemcau swarm` as a process."""
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "conference.cli.main", "swarm", *arguments, "--token-file", str(token_file),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={**os.environ, **(env or {})},
-    )  # fmt: skip
+@pytest.fixture
+async def swarm_program() -> AsyncIterator[StartSwarm]:
+    """Starts `diemcau swarm` as a process, which does not outlive its test."""
+    started: list[asyncio.subprocess.Process] = []
+
+    async def start(*arguments: str, token_file: Path, env: dict[str, str] | None = None) -> asyncio.subprocess.Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "conference.cli.main", "swarm", *arguments, "--token-file", str(token_file),
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={**os.environ, **(env or {})},
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
 
 
 def play_token(directory: Path, signer: Signer) -> Path:
@@ -96,7 +108,9 @@ async def tls_relay(directory: Path, signer: Signer, files: TlsFiles) -> AsyncIt
         await serving
 
 
-async def test_five_receivers_get_everything(relay: RelayProcess, tmp_path: Path, signer: Signer) -> None:
+async def test_five_receivers_get_everything(
+    relay: RelayProcess, tmp_path: Path, signer: Signer, swarm_program: StartSwarm
+) -> None:
     """All connect, see a keyframe, lose nothing, and are gone from the relay afterwards; exit code 0, JSON last."""
     process = await swarm_program(
         relay.endpoint("whep"), "-n", "5", "--seconds", "2", token_file=play_token(tmp_path, signer)
@@ -119,7 +133,9 @@ async def test_five_receivers_get_everything(relay: RelayProcess, tmp_path: Path
     assert metrics["diemcau_relay_subscribers"] == 0
 
 
-async def test_a_relay_that_dies_is_reported(relay: RelayProcess, tmp_path: Path, signer: Signer) -> None:
+async def test_a_relay_that_dies_is_reported(
+    relay: RelayProcess, tmp_path: Path, signer: Signer, swarm_program: StartSwarm
+) -> None:
     """After kill -9 in the middle every receiver is lost, the swarm ends long before its time, exit code 1."""
     process = await swarm_program(
         relay.endpoint("whep"), "-n", "5", "--seconds", "100", "--json", token_file=play_token(tmp_path, signer)
@@ -138,7 +154,9 @@ async def test_a_relay_that_dies_is_reported(relay: RelayProcess, tmp_path: Path
     assert "5 mất kết nối (lost)" in said.decode()
 
 
-async def test_a_refused_swarm_fails(relay: RelayProcess, tmp_path: Path, signer: Signer) -> None:
+async def test_a_refused_swarm_fails(
+    relay: RelayProcess, tmp_path: Path, signer: Signer, swarm_program: StartSwarm
+) -> None:
     """A publisher's token does not play: nobody connects, the reason is told, exit code 1."""
     file = tmp_path / "wrong.token"
     file.write_text(signer.token("p", "publish"))
@@ -149,7 +167,9 @@ async def test_a_refused_swarm_fails(relay: RelayProcess, tmp_path: Path, signer
     assert "HTTP 403: mã này không được xem nguồn này" in said.decode()
 
 
-async def test_ctrl_c_ends_it_in_order(relay: RelayProcess, tmp_path: Path, signer: Signer) -> None:
+async def test_ctrl_c_ends_it_in_order(
+    relay: RelayProcess, tmp_path: Path, signer: Signer, swarm_program: StartSwarm
+) -> None:
     """Also in the middle of joining: those that are there leave, the figures are printed, exit code 0."""
     process = await swarm_program(
         relay.endpoint("whep"), "-n", "1000", "--ramp", "1", "--json", token_file=play_token(tmp_path, signer)
@@ -182,7 +202,7 @@ async def test_a_full_ice_agent_will_do() -> None:
     assert server.deleted == 2
 
 
-async def test_tls_is_checked(tmp_path: Path, signer: Signer) -> None:
+async def test_tls_is_checked(tmp_path: Path, signer: Signer, swarm_program: StartSwarm) -> None:
     """Over HTTPS the certificate must be trusted, by the system's way of naming an authority (SSL_CERT_FILE)."""
     certificate_file, key_file = write_certificate(tmp_path)
     token_file = play_token(tmp_path, signer)
