@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -10,6 +10,8 @@ from bridges.errors import UnitTreeError, UnknownUnitError
 
 # Việt Nam has 3,355 administrative units and about 90,000 villages below them; twice that, and a bound on memory.
 MAX_UNITS = 200_000
+# Deeper than any organisation; ends the walk to the root where old data holds a cycle.
+_MAX_DEPTH = 64
 
 
 class Unit(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +28,16 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     kind: str
     parent: str = ""
+
+
+def root_of(units: Mapping[str, Unit], code: str) -> str:
+    """Code of the root above a unit: its province. Units need not make a tree; an unknown one is its own root."""
+    for _ in range(_MAX_DEPTH):
+        unit = units.get(code)
+        if unit is None or not unit.parent:
+            break
+        code = unit.parent
+    return code
 
 
 class UnitTree:

@@ -29,6 +29,7 @@ from conference.journal.opening import open_journal
 from conference.live import LiveBoard
 from conference.relay_desk import RelayDesk
 from conference.state_lock import hold
+from conference.suspecting import Suspecting
 from configs.listening import http_site
 from configs.tls import is_loopback
 from configs.turn import TurnCredentials
@@ -191,6 +192,9 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
         stack.push_async_callback(gateway.stop)
         desk.start()
         stack.push_async_callback(desk.stop)
+        suspecting = Suspecting(coordinator, lambda: desk.avoid)
+        suspecting.start()
+        stack.push_async_callback(suspecting.stop)
         live.start()
         stack.push_async_callback(live.stop)
         health.met("journal")
@@ -233,6 +237,11 @@ def _feed_gauges(metrics: CoordinatorMetrics, coordinator: Coordinator, admissio
                 found[key] = found.get(key, 0) + 1
         return found
 
+    def suspected() -> float:
+        with contextlib.suppress(JournalError):
+            return sum(suspicion.is_active for suspicion in coordinator.state.suspicions.values())
+        return 0
+
     def halls() -> dict[tuple[str, ...], float]:
         found: dict[tuple[str, ...], float] = {}
         with contextlib.suppress(JournalError):
@@ -249,6 +258,7 @@ def _feed_gauges(metrics: CoordinatorMetrics, coordinator: Coordinator, admissio
 
     metrics.feed(
         relays=relays,
+        relays_suspected=suspected,
         halls=halls,
         leading=lambda: float(coordinator.is_ready),
         admission_waiting=lambda: float(admission.waiting),

@@ -47,11 +47,13 @@ class Draft:
         self._live = {load.relay_id for load in state.ledger.pools[virtual].loads}
         self._pool = self._gather()
         self._changed: dict[SeatKey, HallAssigned] = {}
+        self._lost: set[str] = set()
         # Room only shrinks while seats are given: what found no relay once finds none later in this draft.
         self._in_vain: set[tuple[str, int, frozenset[str]]] = set()
 
     def lose(self, relay_id: str) -> None:
         """The relay's lease ends."""
+        self._lost.add(relay_id)
         load = self._loads[relay_id]
         for key in self._state.ledger.seats_on.get(relay_id, ()):
             if self._leaving_of(key) == relay_id:
@@ -63,13 +65,15 @@ class Draft:
 
     def register(self, register: Register) -> None:
         """The relay takes a lease."""
-        self._loads[register.relay_id] = self._state.new_load(
+        load = self._loads[register.relay_id] = self._state.new_load(
             register.relay_id,
             register.region,
             register.role,
             register.capacity,
             self._loads.get(register.relay_id),
         )
+        if register.relay_id in self._lost:
+            load.mode = self._state.orders.mode(register.relay_id)  # its loss ended a suspicion
         self._live.add(register.relay_id)
         self._replan()
 

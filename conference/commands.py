@@ -5,6 +5,8 @@ Each is decided against the state into events or a `RejectedError`; see `confere
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from bridges.halls import Hall
@@ -67,6 +69,21 @@ class NoteRelays(msgspec.Struct, frozen=True, kw_only=True):
     """Note which relays were heard within their lease."""
 
     relay_ids: list[str]
+
+
+class SuspectRelay(msgspec.Struct, frozen=True, kw_only=True):
+    """Suspect a relay that `left` of its `halls` left because nothing came; see `conference.suspicion`."""
+
+    relay_id: str
+    left: int
+    halls: int
+
+
+class ClearRelay(msgspec.Struct, frozen=True, kw_only=True):
+    """Suspect a relay no longer."""
+
+    relay_id: str
+    reason: Literal["time", "halls", "operator"]
 
 
 class JoinHall(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,6 +216,8 @@ Command = (
     | RegisterRelay
     | LoseRelay
     | NoteRelays
+    | SuspectRelay
+    | ClearRelay
     | JoinHall
     | ReportMove
     | LeaveHall

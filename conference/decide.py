@@ -14,6 +14,7 @@ from conference import assignment, operating, registering
 from conference.commands import (
     AuthorisePublisher,
     ChangePhase,
+    ClearRelay,
     Command,
     CreateConference,
     ImportHalls,
@@ -26,7 +27,9 @@ from conference.commands import (
     RegisterRelay,
     ReportHeadcount,
     ReportMove,
+    SuspectRelay,
 )
+from conference.doubts import hold_ms
 from conference.errors import RejectedError
 from conference.events import (
     Event,
@@ -35,9 +38,11 @@ from conference.events import (
     HeadcountReported,
     PresenceObserved,
     PublishingAuthorised,
+    RelayCleared,
     RelayLost,
     RelayRegistered,
     RelaysSeen,
+    RelaySuspected,
 )
 from conference.ledger import SeatKey
 from conference.lookup import conference_of, hall_of, joinable_conference_of, relay_of, seat_of
@@ -55,7 +60,7 @@ MAX_ORIGINS = 4  # of one publisher: each costs its line the whole programme onc
 MAX_CAPACITY_PER_S = 10**15  # beyond any line, within a 64-bit integer
 
 
-def decide(state: State, command: Command, now_ms: int) -> list[Event]:  # noqa: C901 one case for each command
+def decide(state: State, command: Command, now_ms: int) -> list[Event]:  # noqa: C901, PLR0912 a case for each command
     """Decide a command.
 
     Args:
@@ -87,6 +92,8 @@ def decide(state: State, command: Command, now_ms: int) -> list[Event]:  # noqa:
             events = _lose(state, command)
         case NoteRelays():
             events = _note(state, command)
+        case SuspectRelay() | ClearRelay():
+            events = _doubt(state, command, now_ms)
         case AuthorisePublisher():
             events = _authorise(state, command)
         case ImportUnits():
@@ -140,6 +147,7 @@ def _move(state: State, command: ReportMove) -> list[Event]:
         reason=report.reason,
         interruption_ms=report.interruption_ms,
         epoch=report.epoch,
+        from_primary=report.from_relay == seat.primary,
     )
     key = (conference.conference_id, hall.hall_id)
     event = assignment.follow(state, key, seat, report.to_relay, report.reason, command.avoid)
@@ -216,6 +224,24 @@ def _note(state: State, command: NoteRelays) -> list[Event]:
     """Only while presence is counted: a coordinator at rest writes nothing."""
     seen = [relay_id for relay_id in command.relay_ids if state.is_live(relay_id)]
     return [RelaysSeen(relay_ids=seen)] if seen and any(c.joinable for c in state.conferences.values()) else []
+
+
+def _doubt(state: State, command: SuspectRelay | ClearRelay, now_ms: int) -> list[Event]:
+    relay = relay_of(state, command.relay_id)
+    is_suspected = state.is_suspected(relay.relay_id)
+    if isinstance(command, ClearRelay):
+        return [RelayCleared(relay_id=relay.relay_id, reason=command.reason)] if is_suspected else []
+    if not relay.live or is_suspected:
+        return []
+    before = state.suspicions.get(relay.relay_id)
+    return [
+        RelaySuspected(
+            relay_id=relay.relay_id,
+            left=command.left,
+            halls=command.halls,
+            until_ms=now_ms + hold_ms(before, now_ms),
+        )
+    ]
 
 
 def _register(state: State, command: RegisterRelay, now_ms: int) -> list[Event]:

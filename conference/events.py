@@ -97,7 +97,8 @@ class HallAssigned(msgspec.Struct, frozen=True, kw_only=True, tag="hall_assigned
 class HallMoved(msgspec.Struct, frozen=True, kw_only=True, tag="hall_moved"):
     """A hall reported that it went from one of its relays to another, and how long its picture was gone.
 
-    `epoch` is that of the assignment which it followed, so that a repeated report is told from a new move.
+    `epoch` is that of the assignment which it followed, so that a repeated report is told from a new move;
+    `from_primary`: the coordinator had it on that relay.
     """
 
     conference_id: str
@@ -107,6 +108,23 @@ class HallMoved(msgspec.Struct, frozen=True, kw_only=True, tag="hall_moved"):
     reason: MoveReason
     interruption_ms: float
     epoch: int = 0
+    from_primary: bool = False
+
+
+class RelaySuspected(msgspec.Struct, frozen=True, kw_only=True, tag="relay_suspected"):
+    """So many of a relay's halls left it because nothing came: it takes none and is emptied until `until_ms`."""
+
+    relay_id: str
+    left: int
+    halls: int
+    until_ms: int
+
+
+class RelayCleared(msgspec.Struct, frozen=True, kw_only=True, tag="relay_cleared"):
+    """A relay is suspected no longer: it was long enough, halls play there again, or an operator said so."""
+
+    relay_id: str
+    reason: Literal["time", "halls", "operator"]
 
 
 class HallLeft(msgspec.Struct, frozen=True, kw_only=True, tag="hall_left"):
@@ -229,6 +247,8 @@ ControlEvent = (
     | RelayRegistered
     | RelayLost
     | RelaysSeen
+    | RelaySuspected
+    | RelayCleared
     | HallAssigned
     | HallMoved
     | HallLeft

@@ -93,6 +93,8 @@ class RelayView(msgspec.Struct, frozen=True, kw_only=True):
         is_empty: nobody is charged to it; one that is drained may be stopped.
         seats_soft: halls up to which it is preferred.
         seats_hard: halls that it never passes.
+        suspected_until_ms: when it is tried again, after its halls left it because nothing came; 0 for a relay that
+            nobody suspects.
     """
 
     relay_id: str
@@ -117,6 +119,7 @@ class RelayView(msgspec.Struct, frozen=True, kw_only=True):
     is_empty: bool = False
     seats_soft: int = 0
     seats_hard: int = 0
+    suspected_until_ms: int = 0
 
 
 class LostHall(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,12 +215,13 @@ def view_relay(state: State, relay: RelayState, sessions: Mapping[str, int]) -> 
         packets_per_s=relay.capacity.packets_per_s,
         halls_leaving=relay.load.leavers,
         children=relay.load.links,
-        mode=relay.load.mode,
+        mode=state.orders.mode(relay.relay_id),
         deadline_ms=0 if order is None else order.deadline_ms,
         reason="" if order is None else order.reason,
         is_empty=relay.load.is_empty,
         seats_soft=relay.load.soft_seats,
         seats_hard=relay.load.hard_seats,
+        suspected_until_ms=state.suspicions[relay.relay_id].until_ms if state.is_suspected(relay.relay_id) else 0,
     )
 
 

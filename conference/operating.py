@@ -30,6 +30,7 @@ from conference.events import (
     JoinsPaused,
     JoinsResumed,
     LimitsChanged,
+    RelayCleared,
     RelayModeChanged,
 )
 from conference.lookup import conference_of, hall_of, relay_of, unit_of
@@ -82,13 +83,16 @@ def _order_relay(state: State, command: OrderRelay, now_ms: int) -> list[Event]:
         raise RejectedError("bad_deadline", "a drain's deadline is later than now, and within a week", status=422)
     order = state.orders.relays.get(relay.relay_id)
     present = ("open", 0) if order is None else (order.mode, order.deadline_ms)
+    cleared: list[Event] = []
+    if command.mode == "open" and state.is_suspected(relay.relay_id):
+        cleared = [RelayCleared(relay_id=relay.relay_id, reason="operator")]
     if present == (command.mode, deadline_ms):
-        return []
+        return cleared
     changed = RelayModeChanged(
         relay_id=relay.relay_id, mode=command.mode, deadline_ms=deadline_ms, reason=command.reason
     )
     if command.mode != "evacuating" or not relay.live:
-        return [changed]
+        return [changed, *cleared]
     draft = Draft(state, virtual=relay.virtual)
     draft.evacuate(relay.relay_id)
     return [changed, *draft.settle_all(sorted(state.ledger.seats_on.get(relay.relay_id, ())), "ordered")]

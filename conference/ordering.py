@@ -16,6 +16,7 @@ from conference.events import (
 )
 from conference.ledger import SeatKey
 from conference.orders import Limits, Operation, Pause, RelayOrder
+from conference.planner.loads import RelayMode
 from conference.roster import HallSeat
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def apply_order(state: State, event: OrderEvent, at_ms: int, actor: str) -> None
 
 
 def _change_mode(state: State, event: RelayModeChanged, at_ms: int) -> None:
-    """A relay's mode, and with it the tree and what its halls are to do."""
+    """What operators want of a relay."""
     relay_id = event.relay_id
     if event.mode == "open":
         state.orders.relays.pop(relay_id, None)
@@ -73,10 +74,21 @@ def _change_mode(state: State, event: RelayModeChanged, at_ms: int) -> None:
         state.orders.relays[relay_id] = RelayOrder(
             mode=event.mode, at_ms=at_ms, deadline_ms=event.deadline_ms, reason=event.reason
         )
+    renew_mode(state, relay_id)
+
+
+def mode_of(state: State, relay_id: str) -> RelayMode:
+    """How a relay serves: as operators want it, but one that is suspected is emptied."""
+    ordered = state.orders.mode(relay_id)
+    return "draining" if ordered in ("open", "cordoned") and state.is_suspected(relay_id) else ordered
+
+
+def renew_mode(state: State, relay_id: str) -> None:
+    """How a relay serves has changed, and with it the tree and what its halls are to do."""
     relay = state.relays.get(relay_id)
     if relay is None:
         return
-    relay.load.mode = event.mode
+    relay.load.mode = mode_of(state, relay_id)
     for conference_id, hall_id in state.ledger.seats_on.get(relay_id, ()):
         state.ledger.review((conference_id, hall_id), state.conferences[conference_id].seats[hall_id])
     state.ledger.replan({relay.virtual})

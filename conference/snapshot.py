@@ -15,6 +15,7 @@ import msgspec
 from bridges.halls import Hall
 from bridges.presence import HallPresence
 from bridges.units import Unit
+from conference.doubts import Suspicion
 from conference.errors import CorruptJournalError
 from conference.orders import Orders
 from conference.planner.loads import RelayLoad
@@ -38,6 +39,7 @@ class _Image(msgspec.Struct, frozen=True, kw_only=True):
     presence: dict[str, dict[str, HallPresence]]
     headcounts: dict[str, dict[str, Headcount]]
     orders: Orders = msgspec.field(default_factory=Orders)
+    suspicions: dict[str, Suspicion] = {}
     newest_ms: int = 0
 
 
@@ -100,6 +102,7 @@ def decode_state(data: bytes, policy: Policy | None = None) -> State:
     state.presence = image.presence
     state.headcounts = image.headcounts
     state.orders = image.orders
+    state.suspicions = image.suspicions
     state.newest_ms = image.newest_ms
     derive(state)
     return state
@@ -129,5 +132,6 @@ def _image(state: State) -> _Image:
         presence=state.presence,
         headcounts=state.headcounts,
         orders=state.orders,
+        suspicions=state.suspicions,
         newest_ms=state.newest_ms,
     )

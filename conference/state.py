@@ -15,7 +15,8 @@ from collections.abc import Iterable
 from bridges.attendance import HallStatus
 from bridges.halls import Hall
 from bridges.presence import HallPresence
-from bridges.units import Unit
+from bridges.units import Unit, root_of
+from conference.doubts import Suspicion, apply_doubt, end_suspicion
 from conference.events import (
     ConferenceCreated,
     Event,
@@ -28,22 +29,21 @@ from conference.events import (
     PhaseChanged,
     PresenceObserved,
     PublishingAuthorised,
+    RelayCleared,
     RelayLost,
     RelayRegistered,
     RelaysSeen,
+    RelaySuspected,
     UnitsImported,
 )
 from conference.ledger import SeatKey, SeatLedger
-from conference.ordering import apply_order
+from conference.ordering import apply_order, mode_of
 from conference.orders import Orders
 from conference.planner.loads import HallWish, RelayLoad
 from conference.policy import Policy
 from conference.roster import KEPT_INTERRUPTIONS, ConferenceState, HallSeat, Headcount, RelayState, still_on
 from conference.standing import Board, standing
 from relay.messages import Capacity, RelayRole, SessionOpened
-
-# Deeper than any organisation; ends the walk to the root where old data holds a cycle.
-_MAX_UNIT_DEPTH = 64
 
 
 class State:
@@ -58,6 +58,7 @@ class State:
         presence: by conference id and hall id; presence by connection.
         headcounts: by conference id and hall id; the technicians' figures.
         orders: what operators ordered and what stands.
+        suspicions: by relay id, what its halls said of it by leaving it.
         newest_ms: greatest time of a record; what is decided next is never dated before it.
         ledger: charged seats and pools of live relays; derived.
         provinces: root unit of each hall; derived.
@@ -76,6 +77,7 @@ class State:
         "presence",
         "provinces",
         "relays",
+        "suspicions",
         "units",
     )
 
@@ -88,6 +90,7 @@ class State:
         self.presence: dict[str, dict[str, HallPresence]] = {}
         self.headcounts: dict[str, dict[str, Headcount]] = {}
         self.orders = Orders()
+        self.suspicions: dict[str, Suspicion] = {}
         self.newest_ms = 0
         self.ledger = SeatLedger(self.relays, self.policy.overflow, self.excluded)
         self.provinces: dict[str, str] = {}
@@ -102,6 +105,11 @@ class State:
     def parents(self) -> dict[str, list[str]]:
         """Parents of each live relay, best first."""
         return {load.relay_id: load.parents for pool in self.ledger.pools.values() for load in pool.loads}
+
+    def is_suspected(self, relay_id: str) -> bool:
+        """Whether a relay's halls left it because nothing came, and it was not tried again since."""
+        suspicion = self.suspicions.get(relay_id)
+        return suspicion is not None and suspicion.is_active
 
     def wish(self, hall_id: str) -> HallWish:
         """What is known of a hall when relays are chosen for it."""
@@ -127,7 +135,7 @@ class State:
             backups=0 if before is None else before.backups,
             leavers=0 if before is None else before.leavers,
             hall_milliseats=0 if before is None else before.hall_milliseats,
-            mode=self.orders.mode(relay_id),
+            mode=mode_of(self, relay_id),
         )
 
     def seat(self, conference_id: str, hall_id: str) -> HallSeat | None:
@@ -157,6 +165,8 @@ def apply(  # noqa: C901, PLR0912 one case for each event there is
     match event:
         case PresenceObserved():
             _apply_presence(state, event)
+        case RelaySuspected() | RelayCleared():
+            apply_doubt(state, event, at_ms)
         case RelaysSeen():
             _apply_seen(state, event.relay_ids, at_ms)
         case HallAssigned():
@@ -172,7 +182,7 @@ def apply(  # noqa: C901, PLR0912 one case for each event there is
         case RelayRegistered():
             _apply_registration(state, event, at_ms)
         case RelayLost():
-            _apply_loss(state, event)
+            _apply_loss(state, event, at_ms)
         case ConferenceCreated():
             if event.conference_id not in state.conferences:
                 state.conferences[event.conference_id] = ConferenceState(
@@ -345,7 +355,7 @@ def _apply_registration(state: State, event: RelayRegistered, at_ms: int) -> Non
     state.ledger.replan({event.virtual} if before is None else {event.virtual, before.virtual})
 
 
-def _apply_loss(state: State, event: RelayLost) -> None:
+def _apply_loss(state: State, event: RelayLost, at_ms: int) -> None:
     relay = state.relays.get(event.relay_id)
     if relay is None:
         return
@@ -353,6 +363,7 @@ def _apply_loss(state: State, event: RelayLost) -> None:
     relay.last_seen_ms = event.last_seen_ms
     relay.load.parents = []
     relay.load.links = 0
+    end_suspicion(state, event.relay_id, at_ms)  # dead, and not just mute: who registers again begins anew
     for conference_id, hall_id in list(state.ledger.seats_on.get(event.relay_id, ())):
         seat = state.conferences[conference_id].seats[hall_id]
         if seat.leaving == event.relay_id:
@@ -391,17 +402,8 @@ def _locate(state: State, halls: Iterable[Hall]) -> None:
     for hall in halls:
         root = roots.get(hall.unit)
         if root is None:
-            root = roots[hall.unit] = _root_of(state.units, hall.unit)
+            root = roots[hall.unit] = root_of(state.units, hall.unit)
         state.provinces[hall.hall_id] = root
-
-
-def _root_of(units: dict[str, Unit], code: str) -> str:
-    for _ in range(_MAX_UNIT_DEPTH):
-        unit = units.get(code)
-        if unit is None or not unit.parent:
-            break
-        code = unit.parent
-    return code
 
 
 def _refresh(state: State, conference_id: str, hall_id: str) -> None:

@@ -230,6 +230,9 @@ class CoordinatorMetrics(FrontMetrics):
             "halls_to_move", "Halls that operators' orders move: waiting for their turn, or leaving.", ["step"]
         )
         self.assignments_total = self._counter("assignments_total", "Assignments of halls by reason.", ["reason"])
+        self.relays_suspected = self._gauge(
+            "relays_suspected", "Relays that their halls left because nothing came, and that take none for a while."
+        )
         self.halls = self._gauge("halls", "Halls by status; virtual ones apart.", ["status", "virtual"])
 
 

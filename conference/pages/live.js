@@ -185,7 +185,9 @@ function showRelays(relays, provinces) {
       // Its media flows and its lease still runs; only the control connection is gone.
       const parted = !lost && each.connected === false;
       const health = lost ? "✕ Mất / Lost" : parted ? "◌ Mất điều khiển / No control" : "● Tốt / Up";
-      setText(row.children[1], [health, ordered(each)].filter(Boolean).join(" · "));
+      // It says that it is well, and its halls left it because nothing came.
+      const suspected = !lost && each.suspected_until_ms > 0 ? "⚠ Nghi không phát / Suspected" : "";
+      setText(row.children[1], [suspected || health, ordered(each)].filter(Boolean).join(" · "));
       setText(row.children[2], regions.get(each.region) ?? (each.region || "trung tâm"));
       setText(row.children[3], (each.parents ?? []).map((name) => name.replaceAll("-", "\u2011")).join(" → ") || "–");
       setText(row.children[4], number(each.halls));
