@@ -56,3 +56,31 @@ async def test_halls_whose_relays_are_all_cut_off_go_to_the_next_region(tmp_path
         assert move.interruption_ms < 5_000
     untouched = {hall for hall, seats in placements.items() if seats[0] not in cut}
     assert [by_hall[hall_id].moves for hall_id in untouched] == [[]] * len(untouched)
+
+
+async def test_a_mute_relay_is_found_by_its_halls(tmp_path: Path) -> None:
+    """It heartbeats and delivers nothing: its halls play elsewhere, newcomers are not sent there until it is mended."""
+    async with relay_country(tmp_path, {"tram-1": 0, "tram-2": 1, "tram-3": 2}, halls=24) as country:
+        early, late, last = country.hall_ids[:15], country.hall_ids[15:21], country.hall_ids[21:]
+        swarm = await country.join(hall_ids=early)
+        served = await country.halls_on("tram-1")
+        country.mute("tram-1")
+        suspected_s = await country.until_suspected("tram-1", seconds=3.0)
+        await country.whole.until_relay("tram-1", status="live", connected=True, is_empty=True)
+        newcomers = await country.join(hall_ids=late, name="newcomers")
+        seats = await country.whole.placements()
+        country.unmute("tram-1")
+        reason = {"reason": "đã sửa tường lửa"}
+        await country.whole.api.request("POST", "/api/v1/relays/tram-1/uncordon", body=reason)
+        await country.join(hall_ids=last, name="last")
+        summaries = [await country.leave(swarm), await country.leave(newcomers)]
+        at_last = await country.halls_on("tram-1")
+    assert served
+    assert suspected_s < 3.0
+    assert not [hall for hall in early + late if "tram-1" in seats[hall]]
+    assert at_last & set(last)
+    assert [summary.playing for summary in summaries] == [len(early), len(late)]
+    for result in summaries[0].results:
+        silences = [move for move in result.moves if move.reason == "silence"]
+        assert len(silences) == (result.hall_id in served), result
+        assert all(move.interruption_ms < INTERRUPTION_MS for move in silences)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -69,19 +70,19 @@ class RelayCountry:
         publisher = await whole.api.authorise_publisher(CONFERENCE, FEED)
         await stage.start_publisher([str(publisher["whip_url"])], str(publisher["token"]))
 
-    async def join(self, *options: str) -> Program:
-        """Let all halls come, as one process, and wait until all play and all seats are taken."""
-        links = await self.whole.api.hall_links(self.hall_ids, CONFERENCE)
-        file = self.whole.stage.folder / "links.json"
+    async def join(self, *options: str, hall_ids: Sequence[str] = (), name: str = "swarm") -> Program:
+        """Let halls come (all, unless named), as one process, and wait until they play and their standbys stand."""
+        links = await self.whole.api.hall_links(list(hall_ids or self.hall_ids), CONFERENCE)
+        file = self.whole.stage.folder / f"{name}.json"
         file.write_bytes(msgspec.json.encode(links))
         arguments = ["swarm", "--links", str(file), "--seconds", "600", "--ramp", "25", "--json", *options]
         with self.net.inside(HALLS):
-            program = await self.whole.stage.supervisor.start(ProgramSpec("swarm", arguments))
-        said = self.whole.stage.folder / "log" / "swarm.err"
+            program = await self.whole.stage.supervisor.start(ProgramSpec(name, arguments))
+        said = self.whole.stage.folder / "log" / f"{name}.err"
         await until(lambda: "(playing)" in said.read_text(), "all halls to play", PLAY_WITHIN_S)
         if "--no-standby" not in options:
-            for name in self._edges:
-                await self.whole.until_sessions(name)
+            for relay_id in self._edges:
+                await self.whole.until_sessions(relay_id)
         return program
 
     async def halls_on(self, relay_id: str) -> set[str]:
@@ -103,6 +104,22 @@ class RelayCountry:
         for name in self._edges:
             if (await self.whole.relay(name))["status"] == "live":
                 await self.whole.until_sessions(name)
+
+    async def until_suspected(self, relay_id: str, *, seconds: float) -> float:
+        """Wait until the relay is suspected; returns how long that took."""
+        started = time.monotonic()
+        while not (await self.whole.relay(relay_id))["suspected_until_ms"]:
+            assert time.monotonic() < started + seconds, f"{relay_id} is not suspected after {seconds} s"
+            await asyncio.sleep(0.05)
+        return time.monotonic() - started
+
+    def mute(self, relay_id: str) -> None:
+        """Let nothing of the relay's media through to the halls; all else of it works."""
+        self.net.run(relay_id, f"iptables -A OUTPUT -p udp -d {self.net.address(HALLS)} -j DROP")
+
+    def unmute(self, relay_id: str) -> None:
+        """Mend that."""
+        self.net.run(relay_id, f"iptables -D OUTPUT -p udp -d {self.net.address(HALLS)} -j DROP")
 
     async def leave(self, program: Program) -> HallSwarmSummary:
         """End the halls and take their figures."""
