@@ -41,6 +41,7 @@ from conference.planning.inputs import MadeUpRelays, Spot, regions_of
 from conference.policy import Policy
 from conference.secret_file import write_secret
 from conference.starting import write_token
+from conference.virtual_country import REGISTER_TIMEOUT_S
 
 CONFERENCE = "storm"
 HOST = "127.0.0.1"
@@ -193,7 +194,7 @@ class _Country:
         process = await _start(self._directory, "virtual", arguments)
         try:
             metrics = f"http://{HOST}:{port}"
-            await answers(f"{metrics}/readyz", process)
+            await answers(f"{metrics}/readyz", process, timeout_s=2 * REGISTER_TIMEOUT_S)
             yield process, metrics
         finally:
             await end(process)

@@ -205,13 +205,13 @@ async def publishes(relay: RelayUnderTest) -> None:
             await asyncio.sleep(0.1)
 
 
-async def answers(url: str, process: asyncio.subprocess.Process) -> None:
-    """Return once a server answers this address at all.
+async def answers(url: str, process: asyncio.subprocess.Process, *, timeout_s: float = START_TIMEOUT_S) -> None:
+    """Return once a server answers this address with 200.
 
     Raises:
         RuntimeError: it ended, or did not answer in time.
     """
-    deadline_s = time.monotonic() + START_TIMEOUT_S
+    deadline_s = time.monotonic() + timeout_s
     async with aiohttp.ClientSession() as client:
         while True:
             with contextlib.suppress(aiohttp.ClientError, OSError):
