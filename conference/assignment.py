@@ -64,8 +64,8 @@ class Draft:
         self._replan()
 
     def register(self, register: Register) -> None:
-        """The relay takes a lease."""
-        load = self._loads[register.relay_id] = self._state.new_load(
+        """The relay takes a lease; nothing is planned anew for one that comes back as it was."""
+        load = self._state.new_load(
             register.relay_id,
             register.region,
             register.role,
@@ -74,6 +74,10 @@ class Draft:
         )
         if register.relay_id in self._lost:
             load.mode = self._state.orders.mode(register.relay_id)  # its loss ended a suspicion
+        known = self._state.relays.get(register.relay_id)
+        if known is not None and register.relay_id in self._live and known.is_as_before(load):
+            return
+        self._loads[register.relay_id] = load
         self._live.add(register.relay_id)
         self._replan()
 

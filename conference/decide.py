@@ -261,6 +261,26 @@ def _register(state: State, command: RegisterRelay, now_ms: int) -> list[Event]:
     if known is not None and known.virtual != register.virtual:
         raise RejectedError("relay_kind", f"{register.relay_id} cannot change between real and virtual")
 
+    registered = RelayRegistered(
+        relay_id=register.relay_id,
+        instance_id=register.instance_id,
+        region=register.region,
+        role=register.role,
+        virtual=register.virtual,
+        base_url=register.base_url,
+        metrics_url=register.metrics_url,
+        bits_per_s=register.capacity.bits_per_s,
+        packets_per_s=register.capacity.packets_per_s,
+        epoch=1 if known is None else known.epoch + 1,
+    )
+    sessions = _credible(state, list(register.sessions), virtual=register.virtual)
+    seen = [PresenceObserved(relay_id=register.relay_id, deltas=sessions)] if sessions else []
+    seated = _seated(state, sessions)
+    if known is not None and known.instance_id == register.instance_id and not _strays(state, known.relay_id, seated):
+        load = state.new_load(register.relay_id, register.region, register.role, register.capacity, known.load)
+        if known.is_as_before(load):
+            return [registered, *seen]
+
     events: list[Event] = []
     draft = assignment.Draft(state, virtual=register.virtual)
     if known is not None and known.live and known.instance_id != register.instance_id:
@@ -271,27 +291,9 @@ def _register(state: State, command: RegisterRelay, now_ms: int) -> list[Event]:
         )
         draft.lose(known.relay_id)
         events += draft.settle_all(sorted(state.ledger.seats_on.get(known.relay_id, ())), "relay_lost")
-    events.append(
-        RelayRegistered(
-            relay_id=register.relay_id,
-            instance_id=register.instance_id,
-            region=register.region,
-            role=register.role,
-            virtual=register.virtual,
-            base_url=register.base_url,
-            metrics_url=register.metrics_url,
-            bits_per_s=register.capacity.bits_per_s,
-            packets_per_s=register.capacity.packets_per_s,
-            epoch=1 if known is None else known.epoch + 1,
-        )
-    )
     draft.register(register)
-    sessions = _credible(state, list(register.sessions), virtual=register.virtual)
-    if sessions:
-        events.append(PresenceObserved(relay_id=register.relay_id, deltas=sessions))
-        events += draft.adopt(register.relay_id, _seated(state, sessions))
-    events += draft.settle_wanting()
-    return events
+    events += [registered, *seen, *draft.adopt(register.relay_id, seated)]
+    return [*events, *draft.settle_wanting()]
 
 
 def _seated(state: State, sessions: list[PresenceDelta]) -> list[SeatKey]:
@@ -304,6 +306,12 @@ def _seated(state: State, sessions: list[PresenceDelta]) -> list[SeatKey]:
         and (seat := state.conferences[key[0]].seats.get(key[1])) is not None
         and not seat.left
     )
+
+
+def _strays(state: State, relay_id: str, seated: list[SeatKey]) -> bool:
+    """Whether any of these halls, which play from a relay, has its seat at another."""
+    seats = (state.conferences[conference_id].seats[hall_id] for conference_id, hall_id in seated)
+    return any(relay_id not in {seat.primary, seat.leaving} for seat in seats)
 
 
 def _lose(state: State, command: LoseRelay) -> list[Event]:

@@ -91,6 +91,7 @@ class RelayDesk:
         self._leases = LeaseTable(config.lease_s)
         self._topology_wanted = asyncio.Event()
         self._settle_wanted = asyncio.Event()
+        self._registering = asyncio.Lock()
         self._mover = Mover()
         self._move_wanted = asyncio.Event()
         self._reminded_at_s = 0.0
@@ -175,6 +176,10 @@ class RelayDesk:
         try:
             last_seen_ms = self._leases.last_seen_ms(register.relay_id) or 0
             command = RegisterRelay(register=register, last_seen_ms=last_seen_ms)
+            # One at each turn of the loop: the tree is planned anew for each, and if hundreds that come together were
+            # planned for in one turn, all would have given up before the first was answered.
+            async with self._registering:
+                await asyncio.sleep(0)
             events = await self._coordinator.execute(command, claims.actor)
         except RejectedError as error:
             await self._refuse(channel, error.code, error.detail)

@@ -42,6 +42,14 @@ class RelayState(msgspec.Struct, kw_only=True):
     last_seen_ms: int
     load: RelayLoad
 
+    def is_as_before(self, load: RelayLoad) -> bool:
+        """Whether it is live and `load`, of its new registration, says nothing new: no reason to change tree or seats.
+
+        All relays come back so when a coordinator was started again. To plan the tree anew for each of 500 would hold
+        the halls up for seconds.
+        """
+        return self.live and msgspec.structs.replace(load, links=self.load.links) == self.load
+
     @property
     def status(self) -> Literal["live", "lost"]:
         """The word of the API."""

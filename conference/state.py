@@ -334,6 +334,9 @@ def _apply_leave(state: State, event: HallLeft) -> None:
 def _apply_registration(state: State, event: RelayRegistered, at_ms: int) -> None:
     capacity = Capacity(bits_per_s=event.bits_per_s, packets_per_s=event.packets_per_s)
     before = state.relays.get(event.relay_id)
+    load = state.new_load(event.relay_id, event.region, event.role, capacity, None if before is None else before.load)
+    if before is not None and before.is_as_before(load):
+        load = before.load
     state.relays[event.relay_id] = RelayState(
         relay_id=event.relay_id,
         instance_id=event.instance_id,
@@ -347,10 +350,10 @@ def _apply_registration(state: State, event: RelayRegistered, at_ms: int) -> Non
         live=True,
         registered_at_ms=at_ms,
         last_seen_ms=at_ms,
-        load=state.new_load(
-            event.relay_id, event.region, event.role, capacity, None if before is None else before.load
-        ),
+        load=load,
     )
+    if before is not None and load is before.load:
+        return
     state.ledger.recount(event.relay_id, state.conferences)
     state.ledger.replan({event.virtual} if before is None else {event.virtual, before.virtual})
 

@@ -48,6 +48,24 @@ def test_a_reconnection_keeps_the_halls() -> None:
     assert hall_status(country.state, "hn", "h1") == "present"
 
 
+def test_a_relay_that_comes_back_as_it_was_leaves_the_tree_alone() -> None:
+    """Nothing is planned anew for it, so that hundreds may come back at once; it is, where line or province changed."""
+    country = Country()
+    country.register("o1", "e1", "e2")
+    pool, parents = country.state.ledger.pools[False], country.state.parents
+    country.register("e1", "e2", "o1")
+    assert country.state.ledger.pools[False] is pool
+    assert country.state.parents == parents
+    assert [country.state.relays[relay_id].epoch for relay_id in ("o1", "e1", "e2")] == [2, 2, 2]
+    country.register("e1", seats=11)
+    assert country.state.ledger.pools[False] is not pool
+    assert country.state.relays["e1"].load.hard_seats == 11
+    pool = country.state.ledger.pools[False]
+    country.do(RegisterRelay(register=register_message("e1", "02", seats=11)))
+    assert country.state.ledger.pools[False] is not pool
+    assert country.state.relays["e1"].load.region == "02"
+
+
 def test_a_new_instance_of_a_live_relay_closes_the_old_one() -> None:
     """Its halls went to their backups when the process died; it becomes their backup again."""
     country = Country()
