@@ -28,7 +28,7 @@ MAX_KEY_FILE_BYTES = 16 * 1024
 # Tokens that need not be verified again; some 70 MB when full. Twice as many as a country has halls.
 MAX_REMEMBERED = 100_000
 
-Role = Literal["organiser", "technician", "operator", "hall", "relay"]
+Role = Literal["organiser", "technician", "operator", "hall", "relay", "gateway"]
 
 
 class AccessDeniedError(ConferenceError):
@@ -61,7 +61,7 @@ class ApiClaims(msgspec.Struct, frozen=True, kw_only=True):
     """What a token allows at the coordinator's API.
 
     Attributes:
-        sub: who holds it: a user, a hall's id or a relay's id.
+        sub: who holds it: a user, or the id of a hall, a relay or a gateway.
         role: what the holder is; each route names the roles that it serves.
         exp: expiry, seconds since the epoch.
         conference: the one conference it is for, or "" for all.
@@ -76,8 +76,8 @@ class ApiClaims(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def actor(self) -> str:
-        """How the journal names the holder: `hall:…`, `relay:…` or `user:…`."""
-        prefix = self.role if self.role in {"hall", "relay"} else "user"
+        """How the journal names the holder: `hall:…`, `relay:…`, `gateway:…` or `user:…`."""
+        prefix = self.role if self.role in {"hall", "relay", "gateway"} else "user"
         return f"{prefix}:{self.sub}"
 
 
@@ -116,6 +116,18 @@ class KeyRing:
         try:
             if not path.exists():
                 _create_key_file(path)
+            return cls(_read_key_file(path))
+        except OSError as error:
+            raise KeyFileError(path, error.strerror or str(error)) from error
+
+    @classmethod
+    def load(cls, path: Path) -> KeyRing:
+        """Load the key from a PKCS #8 PEM file that another program made.
+
+        Raises:
+            KeyFileError: the file cannot be read, is open to others, or holds no Ed25519 key.
+        """
+        try:
             return cls(_read_key_file(path))
         except OSError as error:
             raise KeyFileError(path, error.strerror or str(error)) from error

@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from importlib import metadata
 
 import msgspec
 import uvloop
@@ -21,32 +18,25 @@ from conference.api.routing import Services
 from conference.api.server import build_app
 from conference.config import CoordinatorConfig
 from conference.coordinator import Coordinator
-from conference.errors import ConferenceError, JournalError, StaleEpochError
+from conference.errors import JournalError, StaleEpochError
 from conference.events import HallAssigned, HallsImported, stream_of
+from conference.forwarding import ForwardingDoor
 from conference.gateway import Gateway
 from conference.journal.contract import Entry
 from conference.journal.opening import open_journal
 from conference.live import LiveBoard
+from conference.partitions import PartitionFollower
 from conference.relay_desk import RelayDesk
+from conference.serving import SHUTDOWN_TIMEOUT_S, listen, tell_ready, until_told, version
 from conference.state_lock import hold
 from conference.suspecting import Suspecting
-from configs.listening import http_site
-from configs.tls import is_loopback
 from configs.turn import TurnCredentials
 from monitoring.health import Health
 from monitoring.log_config import get_logger
 from monitoring.metrics import CoordinatorMetrics, Registry
 
-# Requests under way get so long to finish; then viewers' streams and whatever hangs are cut.
-SHUTDOWN_TIMEOUT_S = 3.0
 # Halls and seats; what else is alive at that moment and becomes a cycle later is never freed, some 100 kB each time.
 FROZEN_AT_ONCE = 5_000
-
-
-class ListenError(ConferenceError):
-    """The address cannot be listened on."""
-
-    code = "cannot_listen"
 
 
 class RunningCoordinator(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,33 +59,14 @@ def run_coordinator(config: CoordinatorConfig) -> None:
         ConferenceError: the state directory, the key or the journal cannot be used, the address is taken, or another
             coordinator took over.
     """
-    uvloop.run(_run(config))
-
-
-async def _run(config: CoordinatorConfig) -> None:
-    """Serve until a signal: also one that comes while this coordinator stands by for another."""
-    serving = asyncio.ensure_future(_serve_until_told(config))
-
-    def stop() -> None:
-        if not serving.cancelling():  # a second signal must not interrupt the stopping in order
-            serving.cancel()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
-    with contextlib.suppress(asyncio.CancelledError):
-        await serving
+    uvloop.run(until_told(_serve_until_told(config)))
 
 
 async def _serve_until_told(config: CoordinatorConfig) -> None:
     log = get_logger("conference.app")
     async with serve_coordinator(config) as running:
-        # What was folded lives as long as the program: searched for cycles again and again it would stop the loop for
-        # a tenth of a second each time.
-        gc.collect()
-        gc.freeze()
+        tell_ready("coordinator", running.url)
         _spare_the_search(running.services.coordinator)
-        sys.stdout.write(f"coordinator ready at {running.url}\n")
-        sys.stdout.flush()
         log.info("coordinator ready", url=running.url, epoch=running.services.coordinator.epoch)
         try:
             await running.services.coordinator.deposed.wait()
@@ -142,27 +113,40 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
     """
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(hold(config.state_dir))
-        registry = Registry("coordinator", _version())
+        registry = Registry("coordinator", version())
         metrics = CoordinatorMetrics(registry)
         health = Health("coordinator", ["journal"])
         keys = KeyRing.load_or_create(config.key_path)
         turn = TurnCredentials.load(config.turn)
         admission = Admission(per_s=config.admission.per_s, burst=config.admission.burst)
+        journal = open_journal(config)
+
+        def observe_command(command: str, result: str) -> None:
+            metrics.commands_total.labels(command=command, result=result).inc()
+
         coordinator = Coordinator(
-            open_journal(config),
+            journal,
             config.placement.as_policy(),
             snapshot_every=config.snapshot_every,
             admission=admission,
             lease_s=config.journal.lease_s,
             observe_append=_append_observer(metrics),
             observe_failure=lambda code: metrics.journal_failures_total.labels(code=code).inc(),
-            observe_command=lambda command, result: metrics.commands_total.labels(command=command, result=result).inc(),
+            observe_command=observe_command,
         )
         count_malformed = metrics.malformed_total.labels(source="relay").inc
         desk = RelayDesk(coordinator, keys, config, monotonic_s=time.monotonic, count_malformed=count_malformed)
         gateway = Gateway(desk, ping_s=config.lease_s, count_malformed=count_malformed)
+        forwarding = ForwardingDoor(
+            coordinator,
+            lambda: desk.avoid,
+            observe_command=observe_command,
+            observe_move=lambda interruption_ms: metrics.rehome_interruption_seconds.observe(interruption_ms / 1000),
+            count_malformed=metrics.malformed_total.labels(source="gateway").inc,
+        )
         live = LiveBoard(coordinator, desk.sessions)
         address: list[str] = []
+        partitions = PartitionFollower(coordinator, journal, lambda: _own_url(config, address[0]))
         services = Services(
             decider=coordinator,
             avoid=lambda: desk.avoid,
@@ -170,6 +154,7 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
             coordinator=coordinator,
             desk=desk,
             gateway=gateway,
+            forwarding=forwarding,
             keys=keys,
             config=config,
             live=live,
@@ -180,12 +165,13 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
         health.add_check("state", lambda: None if coordinator.is_ready else "the journal is not readable or writable")
         _feed_gauges(metrics, coordinator, admission)
         _feed_orders(metrics, coordinator)
+        metrics.feed(gateways=lambda: float(forwarding.connected))
         runner = web.AppRunner(
             build_app(services, health, registry), access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S
         )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        address.append(await _listen(runner, config))
+        address.append(await listen(runner, config.host, config.port, config.tls))
         stack.push_async_callback(coordinator.stop)
         await coordinator.start()
         # Torn down in the reverse order: relays and viewers are sent away first, then what they said is made durable.
@@ -197,22 +183,17 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
         stack.push_async_callback(suspecting.stop)
         live.start()
         stack.push_async_callback(live.stop)
+        partitions.start()
+        stack.push_async_callback(partitions.stop)
+        stack.push_async_callback(forwarding.stop)
         health.met("journal")
         yield RunningCoordinator(url=address[0], services=services)
         health.unmet("journal", "stopping")
 
 
-async def _listen(runner: web.AppRunner, config: CoordinatorConfig) -> str:
-    context = config.tls.server_context() if config.tls is not None else None
-    if context is None and not is_loopback(config.host):
-        get_logger("conference.app").warning("plain HTTP beyond loopback: put a TLS proxy in front", host=config.host)
-    try:
-        await http_site(runner, config.host, config.port, tls=context).start()
-    except OSError as error:
-        raise ListenError(f"cannot listen on {config.host}:{config.port}: {error.strerror or error}") from error
-    host = f"[{config.host}]" if ":" in config.host else config.host
-    scheme = "http" if context is None else "https"
-    return f"{scheme}://{host}:{runner.addresses[0][1]}"
+def _own_url(config: CoordinatorConfig, listening: str) -> str:
+    """Where gateways reach this coordinator: as configured, or where it listens if that is an address at all."""
+    return config.own_url or ("" if config.host in {"0.0.0.0", "::"} else listening)  # noqa: S104 - nothing is bound here
 
 
 def _append_observer(metrics: CoordinatorMetrics) -> Callable[[float, Sequence[Entry]], None]:
@@ -284,10 +265,3 @@ def _feed_orders(metrics: CoordinatorMetrics, coordinator: Coordinator) -> None:
         return {}
 
     metrics.feed(relay_modes=modes, halls_to_move=moves)
-
-
-def _version() -> str:
-    try:
-        return metadata.version("diemcau")
-    except metadata.PackageNotFoundError:
-        return ""

@@ -190,6 +190,8 @@ class CoordinatorConfig(Section):
         host: address to listen on; `::` is all addresses of IPv6 and of IPv4.
         port: TCP port; 0 takes any free one.
         public_url: where halls and operators reach it, without a slash at the end; "" means the address it listens on.
+        own_url: where gateways reach this coordinator itself and not a proxy before it, without a slash at the end; ""
+            means the address it listens on, which must not be a wildcard then. Only with a journal on Redis.
         tls: certificate and key to serve HTTPS with; without, plain HTTP for loopback or behind a proxy.
         state_dir: folder of the signing key, and of the journal where that is a file.
         journal: where the journal is.
@@ -208,6 +210,7 @@ class CoordinatorConfig(Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65_535)
     public_url: str = Field(default="", pattern=r"^(https?://[^\s/]+(/[^\s]*[^\s/])?)?$")
+    own_url: str = Field(default="", pattern=r"^(https?://[^\s/]+)?$")
     tls: TlsFiles | None = None
     state_dir: Path = Path("state")
     journal: JournalConfig = JournalConfig()

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from conference.admission import Admission
 from conference.batch import Batch
@@ -24,11 +24,11 @@ from conference.commands import Command, JoinHall
 from conference.decide import decide
 from conference.errors import ConferenceError, CorruptJournalError, JournalError, RejectedError, StaleEpochError
 from conference.events import Event, stream_of
-from conference.journal.contract import Entry, Journal, Snapshot
+from conference.journal.contract import Entry, Journal, Record
 from conference.journal_fold import JournalFold, fold_journal
 from conference.leadership import SIGNS_PER_LEASE, LifeSigns, stand_by
 from conference.policy import Policy
-from conference.snapshot import encode_in_steps, encode_state
+from conference.snapshotting import Snapshots
 from conference.state import State, apply
 from monitoring.log_config import get_logger
 
@@ -81,7 +81,7 @@ class Coordinator:
         self._journal = journal
         self._policy = policy
         self._clock = clock
-        self._snapshot_every = snapshot_every
+        self._snapshots = Snapshots(journal, snapshot_every)
         self._admission = admission or Admission(per_s=0, burst=1)
         self._lease_s = lease_s
         self._observe_append = observe_append
@@ -94,7 +94,6 @@ class Coordinator:
         self._stopping = False
         self._epoch = 0
         self._positions: dict[str, int] = {}
-        self._since_snapshot = 0
         self._subscribers: list[Subscriber] = []
         self._recovered: list[Callable[[], None]] = []
         self._wake = asyncio.Event()
@@ -102,7 +101,6 @@ class Coordinator:
         self._inflight: Batch | None = None
         self._writer: asyncio.Task[None] | None = None
         self._signs: asyncio.Task[None] | None = None
-        self._snapshot_task: asyncio.Task[None] | None = None
         self._life = LifeSigns(journal, lease_s)
 
     @property
@@ -164,12 +162,8 @@ class Coordinator:
         if state is not None:
             with contextlib.suppress(JournalError):
                 await self.settled()
-                await self._finish_snapshot()
-                if self._since_snapshot:
-                    await self._journal.save_snapshot(
-                        self._epoch, Snapshot(positions=dict(self._positions), state=encode_state(state))
-                    )
-        await self._finish_snapshot()
+                await self._snapshots.take_last(self._epoch, state, self._positions)
+        await self._snapshots.finished()
         tasks = [task for task in (self._writer, self._signs) if task is not None]
         for task in tasks:
             task.cancel()
@@ -205,19 +199,37 @@ class Coordinator:
         return events
 
     async def _execute(self, command: Command, actor: str) -> list[Event]:
-        now_ms = self._record_ms()
         try:
-            events = decide(self.state, command, now_ms)
+            events, batch = self._submit(command, actor)
         except RejectedError:
             await self.settled()  # the refusal may rest on something that the disk has not accepted yet
             raise
-        if events:
-            if isinstance(command, JoinHall):
-                self._admit(command)
-            await self._commit(events, now_ms, actor)
+        if batch is not None:
+            await asyncio.shield(batch.done)
         else:
             await self.settled()
         return events
+
+    def submit(self, command: Command, actor: str) -> list[Event]:
+        """Decide a command and have its events written, for a caller who brings several.
+
+        Nobody may be told of them, or of a refusal, before `settled` has returned.
+
+        Raises:
+            RejectedError: a rule refuses it, as in `execute`.
+            JournalError: there is no state at the moment, or too much waits for the disk.
+        """
+        return self._submit(command, actor)[0]
+
+    def _submit(self, command: Command, actor: str) -> tuple[list[Event], Batch | None]:
+        """The events of a command, and the batch that they are in."""
+        now_ms = self._record_ms()
+        events = decide(self.state, command, now_ms)
+        if not events:
+            return events, None
+        if isinstance(command, JoinHall):
+            self._admit(command)
+        return events, self._take(events, now_ms, actor)
 
     def _admit(self, command: JoinHall) -> None:
         """Hold a hall that would be given a seat to the pace of newcomers; one that has a seat is never held."""
@@ -229,6 +241,35 @@ class Coordinator:
         if wait_s > 0:
             detail = "many halls are joining; this one is let in when it comes back after Retry-After"
             raise RejectedError("admission", detail, status=503, retry_after_s=wait_s)
+
+    @property
+    def positions(self) -> dict[str, int]:
+        """Of the last record of each stream that the state contains."""
+        return dict(self._positions)
+
+    def fold(self, records: Sequence[Record]) -> None:
+        """Take in what gateways made durable in their partitions; what the state contains already is passed over.
+
+        Raises:
+            JournalError: there is no state at the moment.
+        """
+        state, fresh = self.state, list[Entry]()
+        for record in records:
+            if record.position == self._positions.get(record.stream, 0) + 1:
+                apply(state, record.event, record.at_ms, record.actor)
+                self._positions[record.stream] = record.position
+                fresh.append(Entry(at_ms=record.at_ms, actor=record.actor, event=record.event))
+        if fresh:
+            self._snapshots.since += len(fresh)
+            self._tell(self._subscribers, fresh)
+            self._snapshots.take_if_due(self._epoch, state, self._positions, self._open)
+
+    def distrust(self, error: JournalError) -> None:
+        """Throw the state away, because of what the journal said, and fold it again."""
+        if self._state is not None:
+            self._log.error("the state is read again", error=str(error), code=error.code)
+            self._invalidate(error)
+            self._wake.set()
 
     def preview(self, command: Command) -> list[Event]:
         """Decide a command and forget it: what `execute` would do now.
@@ -258,10 +299,6 @@ class Coordinator:
         """
         return max(self._clock(), self.state.newest_ms)
 
-    async def _commit(self, events: Sequence[Event], now_ms: int, actor: str) -> None:
-        """Apply events at once, without giving up the loop, and return when they are durable."""
-        await asyncio.shield(self._take(events, now_ms, actor).done)
-
     def _take(self, events: Sequence[Event], now_ms: int, actor: str) -> Batch:
         """Apply events and put them into the open batch."""
         state, batch = self.state, self._open
@@ -285,7 +322,7 @@ class Coordinator:
         for event in events:
             stream = stream_of(event)
             self._positions[stream] = self._positions.get(stream, 0) + 1
-        self._since_snapshot += len(events)
+        self._snapshots.since += len(events)
         self._wake.set()
         return batch
 
@@ -336,7 +373,8 @@ class Coordinator:
         self._inflight = None
         self._tell(self._subscribers, batch.entries)
         batch.done.set_result(None)
-        self._snapshot_if_due()
+        if self._state is not None:
+            self._snapshots.take_if_due(self._epoch, self._state, self._positions, self._open)
         if self._open.entries or self._state is None:
             self._wake.set()
 
@@ -387,7 +425,7 @@ class Coordinator:
         self._tell(self._recovered)
 
     def _adopt(self, fold: JournalFold) -> None:
-        self._positions, self._since_snapshot = fold.positions, fold.since_snapshot
+        self._positions, self._snapshots.since = fold.positions, fold.since_snapshot
         self._state = fold.state
 
     async def _show_life(self) -> None:
@@ -407,38 +445,3 @@ class Coordinator:
                     return
             except JournalError as error:
                 self._log.warning("no sign of life could be given", error=str(error))
-
-    def _snapshot_if_due(self) -> None:
-        """Take a snapshot of this moment; what it holds of the open batch is not durable yet."""
-        busy = self._snapshot_task is not None and not self._snapshot_task.done()
-        if self._since_snapshot < self._snapshot_every or busy or self._state is None or self._open is None:
-            return
-        steps = encode_in_steps(self._state)
-        next(steps)
-        self._since_snapshot = 0
-        work = self._save_snapshot(steps, dict(self._positions), self._open if self._open.entries else None)
-        self._snapshot_task = asyncio.create_task(work, name="coordinator-snapshot")
-
-    async def _save_snapshot(
-        self, steps: Generator[None, None, bytes], positions: dict[str, int], batch: Batch | None
-    ) -> None:
-        """Encode the rest of a snapshot with turns for everybody else, and save it once all of it is durable."""
-        encoded = b""
-        while not encoded:
-            await asyncio.sleep(0)
-            try:
-                next(steps)
-            except StopIteration as end:
-                encoded = end.value
-        try:
-            if batch is not None:
-                await asyncio.shield(batch.done)
-            await self._journal.save_snapshot(self._epoch, Snapshot(positions=positions, state=encoded))
-        except JournalError as error:
-            # Only the next start is slower for it; the events themselves are durable.
-            self._log.warning("snapshot not saved", error=str(error))
-
-    async def _finish_snapshot(self) -> None:
-        if self._snapshot_task is not None:
-            await self._snapshot_task
-            self._snapshot_task = None

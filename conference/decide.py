@@ -180,6 +180,7 @@ def _headcount(state: State, command: ReportHeadcount) -> list[Event]:
         unexcused=report.unexcused,
         exempt=report.exempt,
         note=report.note,
+        revision=1 if known is None else known.revision + 1,
     )
     names = ("summoned", "present", "excused", "unexcused", "exempt", "note")
     if known is not None and all(getattr(known, name) == getattr(event, name) for name in names):

@@ -227,7 +227,12 @@ class PresenceObserved(msgspec.Struct, frozen=True, kw_only=True, tag="presence_
 
 
 class HeadcountReported(msgspec.Struct, frozen=True, kw_only=True, tag="headcount_reported"):
-    """A hall's technician reported figures; the latest `at_ms` of the record counts."""
+    """A hall's technician reported figures; of several reports that with the greatest `revision` counts.
+
+    Each report has the revision after that which it corrects, as far as its writer knew: clocks of several writers are
+    not compared for that. Where two did not know of each other the later time counts, and of equal times the greater
+    figures: any rule, as long as every reader follows the same.
+    """
 
     conference_id: str
     hall_id: str
@@ -237,6 +242,7 @@ class HeadcountReported(msgspec.Struct, frozen=True, kw_only=True, tag="headcoun
     unexcused: int
     exempt: int
     note: str
+    revision: int = 0
 
 
 ControlEvent = (

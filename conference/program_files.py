@@ -1,6 +1,6 @@
 """Configuration files of our programs: which model a file is for, by its key `program`.
 
-A file says at its top `program: coordinator`, `relay`, `virtual`, `plan` or `simulate`. A program that is given
+A file says at its top `program: coordinator`, `gateway`, `relay`, `virtual`, `plan` or `simulate`. A program given
 another's file says so instead of complaining about every key.
 """
 
@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 import pydantic
 
 from conference.config import CoordinatorConfig
+from conference.front.config import GatewayConfig
 from conference.planning.config import PlanConfig
 from conference.simulation.scenario import Scenario
 from conference.virtual_config import VirtualConfig
@@ -24,6 +25,12 @@ class CoordinatorFile(CoordinatorConfig):
     """A coordinator's configuration as it stands in a file."""
 
     program: Literal["coordinator"] = "coordinator"
+
+
+class GatewayFile(GatewayConfig):
+    """A gateway's configuration as it stands in a file."""
+
+    program: Literal["gateway"] = "gateway"
 
 
 class RelayFile(RelayConfig):
@@ -50,10 +57,11 @@ class _Named(pydantic.BaseModel):
     program: object = None
 
 
-ModelT = TypeVar("ModelT", CoordinatorFile, RelayFile, VirtualFile, PlanFile, ScenarioFile)
+ModelT = TypeVar("ModelT", CoordinatorFile, GatewayFile, RelayFile, VirtualFile, PlanFile, ScenarioFile)
 
-MODELS: dict[str, type[CoordinatorFile | RelayFile | VirtualFile | PlanFile | ScenarioFile]] = {
+MODELS: dict[str, type[CoordinatorFile | GatewayFile | RelayFile | VirtualFile | PlanFile | ScenarioFile]] = {
     "coordinator": CoordinatorFile,
+    "gateway": GatewayFile,
     "relay": RelayFile,
     "virtual": VirtualFile,
     "plan": PlanFile,

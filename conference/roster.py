@@ -122,6 +122,15 @@ class Headcount(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     exempt: int
     note: str
     at_ms: int
+    revision: int = 0
+
+    def counts_over(self, other: Headcount) -> bool:
+        """Whether these figures hold beside others of the same hall; see `events.HeadcountReported`."""
+        return self._rank() > other._rank()
+
+    def _rank(self) -> tuple[int | str, ...]:
+        figures = (self.summoned, self.present, self.excused, self.unexcused, self.exempt)
+        return (self.revision, self.at_ms, *figures, self.note)
 
 
 class ConferenceState(msgspec.Struct, kw_only=True):

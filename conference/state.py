@@ -306,9 +306,7 @@ def _end_leaving(state: State, key: SeatKey, seat: HallSeat) -> None:
 def _apply_headcount(state: State, event: HeadcountReported, at_ms: int) -> None:
     halls = state.headcounts.setdefault(event.conference_id, {})
     known = halls.get(event.hall_id)
-    if known is not None and known.at_ms > at_ms:
-        return  # another gateway's later report was read first
-    halls[event.hall_id] = Headcount(
+    found = Headcount(
         summoned=event.summoned,
         present=event.present,
         excused=event.excused,
@@ -316,7 +314,10 @@ def _apply_headcount(state: State, event: HeadcountReported, at_ms: int) -> None
         exempt=event.exempt,
         note=event.note,
         at_ms=at_ms,
+        revision=event.revision,
     )
+    if known is None or found.counts_over(known):  # else another gateway's later report was read first
+        halls[event.hall_id] = found
 
 
 def _apply_leave(state: State, event: HallLeft) -> None:

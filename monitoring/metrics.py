@@ -186,9 +186,6 @@ class FrontMetrics(Families):
     def __init__(self, registry: Registry) -> None:
         super().__init__(registry)
         self.joins_total = self._counter("joins_total", "Joins of halls by result.", ["result"])
-        self.admission_waiting = self._gauge(
-            "admission_waiting", "Halls without a seat that were told when to come back."
-        )
         self.rehome_interruption_seconds = self._histogram(
             "rehome_interruption_seconds",
             "How long a hall that moved had no picture, as the hall measured it.",
@@ -222,6 +219,10 @@ class CoordinatorMetrics(FrontMetrics):
             "journal_failures_total", "Appends that were not acknowledged, by the error's code.", ["code"]
         )
         self.leading = self._gauge("leading", "1 while this coordinator takes commands.")
+        self.admission_waiting = self._gauge(
+            "admission_waiting", "Halls without a seat that were told when to come back."
+        )
+        self.gateways = self._gauge("gateways", "Gateways that are connected to this coordinator.")
         self.relays = self._gauge("relays", "Relays by status; virtual ones apart.", ["status", "virtual"])
         self.relay_modes = self._gauge(
             "relay_modes", "Live relays by what operators want of them; virtual ones apart.", ["mode", "virtual"]
@@ -234,6 +235,25 @@ class CoordinatorMetrics(FrontMetrics):
             "relays_suspected", "Relays that their halls left because nothing came, and that take none for a while."
         )
         self.halls = self._gauge("halls", "Halls by status; virtual ones apart.", ["status", "virtual"])
+
+
+class GatewayMetrics(FrontMetrics):
+    """What a gateway tells."""
+
+    program = "gateway"
+
+    def __init__(self, registry: Registry) -> None:
+        super().__init__(registry)
+        self.leader_connected = self._gauge("leader_connected", "1 while connected to the coordinator that leads.")
+        self.partition_held = self._gauge("partition_held", "1 while this gateway may write its partition.")
+        self.state_ready = self._gauge("state_ready", "1 while there is a state to answer from.")
+        self.journal_append_seconds = self._histogram(
+            "journal_append_seconds", "From the call until attendance is durable.", JOURNAL_BUCKETS_S
+        )
+        self.journal_events_total = self._counter("journal_events_total", "Events of attendance made durable.")
+        self.journal_failures_total = self._counter(
+            "journal_failures_total", "Appends that were not acknowledged, by the error's code.", ["code"]
+        )
 
 
 class HallMetrics(Families):

@@ -21,6 +21,7 @@ from conference.commands import Command
 from conference.config import CoordinatorConfig
 from conference.coordinator import Coordinator
 from conference.events import Event
+from conference.forwarding import ForwardingDoor
 from conference.gateway import Gateway
 from conference.live import LiveBoard
 from conference.relay_desk import RelayDesk
@@ -103,6 +104,7 @@ class Services(HallServices, frozen=True, kw_only=True):
     coordinator: Coordinator
     desk: RelayDesk
     gateway: Gateway
+    forwarding: ForwardingDoor
     config: CoordinatorConfig
     live: LiveBoard
     metrics: CoordinatorMetrics

@@ -9,7 +9,7 @@ import time
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from conference.api import conferences, discovery, hall_session, halls, live, orders, relays, reports, units
+from conference.api import conferences, discovery, gateways, hall_session, halls, live, orders, relays, reports, units
 from conference.api.documents import openapi_route
 from conference.api.limiting import limiting
 from conference.api.pages import hall_page_routes, load_pages, page_routes
@@ -37,6 +37,7 @@ def api_routes() -> tuple[Route, ...]:
         *reports.ROUTES,
         *relays.ROUTES,
         *orders.ROUTES,
+        *gateways.ROUTES,
         *live.ROUTES,
         *discovery.ROUTES,
     )

@@ -22,7 +22,8 @@ def configuration() -> None:
 @app.command("check")
 def check(
     file: Annotated[
-        Path, typer.Argument(help="YAML that begins with `program:` coordinator, relay, virtual, plan or simulate.")
+        Path,
+        typer.Argument(help="YAML that begins with `program:` coordinator, gateway, relay, virtual, plan or simulate."),
     ],
     *,
     as_json: AsJson = False,

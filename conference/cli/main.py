@@ -41,6 +41,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("up")(programs.up)
 app.command("coordinator")(programs.coordinator)
+app.command("gateway")(programs.gateway)
 app.command("relay")(programs.relay)
 app.command("hall")(programs.hall)
 app.command("publish")(programs.publish)

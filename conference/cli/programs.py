@@ -1,4 +1,4 @@
-"""`diemcau coordinator|relay|hall|publish|virtual|up`: the programs that run until they are told to stop."""
+"""`diemcau coordinator|gateway|relay|hall|publish|virtual|up`: the programs that run until they are told to stop."""
 
 from __future__ import annotations
 
@@ -127,6 +127,20 @@ def coordinator(config: Config) -> None:
 
     _begin("coordinator")
     run_coordinator(loaded)
+
+
+def gateway(config: Config) -> None:
+    """Run a gateway (cổng điểm cầu): answers halls beside the coordinators; any number of them, with Redis.
+
+    Example: diemcau gateway --config configs/gateway.yaml
+    """
+    from conference.program_files import GatewayFile, load_program  # noqa: PLC0415 - pydantic is slow to import
+
+    loaded = load_program(config, GatewayFile)
+    from conference.front.app import run_gateway  # noqa: PLC0415 - only once the file is known to be good
+
+    _begin("gateway")
+    run_gateway(loaded)
 
 
 def relay(config: Config) -> None:

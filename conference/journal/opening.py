@@ -24,8 +24,8 @@ def open_journal(config: CoordinatorConfig) -> Journal:
     return open_redis(config.journal)
 
 
-def open_redis(config: JournalConfig) -> Journal:
-    """The journal at `config.url`.
+def open_redis(config: JournalConfig, partition: str = "") -> Journal:
+    """The journal at `config.url`, or the partition of it whose stream is named.
 
     Raises:
         ConfigError: a password's file cannot be read.
@@ -42,6 +42,7 @@ def open_redis(config: JournalConfig) -> Journal:
         address,
         holder=f"{socket.gethostname()}:{os.getpid()}",
         name=config.name,
+        partition=partition,
         trust=Trust(
             password=_secret(config.password_file),
             sentinel_password=_secret(config.sentinel_password_file),

@@ -11,6 +11,7 @@ from conference.cli.main import app
 from monitoring.metrics import (
     CoordinatorMetrics,
     Families,
+    GatewayMetrics,
     HallMetrics,
     PublisherMetrics,
     Registry,
@@ -18,7 +19,14 @@ from monitoring.metrics import (
     VirtualMetrics,
 )
 
-FAMILIES: list[type[Families]] = [RelayMetrics, CoordinatorMetrics, HallMetrics, PublisherMetrics, VirtualMetrics]
+FAMILIES: list[type[Families]] = [
+    RelayMetrics,
+    CoordinatorMetrics,
+    GatewayMetrics,
+    HallMetrics,
+    PublisherMetrics,
+    VirtualMetrics,
+]
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # A command stands in a block of code, after a prompt-like path, or alone between backquotes.
@@ -77,5 +85,5 @@ def test_operations_name_no_metric_that_is_gone() -> None:
     for families in FAMILIES:
         families(registry)
     defined = {family.name + ("_total" if family.type == "counter" else "") for family in registry.collectors.collect()}
-    named = set(re.findall(r"`(diemcau_(?:relay|coordinator|hall|publisher|virtual)_[a-z_]+)", text))
+    named = set(re.findall(r"`(diemcau_(?:relay|coordinator|gateway|hall|publisher|virtual)_[a-z_]+)", text))
     assert named - defined == set()

@@ -17,11 +17,12 @@ from support.coordinator_harness import CONFERENCE, Api, connect_relay, eventual
 import conference
 from bridges.messages import Assignment
 from conference.access import KeyRing
-from conference.app import ListenError, serve_coordinator
+from conference.app import serve_coordinator
 from conference.config import CoordinatorConfig
 from conference.coordinator import Coordinator
 from conference.journal.sqlite import SqliteJournal
 from conference.policy import Policy
+from conference.serving import ListenError
 from conference.snapshot import fingerprint
 from conference.state import State, apply
 from conference.state_lock import StateDirError

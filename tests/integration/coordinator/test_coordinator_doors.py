@@ -54,6 +54,7 @@ DOORS = {
     "POST /api/v1/joins/resume": OPERATORS,
     "GET /api/v1/orders": OPERATORS,
     "GET /api/v1/operations": OPERATORS,
+    "GET /api/v1/gateways/control": {"gateway"},
     "GET /api/v1/live": STAFF,
     "GET /api/v1/discovery/prometheus": {"operator"},
     "GET /api/v1/openapi.json": None,

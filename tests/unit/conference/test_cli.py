@@ -190,7 +190,7 @@ def test_config_check_needs_a_known_program(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     result = runner.invoke(app, ["config", "check", str(file)])
     assert result.exit_code == 1
-    assert "coordinator, relay, virtual" in result.stderr
+    assert "coordinator, gateway, relay, virtual" in result.stderr
 
 
 def test_a_program_refuses_anothers_file(tmp_path: Path) -> None:
