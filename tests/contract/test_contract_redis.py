@@ -116,6 +116,34 @@ async def test_a_server_that_answers_before_it_syncs_is_refused_or_waited_for(
     assert await numbers(journal) == [1]
 
 
+async def test_a_server_that_evicts_is_refused(start_server: Callable[..., RedisServer], open_on: OpenRedis) -> None:
+    """Where memory is short it would throw the journal away; a policy that spares keys without an expiry is good."""
+    server = start_server("--maxmemory-policy", "allkeys-lru")
+    with pytest.raises(UnsafeStoreError, match="noeviction"):
+        await open_on(server).open_writer()
+    server.ask("CONFIG", "SET", "maxmemory-policy", "volatile-lru")
+    await open_on(server).open_writer()
+
+
+async def test_without_memory_nothing_is_acknowledged_and_nothing_is_lost(
+    start_server: Callable[..., RedisServer], open_on: OpenRedis
+) -> None:
+    """A server that is full refuses whole groups and signs of life in its own words; with room it goes on."""
+    server = start_server()
+    journal = open_on(server)
+    epoch = await journal.open_writer()
+    await journal.append(epoch, [entry(1), entry(2)])
+    server.ask("CONFIG", "SET", "maxmemory", "1mb")
+    with pytest.raises(JournalError, match="maxmemory"):
+        await journal.append(epoch, [entry(3), entry(4)])
+    with pytest.raises(JournalError, match="maxmemory"):
+        await journal.renew(epoch)
+    assert await numbers(journal) == [1, 2]
+    server.ask("CONFIG", "SET", "maxmemory", "0")
+    await journal.append(epoch, [entry(5)])
+    assert await numbers(journal) == [1, 2, 5]
+
+
 async def test_nothing_is_acknowledged_without_its_replica(
     start_server: Callable[..., RedisServer], open_on: OpenRedis
 ) -> None:

@@ -6,7 +6,7 @@ to its append-only file and as many replicas as configured have it:
 
 - with `appendfsync always` a server answers after the sync;
 - otherwise, from Redis 7.2 on, `WAITAOF` waits for it;
-- a server with neither is refused, unless the configuration allows it.
+- a server with neither is refused, unless the configuration allows it; so is one that evicts keys.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 import msgspec
@@ -287,12 +287,14 @@ class Link:
         Raises:
             UnsafeStoreError: nothing would.
         """
-        version, is_aof_on = _persistence(await self._exchange(("INFO", "server"), ("INFO", "persistence")))
-        if not is_aof_on:
+        facts = _facts(await self._exchange(("INFO", "server"), ("INFO", "persistence"), ("INFO", "memory")))
+        if facts.get("maxmemory_policy", "").startswith("allkeys"):
+            return self._refuse("it evicts keys where memory is short: set `maxmemory-policy noeviction`")
+        if facts.get("aof_enabled") != "1":
             return self._refuse("it has no append-only file: set `appendonly yes`")
         if await self._syncs_always():
             return []
-        if version >= _WAITAOF_SINCE:
+        if _version(facts) >= _WAITAOF_SINCE:
             return [("WAITAOF", 1, 0, CONFIRM_MS)]
         return self._refuse("it answers before it syncs: set `appendfsync always`, or use Redis 7.2 or newer")
 
@@ -317,8 +319,10 @@ def _forget(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
-def _persistence(answers: list[bytes]) -> tuple[tuple[int, ...], bool]:
-    """Version, and whether there is an append-only file, from INFO."""
-    facts = dict(line.split(":", 1) for line in b"\n".join(answers).decode().split() if ":" in line)
-    version = tuple(int(part) for part in facts.get("redis_version", "0").split(".") if part.isdigit())
-    return version, facts.get("aof_enabled") == "1"
+def _facts(answers: list[bytes]) -> dict[str, str]:
+    """The lines of INFO by name."""
+    return dict(line.split(":", 1) for line in b"\n".join(answers).decode().splitlines() if ":" in line)
+
+
+def _version(facts: Mapping[str, str]) -> tuple[int, ...]:
+    return tuple(int(part) for part in facts.get("redis_version", "0").split(".") if part.isdigit())
