@@ -74,26 +74,26 @@ async def measure(options: Options) -> dict[str, object]:
     async with contextlib.AsyncExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         store = await stack.enter_async_context(_redis(directory)) if options.redis else None
-        server, coordinator = await stack.enter_async_context(_coordinator(directory, options, store))
-        country = _Country(directory, server, options)
+        server, coordinator = await stack.enter_async_context(serve_coordinator(directory, options, store))
+        country = Country(directory, server, options)
         api = await stack.enter_async_context(ApiClient(server, country.token))
-        _say("registering")
+        say("registering")
         links = await country.register(api)
-        _say("starting relays")
+        say("starting relays")
         virtual, metrics = await stack.enter_async_context(country.virtual(links))
         events_before = metric_total(await api.metrics(), "diemcau_coordinator_journal_events_total")
         before, load_before = usage(coordinator.pid), usage(virtual.pid)
-        _say("the storm begins")
+        say("the storm begins")
         begin_s = time.monotonic()
         virtual.send_signal(signal.SIGUSR1)
         stall = asyncio.create_task(_stall(options, directory, store))
-        joined_s = await _all_joined(metrics, options, begin_s)
+        joined_s = await wait_joined(metrics, options, begin_s)
         after, load_after = usage(coordinator.pid), usage(virtual.pid)
         took_s = time.monotonic() - begin_s
         await stall
         exposition = await api.metrics()
         peak_mb = peak_rss_mb(coordinator.pid)
-        _say("the end of the conference")
+        say("the end of the conference")
         for phase in ("live", "ended"):
             await api.change_phase(CONFERENCE, phase)
         printed = await asyncio.wait_for(virtual.communicate(), TAIL_S)
@@ -128,11 +128,12 @@ async def measure(options: Options) -> dict[str, object]:
     }
 
 
-def _say(what: str) -> None:
+def say(what: str) -> None:
+    """Tell people how far it is; the figures alone go to stdout."""
     print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
 
 
-class _Country:
+class Country:
     """The files and the registry of one storm."""
 
     def __init__(self, directory: Path, server: str, options: Options) -> None:
@@ -191,7 +192,7 @@ class _Country:
         write_document(config, document)
         port = free_ports(1)[0]
         arguments = ["virtual", "--config", str(config), "--metrics-port", str(port)]
-        process = await _start(self._directory, "virtual", arguments)
+        process = await start_program(self._directory, "virtual", arguments)
         try:
             metrics = f"http://{HOST}:{port}"
             await answers(f"{metrics}/readyz", process, timeout_s=2 * REGISTER_TIMEOUT_S)
@@ -200,7 +201,8 @@ class _Country:
             await end(process)
 
 
-async def _start(directory: Path, name: str, arguments: Sequence[str]) -> asyncio.subprocess.Process:
+async def start_program(directory: Path, name: str, arguments: Sequence[str]) -> asyncio.subprocess.Process:
+    """Start a program of ours, its log in a file of the folder."""
     with (directory / f"{name}.log").open("wb") as log:
         return await asyncio.create_subprocess_exec(
             sys.executable, "-m", "conference.cli.main", *arguments, stdout=asyncio.subprocess.PIPE, stderr=log
@@ -208,9 +210,10 @@ async def _start(directory: Path, name: str, arguments: Sequence[str]) -> asynci
 
 
 @contextlib.asynccontextmanager
-async def _coordinator(
+async def serve_coordinator(
     directory: Path, options: Options, store: _Redis | None
 ) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
+    """A coordinator's address and process, once it is ready."""
     (directory / "state").mkdir(mode=0o700)
     port = free_ports(1)[0]
     document = coordinator_document(HOST, port, directory / "state")
@@ -221,7 +224,7 @@ async def _coordinator(
         document["admission"] = {"per_s": float(per_s), "burst": int(burst)}
     config = directory / "coordinator.yaml"
     write_document(config, document)
-    process = await _start(directory, "coordinator", ["coordinator", "--config", str(config)])
+    process = await start_program(directory, "coordinator", ["coordinator", "--config", str(config)])
     try:
         server = f"http://{HOST}:{port}"
         await answers(f"{server}/readyz", process)
@@ -230,7 +233,7 @@ async def _coordinator(
         await end(process)
 
 
-async def _all_joined(metrics: str, options: Options, begin_s: float) -> float | None:
+async def wait_joined(metrics: str, options: Options, begin_s: float) -> float | None:
     """Seconds until every hall had joined; None where some had not long after the last one came."""
     async with ApiClient(metrics) as load:
         while (passed_s := time.monotonic() - begin_s) < options.seconds + TAIL_S:
@@ -246,7 +249,7 @@ async def _stall(options: Options, directory: Path, store: _Redis | None) -> Non
     if not options.stall:
         return
     await asyncio.sleep(options.seconds / 2 - options.stall / 2)
-    _say("the store stalls")
+    say("the store stalls")
     if store is not None:
         store.process.send_signal(signal.SIGSTOP)
         await asyncio.sleep(options.stall)

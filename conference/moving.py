@@ -24,7 +24,10 @@ from conference.state import State
 MARGIN_MS = 3_000
 # What was not used of the pace in so long is lost: halls do not all come at once after a pause.
 _BURST_S = 0.25
+# The order of the queue is a second old at most; one that has run out, because too many were on their way to the same
+# relays, is filled again sooner.
 _REBUILD_MS = 1_000
+_REFILL_MS = 200
 # Halls without room cost a search each; so many for each hall that may be moved, and no more, in one step.
 _TRIES = 4
 
@@ -83,7 +86,7 @@ class Mover:
         self._at_ms = now_ms
 
     def _next_key(self, state: State, urgent: dict[str, int], now_ms: int) -> SeatKey | None:
-        if not 0 <= now_ms - self._queued_at_ms < _REBUILD_MS:
+        if not 0 <= now_ms - self._queued_at_ms < (_REBUILD_MS if self._queue else _REFILL_MS):
             self._fill_queue(state, urgent, now_ms)
         ledger = state.ledger
         while self._queue:
