@@ -16,7 +16,7 @@ from pylibsrtp import Policy, Session
 from relay.core.packet_cache import PacketCache
 from relay.core.srtp import SrtpKeys
 from relay.fanout.interface import Address, PeerSlot, TrackSlot
-from relay.fanout.kernel import packet_address, send_run, write_header
+from relay.fanout.kernel import send_run
 from relay.fanout.layout import (
     BYTES_SENT,
     INDEX,
@@ -30,6 +30,7 @@ from relay.fanout.layout import (
     Peers,
     Scratch,
 )
+from relay.fanout.protection import packet_address, write_header
 from relay.fanout.shard import Shard
 from relay.fanout.shards import KernelFanOut
 

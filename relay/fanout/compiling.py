@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
+import hashlib
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -15,11 +18,33 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def compiled(function: Function) -> Function:
     """Compile at the first call, without the interpreter's lock; kept on disk where some folder can be written."""
+    keyed = _keyed(cast("types.FunctionType", function))
     try:
-        made: Any = njit(nogil=True, cache=True)(function)
+        made: Any = njit(nogil=True, cache=True)(keyed)
     except RuntimeError:  # no folder for the cache: a few seconds at each start instead
-        made = njit(nogil=True)(function)
+        made = njit(nogil=True)(keyed)
     return cast("Function", made)  # it takes the same arguments
+
+
+def _keyed(function: types.FunctionType) -> types.FunctionType:
+    """The same function as a closure over the sources' digest, which it does not use.
+
+    Numba finds what it kept by the file of the function alone, and would not notice that a function or a constant of
+    another module has changed. What a closure holds is a part of its key.
+    """
+    code = function.__code__.replace(co_freevars=("sources",))
+    cell = types.CellType(_digest_of_sources())
+    keyed = types.FunctionType(code, function.__globals__, function.__name__, function.__defaults__, (cell,))
+    return cast("types.FunctionType", functools.update_wrapper(keyed, function))
+
+
+@functools.cache
+def _digest_of_sources() -> str:
+    """Of all modules whose functions and constants the kernel is made of."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def entry_point(function: Function) -> Function:

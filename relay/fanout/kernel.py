@@ -1,11 +1,8 @@
 """The compiled fan-out kernel: one call sends one burst or report to many outputs, without the interpreter's lock.
 
-Hot path: header rewrite, SRTP by libcrypto, one `sendmsg` with UDP generic segmentation offload per run and output. It
-equals `relay.fanout.reference` byte for byte and count for count. Functions of C are declared by name, so that Numba
-can keep the compiled code on disk; `relay.fanout.libcrypto` loads the library before the first call.
-
-Protection: RFC 3711 section 4 (AES in counter mode, HMAC-SHA-1 cut to 80 bits) and RFC 7714 section 8 (AEAD). A run
-whose encryption fails in any step is not sent.
+Hot path: `relay.fanout.protection` for each packet, one `sendmsg` with UDP generic segmentation offload per run and
+output. It equals `relay.fanout.reference` byte for byte and count for count. A run whose encryption fails in any step
+is not sent.
 """
 
 from __future__ import annotations
@@ -16,24 +13,12 @@ import socket
 from relay.core.packet_cache import MAX_RUN_BYTES, MAX_RUN_SEGMENTS
 from relay.core.srtp import MAX_SRTCP_INDEX
 from relay.fanout.compiling import compiled
-from relay.fanout.externals import (
-    cipher_ctrl,
-    encrypt_final,
-    encrypt_init,
-    encrypt_update,
-    errno_location,
-    memcpy,
-    sendmsg,
-    sha1_final,
-    sha1_update,
-)
+from relay.fanout.externals import errno_location, memcpy, sendmsg
 from relay.fanout.layout import (
     AEAD,
     BURSTS_DROPPED,
     BYTES_SENT,
     COUNTER_MODE,
-    FIRST_WORD,
-    HEADER_LENGTH,
     INDEX,
     LENGTH,
     PACKETS_DROPPED,
@@ -53,17 +38,20 @@ from relay.fanout.layout import (
     Peers,
     Scratch,
 )
+from relay.fanout.protection import (
+    AEAD_TAG_BYTES,
+    SHA1_TAG_BYTES,
+    TRAILER_BYTES,
+    packet_address,
+    protect_aead,
+    protect_counter_mode,
+    write_header,
+    write_uint32,
+)
 
 _MAX_INDEX = 1 << 48  # RFC 3711 section 9.2: after so many packets a key is used up
 _ENCRYPTED = 1 << 31  # the flag in front of the SRTCP index, RFC 3711 section 3.4
-_RTP_HEADER_BYTES, _RTCP_HEADER_BYTES, _SENDER_REPORT_BYTES, _TRAILER_BYTES = 12, 8, 28, 4
-# Of a header's first eight octets in network order: version, padding, extension and CSRC count; the marker.
-_FIRST_OCTET_AND_MARKER = -(1 << 55)
-_GET_TAG = 0x10  # EVP_CTRL_AEAD_GET_TAG of openssl/evp.h
-_AEAD_TAG_BYTES = 16
-_SHA1_TAG_BYTES = 10
-_SHA1_BYTES = 20
-_SHA_CTX_BYTES = 96
+_RTCP_HEADER_BYTES, _SENDER_REPORT_BYTES = 8, 28
 _CONTROL_LENGTH = 18  # CMSG_LEN(2): a header of 16 octets and a segment size of 2
 _CONTROL_SPACE = 24
 _UDP_SEGMENT = 17 | 103 << 32  # level SOL_UDP, type UDP_SEGMENT of linux/udp.h
@@ -72,135 +60,6 @@ _EAGAIN, _ENOBUFS = errno.EAGAIN, errno.ENOBUFS  # EWOULDBLOCK is EAGAIN on Linu
 _EINVAL, _EIO, _EMSGSIZE, _EOPNOTSUPP = errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.EOPNOTSUPP
 
 SENT, WOULD_BLOCK, FAILED = 0, 1, 2
-
-
-@compiled
-def _network_order(word: int) -> int:
-    """The same 64 bits as octets of a machine with its least octet first: LLVM makes one instruction of this."""
-    return (
-        ((word & 0xFF) << 56)
-        | ((word & 0xFF00) << 40)
-        | ((word & 0xFF0000) << 24)
-        | ((word & 0xFF000000) << 8)
-        | ((word >> 8) & 0xFF000000)
-        | ((word >> 24) & 0xFF0000)
-        | ((word >> 40) & 0xFF00)
-        | ((word >> 56) & 0xFF)
-    )
-
-
-@compiled
-def packet_address(burst: Burst, position: int) -> int:
-    """Where a packet of a burst begins in memory."""
-    address: int = burst.ctypes.data + position * burst.strides[0] + 8 * FIRST_WORD
-    return address
-
-
-@compiled
-def write_header(
-    output: int, position: int, index: int, begin: int, outputs: Outputs, burst: Burst, to: Scratch
-) -> int:
-    """Write the header of a packet as this output sends it at octet `begin`; returns its length."""
-    length: int = burst[position, HEADER_LENGTH]
-    first = _network_order(burst[position, FIRST_WORD])
-    to.header[0] = _network_order(
-        (first & _FIRST_OCTET_AND_MARKER)
-        | (outputs.payload_types[output] << 48)
-        | ((index & 0xFFFF) << 32)
-        | ((first + outputs.timestamp_offsets[output]) & 0xFFFFFFFF)
-    )
-    to.header[1] = _network_order(outputs.ssrcs[output] << 32)
-    at = to.datagrams.ctypes.data + begin
-    memcpy(at, to.header.ctypes.data, _RTP_HEADER_BYTES)
-    if length > _RTP_HEADER_BYTES:
-        plain = packet_address(burst, position)
-        memcpy(at + _RTP_HEADER_BYTES, plain + _RTP_HEADER_BYTES, length - _RTP_HEADER_BYTES)
-    return length
-
-
-@compiled
-def _protect_aead(
-    peer: int,
-    protocol: int,
-    ssrc: int,
-    index: int,
-    begin: int,
-    header: int,
-    plain: int,
-    length: int,
-    trailer: int,
-    peers: Peers,
-    to: Scratch,
-) -> bool:
-    """Encrypt behind a header that stands at octet `begin`, and write the tag; False when OpenSSL refuses.
-
-    `plain` is the address of the whole packet of `length` octets, of which `header` stay in the clear. The first
-    `trailer` octets of `to.trailer` are authenticated as well (RFC 7714 section 9.2).
-    """
-    # RFC 7714 sections 8.1, 9.1: two zero octets, SSRC, index (48 bits); XOR the salt.
-    salts = peers.salts
-    to.nonce[0] = salts[peer, protocol, 0] ^ _network_order((ssrc << 16) | (index >> 32))
-    to.nonce[1] = salts[peer, protocol, 1] ^ _network_order(index << 32)
-    cipher = peers.ciphers[peer, protocol]
-    written = to.written.ctypes.data
-    at = to.datagrams.ctypes.data + begin
-    done: int = encrypt_init(cipher, 0, 0, 0, to.nonce.ctypes.data)
-    done &= encrypt_update(cipher, 0, written, at, header)
-    if trailer > 0:
-        done &= encrypt_update(cipher, 0, written, to.trailer.ctypes.data, trailer)
-    if length > header:
-        done &= encrypt_update(cipher, at + header, written, plain + header, length - header)
-    done &= encrypt_final(cipher, at + length, written)
-    done &= cipher_ctrl(cipher, _GET_TAG, _AEAD_TAG_BYTES, at + length)
-    return done == 1
-
-
-@compiled
-def _protect_counter_mode(
-    peer: int,
-    protocol: int,
-    ssrc: int,
-    index: int,
-    begin: int,
-    header: int,
-    plain: int,
-    length: int,
-    kept: int,
-    peers: Peers,
-    to: Scratch,
-) -> bool:
-    """Encrypt behind a header that stands at octet `begin`, and authenticate; see `_protect_aead`.
-
-    `to.trailer` is authenticated behind the packet. Of its octets `kept` are sent, in front of the tag.
-    """
-    # RFC 3711 section 4.1.1: salt * 2^16 XOR SSRC * 2^64 XOR index * 2^16.
-    salts = peers.salts
-    to.nonce[0] = salts[peer, protocol, 0] ^ _network_order(ssrc)
-    to.nonce[1] = salts[peer, protocol, 1] ^ _network_order(index << 16)
-    cipher = peers.ciphers[peer, protocol]
-    at = to.datagrams.ctypes.data + begin
-    done: int = encrypt_init(cipher, 0, 0, 0, to.nonce.ctypes.data)
-    if length > header:
-        done &= encrypt_update(cipher, at + header, to.written.ctypes.data, plain + header, length - header)
-    # Section 4.2: the tag of a packet takes the place of the roll-over counter; that of RTCP stands behind its index.
-    memcpy(at + length, to.trailer.ctypes.data, _TRAILER_BYTES)
-    state, digest = to.hmac_state.ctypes.data, to.digest.ctypes.data
-    states = peers.hmac_states.ctypes.data + peer * peers.hmac_states.strides[0]
-    states += protocol * peers.hmac_states.strides[1]
-    memcpy(state, states, _SHA_CTX_BYTES)
-    done &= sha1_update(state, at, length + _TRAILER_BYTES)
-    done &= sha1_final(digest, state)
-    memcpy(state, states + _SHA_CTX_BYTES, _SHA_CTX_BYTES)
-    done &= sha1_update(state, digest, _SHA1_BYTES)
-    done &= sha1_final(digest, state)
-    memcpy(at + length + kept, digest, _SHA1_TAG_BYTES)
-    return done == 1
-
-
-@compiled
-def _write_uint32(number: int, to: Octets, at: int) -> None:
-    for octet in range(4):
-        to[at + octet] = (number >> (24 - 8 * octet)) & 0xFF
 
 
 @compiled
@@ -275,12 +134,12 @@ def _protect_run(
         length = burst[position, LENGTH]
         plain = packet_address(burst, position)
         if protection == AEAD:
-            intact &= _protect_aead(peer, RTP, ssrc, index, end, header, plain, length, 0, peers, scratch)
-            length += _AEAD_TAG_BYTES
+            intact &= protect_aead(peer, RTP, ssrc, index, end, header, plain, length, 0, peers, scratch)
+            length += AEAD_TAG_BYTES
         elif protection == COUNTER_MODE:
-            _write_uint32(index >> 16, scratch.trailer, 0)
-            intact &= _protect_counter_mode(peer, RTP, ssrc, index, end, header, plain, length, 0, peers, scratch)
-            length += _SHA1_TAG_BYTES
+            write_uint32(index >> 16, scratch.trailer, 0)
+            intact &= protect_counter_mode(peer, RTP, ssrc, index, end, header, plain, length, 0, peers, scratch)
+            length += SHA1_TAG_BYTES
         else:
             intact = False
         if count == 0:
@@ -297,7 +156,7 @@ def _rides(count: int, length: int, segment: int, output: int, outputs: Outputs,
     index = tail[0, INDEX] + outputs.index_offsets[output]
     if index < 0 or index >= _MAX_INDEX or count < 1 or count >= MAX_RUN_SEGMENTS or length != count * segment:
         return 0
-    tag = _AEAD_TAG_BYTES if peers.protections[outputs.peers[output]] == AEAD else _SHA1_TAG_BYTES
+    tag = AEAD_TAG_BYTES if peers.protections[outputs.peers[output]] == AEAD else SHA1_TAG_BYTES
     wanted: int = tail[0, LENGTH] + tag
     return wanted if wanted <= segment and length + wanted <= MAX_RUN_BYTES else 0
 
@@ -390,27 +249,27 @@ def fan_out(
 def _protect_report(output: int, rtp_timestamp: int, length: int, outputs: Outputs, peers: Peers, to: Scratch) -> int:
     """Complete `to.report` for an output and protect it; returns its octets on the wire, 0 when that failed."""
     peer, ssrc, report = outputs.peers[output], outputs.ssrcs[output], to.report
-    _write_uint32(ssrc, report, 4)
-    _write_uint32(rtp_timestamp + outputs.timestamp_offsets[output], report, 16)
-    _write_uint32(outputs.packets_before[output] + outputs.packets[output], report, 20)
-    _write_uint32(outputs.octets_before[output] + outputs.octets[output], report, 24)
-    _write_uint32(ssrc, report, _SENDER_REPORT_BYTES + 4)
+    write_uint32(ssrc, report, 4)
+    write_uint32(rtp_timestamp + outputs.timestamp_offsets[output], report, 16)
+    write_uint32(outputs.packets_before[output] + outputs.packets[output], report, 20)
+    write_uint32(outputs.octets_before[output] + outputs.octets[output], report, 24)
+    write_uint32(ssrc, report, _SENDER_REPORT_BYTES + 4)
     index = peers.srtcp_indexes[peer] + 1
     if index >= MAX_SRTCP_INDEX:
         return 0
     peers.srtcp_indexes[peer] = index
-    _write_uint32(index | _ENCRYPTED, to.trailer, 0)
+    write_uint32(index | _ENCRYPTED, to.trailer, 0)
     plain, at = report.ctypes.data, to.datagrams.ctypes.data
     memcpy(at, plain, _RTCP_HEADER_BYTES)
     if peers.protections[peer] == AEAD:
-        if not _protect_aead(peer, RTCP, ssrc, index, 0, _RTCP_HEADER_BYTES, plain, length, _TRAILER_BYTES, peers, to):
+        if not protect_aead(peer, RTCP, ssrc, index, 0, _RTCP_HEADER_BYTES, plain, length, TRAILER_BYTES, peers, to):
             return 0
-        memcpy(at + length + _AEAD_TAG_BYTES, to.trailer.ctypes.data, _TRAILER_BYTES)
-        return length + _AEAD_TAG_BYTES + _TRAILER_BYTES
-    if peers.protections[peer] == COUNTER_MODE and _protect_counter_mode(
-        peer, RTCP, ssrc, index, 0, _RTCP_HEADER_BYTES, plain, length, _TRAILER_BYTES, peers, to
+        memcpy(at + length + AEAD_TAG_BYTES, to.trailer.ctypes.data, TRAILER_BYTES)
+        return length + AEAD_TAG_BYTES + TRAILER_BYTES
+    if peers.protections[peer] == COUNTER_MODE and protect_counter_mode(
+        peer, RTCP, ssrc, index, 0, _RTCP_HEADER_BYTES, plain, length, TRAILER_BYTES, peers, to
     ):
-        return length + _TRAILER_BYTES + _SHA1_TAG_BYTES
+        return length + TRAILER_BYTES + SHA1_TAG_BYTES
     return 0
 
 
