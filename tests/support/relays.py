@@ -40,7 +40,7 @@ from relay.messages import (
 T = TypeVar("T")
 CONFERENCE = "hn2026"
 FEED = "program"
-START_TIMEOUT_S = 60.0  # the first relay of a fresh checkout compiles its fan-out, on a busy machine for half a minute
+START_TIMEOUT_S = 100.0  # the first relay of a fresh checkout compiles its fan-out, on a busy machine for a minute
 
 
 class Signer:
