@@ -61,7 +61,7 @@ class Subscriber:
     @property
     def packets_sent(self) -> int:
         """Over all streams."""
-        return sum(placement.track.totals(placement.output).packets for placement in self.placements.values())
+        return sum(placement.track.delivery.totals(placement.output).packets for placement in self.placements.values())
 
     @property
     def is_moving(self) -> bool:

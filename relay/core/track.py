@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from relay.core.catch_up import MAX_OCTETS_PER_S, SLICE_INTERVAL_S, CachedGroup, CatchUp
 from relay.core.company import Company
+from relay.core.delivery import Delivery
 from relay.core.departures import Departures
 from relay.core.inbound import Inbound, Inbounds, Kind
 from relay.core.keyframe_requests import KeyframeRequests
@@ -20,13 +21,11 @@ from relay.core.nack_register import NackRegister
 from relay.core.output import MAX_NACKED, WRAP_GUARD, Output
 from relay.core.packet_cache import PacketCache
 from relay.core.timeline import SEQUENCE_MODULUS, SourceClock, Timeline, nearest
-from relay.fanout.interface import FanOut, OutputTotals, PeerSlot, Tail, TrackSlot
+from relay.fanout.interface import FanOut, PeerSlot, Tail, TrackSlot
 from relay.wire.codecs import is_keyframe_start
 from relay.wire.rtp import HEADER_BYTES, RtpHeader, strip_header
 from relay.wire.sdp import Codec, match_codec
 from relay.wire.vp8_descriptor import plain_vp8
-
-CNAME = "diemcau"
 
 # What a NACK can still find: video for about four seconds at 2 Mbit/s, audio for ten.
 CACHE_PACKETS: dict[Kind, int] = {"audio": 512, "video": 1024}
@@ -37,11 +36,9 @@ class Track:
 
     Attributes:
         kind: `audio` or `video`.
-        slot: the track's number at the fan-out.
-        catch_up_slot: another one, under which it has the outputs that are sent the cached group of pictures.
-        rtx_slot: a third one, for the streams that repair its outputs.
         codec: what the present source sends, or None before the first.
         outputs: by peer.
+        delivery: how its packets come to them.
         inbounds: the streams that feed it.
         nacks: what is missing of it, whichever source should have brought it.
     """
@@ -58,10 +55,19 @@ class Track:
         keyframe_interval_s: float,
         company: Company | None = None,
     ) -> None:
+        """Make a track without a source and without outputs.
+
+        Args:
+            kind: `audio` or `video`.
+            slot: see `Delivery`, and so for the other two.
+            fanout: sends its packets.
+            catch_up_slot: see `Delivery`.
+            rtx_slot: see `Delivery`.
+            clock_rate: of its RTP timestamps, in Hz.
+            keyframe_interval_s: between two requests for a keyframe.
+            company: of its feed, where sound and picture wait for each other.
+        """
         self.kind: Kind = kind
-        self.slot = slot
-        self.catch_up_slot = catch_up_slot
-        self.rtx_slot = rtx_slot
         self.codec: Codec | None = None
         self.outputs: dict[PeerSlot, Output] = {}
         self.inbounds = Inbounds()
@@ -75,7 +81,7 @@ class Track:
         self.packets_unlike = 0
         self.last_packet_s = float("-inf")
         self.last_sender_report: tuple[int, int] | None = None
-        self._fanout = fanout
+        self.delivery = Delivery(fanout, self.cache, slot=slot, catch_up_slot=catch_up_slot, rtx_slot=rtx_slot)
         self._timeline = Timeline(clock_rate)
         self._company = company if company is not None else Company()
         self._departures = Departures(kind, self.cache, self._company, send=self._send, as_tail=self._as_tail)
@@ -189,10 +195,7 @@ class Track:
         if self.last_sender_report is None:
             return
         ntp, rtp = self.last_sender_report
-        for slot in (self.slot, self.catch_up_slot):
-            self._fanout.send_report(
-                slot, ntp_timestamp=ntp, rtp_timestamp=rtp, cname=CNAME, peer=peer, appended=appended
-            )
+        self.delivery.send_report(ntp, rtp, peer, appended)
 
     def poll(self, now: float) -> None:
         """Send what has waited long enough for the rest of its frame, and the next slices of cached groups."""
@@ -249,14 +252,6 @@ class Track:
         """True while a receiver of video waits for one to begin with, and none is on its way."""
         return bool(self._waiting_for_keyframe) and not self._starts
 
-    def totals(self, output: Output) -> OutputTotals:
-        """What was sent to a receiver since it was added, over all its runs."""
-        is_live = output.attached and output.catch_up is None
-        present = self._fanout.output_totals(self.slot, output.peer) if is_live else OutputTotals()
-        return OutputTotals(
-            packets=output.packets_before + present.packets, octets=output.octets_before + present.octets
-        )
-
     def resend(self, output: Output, sequence_numbers: Sequence[int], now: float) -> int:
         """Answer a NACK: by RTX where that was negotiated, else byte for byte. Returns how many packets went out."""
         if not output.attached:
@@ -271,21 +266,7 @@ class Track:
             octets = self.cache.octets(index) if output.first_index <= index < end else 0
             if octets and output.resends.take(octets):
                 indexes.append(index)
-        if indexes and output.rtx is not None and output.rtx.repairs(output.payload_type):
-            return output.rtx.resend(self._fanout, self.rtx_slot, output, self.cache, indexes)
-        return self._send_to(output, indexes) if indexes else 0
-
-    def _slot_of(self, output: Output) -> TrackSlot:
-        return self.slot if output.catch_up is None else self.catch_up_slot
-
-    def _send_to(self, output: Output, indexes: Sequence[int]) -> int:
-        """Send packets to one output alone. Returns how many the cache still had."""
-        if output.catch_up is not None:
-            # Counted here: what the fan-out has counted is gone when the output moves to the other slot.
-            octets = [self.cache.payload_octets(index) for index in indexes if self.cache.get(index) is not None]
-            output.packets_before += len(octets)
-            output.octets_before += sum(octets)
-        return self._fanout.resend(self._slot_of(output), output.peer, self.cache, indexes)
+        return self.delivery.repair(output, indexes) if indexes else 0
 
     # --- starting from the cache ---------------------------------------------------------------------------------
 
@@ -308,7 +289,7 @@ class Track:
         output.catch_up = CatchUp(first, now)
         self._waiting_for_keyframe.discard(output.peer)
         self._catching_up[output.peer] = output
-        self._add_to_fan_out(output)
+        self.delivery.add(output)
         self._send_slice(output, now)
 
     def _send_slice(self, output: Output, now: float) -> None:
@@ -319,12 +300,11 @@ class Track:
         end = self._first_unsent()
         indexes = output.catch_up.next_slice(self.cache, end, now, self._departures.pacer.octets_per_s)
         if indexes:
-            self._send_to(output, indexes)
+            self.delivery.send_to(output, indexes)
         if output.catch_up.is_done(end):
-            self._fanout.remove_output(self.catch_up_slot, output.peer)
             del self._catching_up[output.peer]
-            output.catch_up = None
-            self._add_to_fan_out(output)
+            self.delivery.make_live(output)
+            self._attached_since = max(self._attached_since, output.first_index)
         elif output.catch_up.is_lost(end):
             self._detach(output)
             self._waiting_for_keyframe.add(output.peer)
@@ -365,20 +345,8 @@ class Track:
 
     def _attach(self, output: Output, index: int) -> None:
         output.begin(index)
-        self._add_to_fan_out(output)
-
-    def _add_to_fan_out(self, output: Output) -> None:
-        if output.catch_up is None:
-            self._attached_since = max(self._attached_since, output.first_index)
-        self._fanout.add_output(
-            self._slot_of(output),
-            output.peer,
-            ssrc=output.ssrc,
-            payload_type=output.payload_type,
-            index_offset=output.index_offset,
-            sent_before=OutputTotals(packets=output.packets_before, octets=output.octets_before),
-            timestamp_offset=output.timestamp_offset,
-        )
+        self.delivery.add(output)
+        self._attached_since = max(self._attached_since, output.first_index)
 
     def _detach(self, output: Output) -> None:
         self._waiting.discard(output.peer)
@@ -386,14 +354,9 @@ class Track:
         if output.attached:
             next_index = self._first_unsent() if output.catch_up is None else output.catch_up.next_index
             self._catching_up.pop(output.peer, None)
-            sent = self.totals(output)
-            self._remove_from_fan_out(output)
+            sent = self.delivery.totals(output)
+            self.delivery.remove(output)
             output.end(next_index, sent)
-
-    def _remove_from_fan_out(self, output: Output) -> None:
-        self._fanout.remove_output(self._slot_of(output), output.peer)
-        if output.rtx is not None:
-            output.rtx.withdraw(self._fanout, self.rtx_slot, output.peer)
 
     def _first_unsent(self) -> int:
         """The first index that has not left yet: what waits for its time or for its frame, or what comes next."""
@@ -404,7 +367,7 @@ class Track:
         """A packet leaves behind another track's burst."""
         if self._waiting:
             self._attach_waiting(index)
-        return Tail(self.slot, self.cache, index)
+        return Tail(self.delivery.slot, self.cache, index)
 
     def _send(self, pieces: Sequence[Sequence[int]], now: float | None) -> None:
         """Send pieces whose time has come; those who wait for a beginning begin where it leaves.
@@ -420,21 +383,21 @@ class Track:
                 if self._waiting_for_keyframe:
                     place = bisect_left(rest, start)
                     if place:
-                        self._fanout.send_burst(self.slot, self.cache, rest[:place])
+                        self.delivery.send(rest[:place])
                         rest = rest[place:]
                     for peer in self._waiting_for_keyframe:
                         self._attach(self.outputs[peer], start)
                     self._waiting_for_keyframe.clear()
             rides = now is not None and self.kind == "video" and position == len(pieces)
             tail = self._company.take_tail(now) if rides and now is not None else None
-            self._fanout.send_burst(self.slot, self.cache, rest, tail)
+            self.delivery.send(rest, tail)
 
     def _send_late(self, index: int) -> None:
         """A packet that was missing takes its place among those that wait, or goes to those that began before it."""
         if self._departures.insert_late(index):
             return
         if index >= self._attached_since:
-            self._fanout.send_burst(self.slot, self.cache, [index])
+            self.delivery.send([index])
             others = self._catching_up
         else:
             others = self.outputs
@@ -442,4 +405,4 @@ class Track:
             # A slice brings what a receiver has not come to yet.
             is_past = output.catch_up is None or index < output.catch_up.next_index
             if output.attached and output.first_index <= index and is_past:
-                self._send_to(output, [index])
+                self.delivery.send_to(output, [index])

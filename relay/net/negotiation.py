@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from relay.core.delivery import CNAME
 from relay.core.feed import MAX_LAYERS, Stream, Want
 from relay.core.ice import IceCredentials
 from relay.core.inbound import Kind
-from relay.core.track import CNAME
 from relay.errors import RelayError
 from relay.wire.rtx import rtx_payload_types
 from relay.wire.sdp import (

@@ -139,12 +139,12 @@ def test_what_exceeds_the_bucket_leaves_in_small_pieces() -> None:
     scene.join(EARLY)
     send(scene.router, PUBLISHER, scene.source.frame(keyframe=True, packets=120), 0.0)
     track = scene.router.feed(("hn2026", "program")).layers["video"][0]
-    at_once = len(scene.fan_out.bursts[track.slot])
+    at_once = len(scene.fan_out.bursts[track.delivery.slot])
     times = []
     while (deadline := track.next_deadline()) is not None:
         track.poll(deadline)
         times.append(deadline)
-    bursts = scene.fan_out.bursts[track.slot]
+    bursts = scene.fan_out.bursts[track.delivery.slot]
     assert sum(bursts) == 120
     assert max(bursts) <= PIECE_PACKETS
     assert sum(bursts[:at_once]) * 1_154 <= 32_000

@@ -159,16 +159,16 @@ def test_totals_outlive_a_standby() -> None:
     scene = Scene()
     output = scene.add(HALL, [VP8])
     scene.send(scene.source.frame(keyframe=True))
-    one = scene.track.totals(output)
+    one = scene.track.delivery.totals(output)
     scene.track.set_wanted(HALL, wanted=False, now=0.0)
     scene.send(scene.source.frame(keyframe=True))
-    assert scene.track.totals(output) == one
+    assert scene.track.delivery.totals(output) == one
     scene.track.set_wanted(HALL, wanted=True, now=0.0)
-    two = scene.track.totals(output)
+    two = scene.track.delivery.totals(output)
     assert (two.packets, two.octets) == (2 * one.packets, 2 * one.octets), "the cached group counts"
     scene.send(scene.source.frame(keyframe=True))
-    assert scene.track.totals(output).packets == 3 * one.packets
-    assert scene.track.totals(output).octets == 3 * one.octets
+    assert scene.track.delivery.totals(output).packets == 3 * one.packets
+    assert scene.track.delivery.totals(output).octets == 3 * one.octets
 
 
 def test_a_removed_output_is_gone_whatever_it_was_doing() -> None:
