@@ -172,19 +172,22 @@ def _registered(server: str, token_file: Path, policy: Policy, *, merge_parents:
     from bridges.halls import Hall  # noqa: PLC0415 - the same
     from bridges.units import Unit  # noqa: PLC0415 - the same
     from conference.api_client import ApiClient, Document  # noqa: PLC0415 - the same
+    from conference.orders import Orders  # noqa: PLC0415 - the same
     from conference.planning.inputs import make_input, regions_of, registered_spots  # noqa: PLC0415 - the same
 
-    async def read(api: ApiClient) -> tuple[list[Document], list[Document], list[Document]]:
-        return await api.units(), await api.halls(), await api.relays()
+    async def read(api: ApiClient) -> tuple[list[Document], list[Document], list[Document], Document]:
+        return await api.units(), await api.halls(), await api.relays(), await api.orders()
 
-    units_read, halls_read, relays_read = ask(server, token_file, read)
+    units_read, halls_read, relays_read, orders_read = ask(server, token_file, read)
     try:
         units = msgspec.convert(units_read, list[Unit])
         halls = msgspec.convert(halls_read, list[Hall])
+        orders = msgspec.convert(orders_read, Orders)
     except msgspec.ValidationError as error:
         fail(f"{server} does not speak this API: {error}")
     real = regions_of((hall for hall in halls if not hall.virtual), units)
-    return make_input(real, registered_spots(relays_read), policy, units, merge_parents=merge_parents)
+    spots = registered_spots(relays_read)
+    return make_input(real, spots, policy, units, merge_parents=merge_parents, orders=orders)
 
 
 def _explain(planned: Planned, written: list[Path]) -> None:

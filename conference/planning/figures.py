@@ -129,7 +129,7 @@ def plan_country(plan_input: PlanInput, clock: Callable[[], float], *, replans: 
     charged = sum(load.charged_milliseats for load in plan.loads)
     for wish, *pair in zip(plan.wishes, plan.primaries, plan.backups, strict=True):
         charged += wish.milliseats * pair.count(NOBODY)
-    soft_seats = sum(load.soft_seats for load in plan.loads)
+    soft_seats = sum(load.soft_seats for load in plan.loads if not load.is_closed)
     regions = _regions(plan, plan_input)
     figures = PlanFigures(
         synthetic=plan_input.is_synthetic,
@@ -190,7 +190,7 @@ def _regions(plan: Plan, plan_input: PlanInput) -> tuple[RegionFigures, ...]:
                 away=away[code],
                 edges=len(edges),
                 seats_charged=-(-sum(load.charged_milliseats for load in edges) // SEAT_MILLISEATS),
-                seats_soft=sum(load.soft_seats for load in edges),
+                seats_soft=sum(load.soft_seats for load in edges if not load.is_closed),
                 bits_per_s=halls[code] * policy.regions.get(code, policy.media).bits_per_s,
             )
         )

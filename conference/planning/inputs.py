@@ -11,6 +11,7 @@ import msgspec
 from bridges.halls import Hall
 from bridges.units import Unit
 from conference.errors import ConferenceError
+from conference.orders import Orders
 from conference.planner.loads import SEAT_MILLISEATS, HallWish, RelayLoad
 from conference.policy import Policy
 from relay.messages import Capacity, RelayRole
@@ -71,6 +72,7 @@ def make_input(
     *,
     merge_parents: bool = False,
     is_synthetic: bool = False,
+    orders: Orders | None = None,
 ) -> PlanInput:
     """Put together what a plan is made of.
 
@@ -81,22 +83,29 @@ def make_input(
         units: their names.
         merge_parents: as the relays are configured.
         is_synthetic: halls or relays are made up.
+        orders: what operators ordered: pins, exclusions and limits hold, a cordoned relay gets nobody, and one that is
+            to be emptied is not there.
     """
-    spots = list(spots)
+    orders = orders or Orders()
+    spots = [spot for spot in spots if orders.mode(spot.relay_id) not in ("draining", "evacuating")]
+    if not spots:
+        raise PlanInputError("every relay is to be emptied; start others, or take the orders back")
+    seats = {spot.relay_id: orders.seats(spot.relay_id, spot.capacity, policy) for spot in spots}
     loads = [
         RelayLoad(
             relay_id=spot.relay_id,
             region=spot.region,
             role=spot.role,
-            soft_seats=policy.seats(spot.capacity, policy.soft_limit),
-            hard_seats=policy.seats(spot.capacity, policy.hard_limit),
+            soft_seats=seats[spot.relay_id][0],
+            hard_seats=seats[spot.relay_id][1],
             parents=list(spot.parents),
+            mode=orders.mode(spot.relay_id),
         )
         for spot in spots
     ]
     return PlanInput(
         relays=tuple(loads),
-        wishes=tuple(policy.wish(hall_id, region) for hall_id, region in halls),
+        wishes=tuple(orders.wish(hall_id, region, policy) for hall_id, region in halls),
         policy=policy,
         names={unit.code: unit.name for unit in units if not unit.parent},
         capacities={spot.relay_id: spot.capacity.bits_per_s for spot in spots},

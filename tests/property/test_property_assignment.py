@@ -16,6 +16,7 @@ from conference.assignment import settle
 from conference.commands import (
     ChangeLimits,
     ChangePhase,
+    ClearRelay,
     Command,
     CreateConference,
     ExcludeRelays,
@@ -32,6 +33,7 @@ from conference.commands import (
     RegisterRelay,
     ReportMove,
     ResumeJoins,
+    SuspectRelay,
 )
 from conference.decide import decide
 from conference.errors import RejectedError
@@ -39,6 +41,7 @@ from conference.events import Event, HallAssigned, RelayLost
 from conference.ledger import SeatKey
 from conference.lifecycle import Phase
 from conference.moving import Mover
+from conference.ordering import mode_of
 from conference.planner.loads import RelayLoad, RelayMode, open_for_halls
 from conference.policy import MediaCost, Policy
 from conference.snapshot import decode_state, encode_state, fingerprint
@@ -260,6 +263,14 @@ class Country(RuleBasedStateMachine):
         if self.do(command):
             assert self.do(command) == []
 
+    @rule(relay_id=st.sampled_from(sorted(RELAYS)), clear=st.booleans())
+    def suspect(self, relay_id: str, *, clear: bool) -> None:
+        """Halls' reports speak against a relay, or no more."""
+        if clear:
+            self.do(ClearRelay(relay_id=relay_id, reason="time"))
+        else:
+            self.do(SuspectRelay(relay_id=relay_id, left=3, halls=4))
+
     @rule(
         hall_ids=st.lists(st.sampled_from(HALLS), max_size=3),
         to=st.sampled_from(["", *sorted(RELAYS)]),
@@ -444,7 +455,7 @@ class Country(RuleBasedStateMachine):
             for hall_id, seat in conference.seats.items():
                 key, relays = (conference_id, hall_id), (seat.primary, seat.backup)
                 charged = conference.joinable and not seat.left
-                modes = [self.state.orders.mode(relay_id) for relay_id in relays]
+                modes = [mode_of(self.state, relay_id) for relay_id in relays]
                 stands = all(map(self.state.is_live, relays)) and "evacuating" not in modes
                 assert (key in self.state.ledger.unsettled) == (charged and not stands)
                 stays = not (seat.wanted or seat.unwanted or {"draining", "evacuating"} & set(modes))

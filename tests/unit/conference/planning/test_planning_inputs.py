@@ -9,6 +9,8 @@ import pytest
 
 from bridges.halls import Hall
 from bridges.units import Unit
+from conference.orders import Limits, Orders, RelayOrder
+from conference.planner.plan import make_plan
 from conference.planning.inputs import (
     MadeUpRelays,
     PlanInputError,
@@ -103,3 +105,28 @@ def test_an_input_has_limits_costs_and_names() -> None:
     assert [wish.milliseats for wish in made.wishes] == [500]
     assert made.names == {"04": "Cao Bằng"}
     assert made.capacities == {"r": 20}
+
+
+def test_a_plan_keeps_to_what_operators_ordered() -> None:
+    """Pins, exclusions and limits hold; a cordoned relay gets nobody; one that is to be emptied is not there."""
+    reason = "bảo trì"
+    orders = Orders(
+        relays={
+            "e1": RelayOrder(mode="cordoned", at_ms=1, reason=reason),
+            "e2": RelayOrder(mode="draining", at_ms=1, reason=reason),
+        },
+        pins={"h1": ("e4",)},
+        exclusions={"04": ["e3"]},
+        limits={"e4": Limits(soft=0.25, hard=0.5)},
+    )
+    spots = registered_spots(
+        registered(relay_id=f"e{number}", bits_per_s=8, packets_per_s=8, region="04") for number in range(1, 6)
+    )
+    made = make_input([("h1", "04"), ("h2", "04")], spots, POLICY, [], orders=orders)
+    assert [load.relay_id for load in made.relays] == ["e1", "e3", "e4", "e5"]
+    assert [(load.soft_seats, load.hard_seats) for load in made.relays if load.relay_id == "e4"] == [(2, 4)]
+    plan = make_plan(made.relays, made.wishes)
+    assert plan.pairs() == {"h1": ("e4", "e5"), "h2": ("e5", "e4")}
+    everything = Orders(relays={spot.relay_id: orders.relays["e2"] for spot in spots})
+    with pytest.raises(PlanInputError, match="emptied"):
+        make_input([], spots, POLICY, [], orders=everything)
