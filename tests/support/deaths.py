@@ -11,6 +11,7 @@ import random
 import signal
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +25,7 @@ from conference.config import CoordinatorConfig, JournalConfig
 from conference.journal.opening import open_journal
 
 LEASE_S = 1.5
+TELL_EVERY = 50
 Moment = Literal["start", "fold", "first answers", "work", "takeover"]
 MOMENTS: dict[Moment, int] = {"start": 2, "fold": 2, "first answers": 2, "work": 6, "takeover": 2}
 
@@ -110,7 +112,9 @@ class Reaper:
         self.kills[moment] += 1
 
 
-async def die(folder: Path, kills: int, seed: int, redis_url: str = "") -> Figures:
+async def die(
+    folder: Path, kills: int, seed: int, redis_url: str = "", *, tell: Callable[[Figures], None] = lambda _figures: None
+) -> Figures:
     """Kill so many coordinators, and hold the journal against what was answered after each.
 
     Args:
@@ -118,12 +122,13 @@ async def die(folder: Path, kills: int, seed: int, redis_url: str = "") -> Figur
         kills: how many.
         seed: of all chances.
         redis_url: where the journal is; a file of a single coordinator where it is "".
+        tell: hears how it stands now and then.
 
     Raises:
         AssertionError: something acknowledged is lost, or applied twice, or decided twice.
     """
     names = ["one", "two", "three"] if redis_url else ["one"]
-    journal = {"url": redis_url, "lease_s": LEASE_S, "keep_records": 2_000} if redis_url else {}
+    journal = {"url": redis_url, "lease_s": LEASE_S, "keep_records": 10_000} if redis_url else {}
     config = CoordinatorConfig(state_dir=folder / names[0], journal=JournalConfig(**journal))
     chance, began_s = random.Random(seed), time.monotonic()
     settings: dict[str, object] = {"journal": journal, "snapshot_every": 100, "lease_s": 20.0, "return_grace_s": 200.0}
@@ -132,19 +137,29 @@ async def die(folder: Path, kills: int, seed: int, redis_url: str = "") -> Figur
         try:
             witness = Witness(reading)
             reaper = Reaper(coordinators, witness, chance)
+
+            def figures() -> Figures:
+                waits = reaper.ready_s or [0.0]
+                return Figures(
+                    journal="redis" if redis_url else "sqlite",
+                    seed=seed,
+                    kills=dict(reaper.kills),
+                    seconds=round(time.monotonic() - began_s, 1),
+                    ready_s=(round(sum(waits) / len(waits), 2), round(max(waits), 2)),
+                    verdict=witness.verdict,
+                )
+
             async with clients(coordinators, witness):
+                told = 0
                 while reaper.kills.total() < kills:
                     await reaper.kill_next()
+                    if reaper.kills.total() - told >= TELL_EVERY:
+                        told = reaper.kills.total()
+                        await coordinators.leader()
+                        await witness.check()
+                        tell(figures())
                 await coordinators.leader()
             await witness.check()
+            return figures()
         finally:
             await reading.close()
-    waits = reaper.ready_s or [0.0]
-    return Figures(
-        journal="redis" if redis_url else "sqlite",
-        seed=seed,
-        kills=dict(reaper.kills),
-        seconds=round(time.monotonic() - began_s, 1),
-        ready_s=(round(sum(waits) / len(waits), 2), round(max(waits), 2)),
-        verdict=witness.verdict,
-    )
