@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
+from support.picture_gaps import PictureGaps
 from support.whole_conference import CONFERENCE, FEED, WholeConference, fold, relay_gauge, whole_conference
 
 from bridges.messages import Assignment
@@ -31,32 +32,6 @@ OUTAGE_PICTURES = 150
 # Pictures come 30 a second. The wire is judged by the halls themselves, which move after 300 ms of silence; this bound
 # on decoded pictures leaves room for a machine that decodes several halls on two cores beside other tests.
 LONGEST_PICTURE_GAP_S = 1.5
-
-
-class Gaps:
-    """The longest time without a new picture at each hall, while it watches."""
-
-    def __init__(self, whole: WholeConference) -> None:
-        self._whole = whole
-        self.longest_s = dict.fromkeys(whole.halls, 0.0)
-        self._task = asyncio.create_task(self._watch())
-
-    async def _watch(self) -> None:
-        start = time.monotonic()
-        seen = {hall_id: (hall.summary.frames_decoded, start) for hall_id, hall in self._whole.halls.items()}
-        while True:
-            now = time.monotonic()
-            for hall_id, hall in self._whole.halls.items():
-                frames, since = seen[hall_id]
-                self.longest_s[hall_id] = max(self.longest_s[hall_id], now - since)
-                if hall.summary.frames_decoded > frames:
-                    seen[hall_id] = (hall.summary.frames_decoded, now)
-            await asyncio.sleep(0.02)
-
-    async def stop(self) -> None:
-        """Watch no longer."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
 
 
 async def assert_api_tells_the_fold(whole: WholeConference) -> None:
@@ -109,7 +84,7 @@ async def test_media_and_attendance_survive_a_killed_coordinator(tmp_path: Path)
         assert (totals["present"], totals["headcount_halls"]) == (3, 3)
         recorded = len(await whole.records())
 
-        gaps = Gaps(whole)
+        gaps = PictureGaps(whole)
         await whole.end(whole.stage.coordinator, signal.SIGKILL)
         await asyncio.gather(*(hall.more_pictures(OUTAGE_PICTURES) for hall in whole.halls.values()))
         acknowledged = fold((await whole.records())[:recorded])

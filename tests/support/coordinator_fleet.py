@@ -111,6 +111,7 @@ async def fleet(
     try:
         for name in names:
             keeping.append(asyncio.create_task(made.keep_running(name)))
+            await made.next_start(made.started)
             await made.leader()
         yield made
     finally:

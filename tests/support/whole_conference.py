@@ -275,9 +275,8 @@ async def relay_gauge(base_url: str, name: str) -> float:
 
 
 @contextlib.asynccontextmanager
-async def empty_conference(folder: Path) -> AsyncIterator[WholeConference]:
-    """A coordinator, and nothing else yet; nothing of what comes is left afterwards."""
-    stage = await open_stage(folder)
+async def conference_on(stage: Stage) -> AsyncIterator[WholeConference]:
+    """A stage with a coordinator, and nothing else yet; nothing of what comes is left afterwards."""
     try:
         async with ApiClient(stage.coordinator_url, stage.organiser_token) as api:
             whole = WholeConference(stage, api)
@@ -291,6 +290,13 @@ async def empty_conference(folder: Path) -> AsyncIterator[WholeConference]:
         for program in stage.supervisor.programs.values():
             program.signal(signal.SIGCONT)
         await stage.supervisor.stop_all(grace_s=STOP_GRACE_S)
+
+
+@contextlib.asynccontextmanager
+async def empty_conference(folder: Path) -> AsyncIterator[WholeConference]:
+    """A coordinator, and nothing else yet; nothing of what comes is left afterwards."""
+    async with conference_on(await open_stage(folder)) as whole:
+        yield whole
 
 
 @contextlib.asynccontextmanager
