@@ -22,7 +22,6 @@ Every move ends in one `Report`. While a silence lasts, `Probe` asks both relays
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 
 from bridges.backoff import Retry
 from bridges.follower_outputs import (
@@ -39,18 +38,9 @@ from bridges.follower_outputs import (
 )
 from bridges.messages import Assignment, MovedReport, MoveReason, RelayAccess
 from bridges.move_reports import MoveReports
-from bridges.session_watch import FIRST_PACKET_S, Flapping, WatchedSession
+from bridges.session_watch import FIRST_PACKET_S, Flapping, Target, WatchedSession
 
 PROBE_EVERY_S = 2.0
-
-
-@dataclass(slots=True)
-class _Target:
-    """A session that may become the current one."""
-
-    session: SessionId
-    reason: MoveReason
-    since: float
 
 
 class Follower:
@@ -68,7 +58,7 @@ class Follower:
         self._next_session = 1
         self._current: SessionId | None = None
         self._lost: WatchedSession | None = None  # the current session that failed while no other one was up
-        self._target: _Target | None = None
+        self._target: Target | None = None
         self._reports = MoveReports(rng)
         self._flapping = Flapping()
         self._probed_at = 0.0
@@ -115,8 +105,6 @@ class Follower:
         if self.ended or (self.assignment is not None and assignment.epoch < self.assignment.epoch):
             return
         newer = self.assignment is None or assignment.epoch > self.assignment.epoch
-        if newer:
-            self._lost = None  # the coordinator has decided anew; there is no move of the hall's own to report
         self.assignment = assignment
         self._follow(assignment, now, move=newer)
         self._evaluate(now)
@@ -204,7 +192,7 @@ class Follower:
         if found is None or not found.active or last_packet_at < found.active_since:
             return
         if found.note_packets(last_packet_at, last_sound_at) and session == self._current:
-            self._asked = False
+            self._asked, self._lost = False, None
             self._join_again.forget()
             self._join_again.drop()
         self._evaluate(now)
@@ -264,9 +252,9 @@ class Follower:
         self._activate(other, now)
         other.expects_sound = current.brought_sound
         self._probed_at = now
-        self._target = _Target(session=other.session, reason="refused" if late else "silence", since=now)
+        self._target = Target(session=other.session, reason="refused" if late else "silence", since=now)
 
-    def _finish_silence(self, current: WatchedSession, target: _Target, now: float) -> None:
+    def _finish_silence(self, current: WatchedSession, target: Target, now: float) -> None:
         other = self._sessions[target.session]
         came_back = current.last_packet_at is not None and current.last_packet_at > target.since
         if came_back and not self._flapping.handle_return(other, now):
@@ -285,7 +273,7 @@ class Follower:
             if current.last_packet_at is not None and (current.unanswered(now) or other.unanswered(now)):
                 self._ask(now)  # a silent source silences relays that answer
 
-    def _finish_assignment(self, current: WatchedSession, target: _Target, now: float) -> None:
+    def _finish_assignment(self, current: WatchedSession, target: Target, now: float) -> None:
         other = self._sessions[target.session]
         nothing_to_break = other.connected_at is not None and current.silent(now)
         waited = now - target.since >= FIRST_PACKET_S or other.delivers()
@@ -310,7 +298,7 @@ class Follower:
         self._reports.begin(old, new, reason, now)
         self._settle_report(now)
 
-    def _replace(self, failed: WatchedSession, target: _Target | None, now: float) -> None:
+    def _replace(self, failed: WatchedSession, target: Target | None, now: float) -> None:
         """The current session is gone: take the other one, if there is one that is up."""
         other = self._sessions.get(target.session) if target is not None else None
         if other is None:
@@ -331,17 +319,20 @@ class Follower:
             self._tell(failed.access.relay_id, other.access.relay_id, reason, 0.0)
 
     def _adopt_any(self, now: float) -> None:
-        for session in self._sessions.values():
-            if session.connected_at is not None:
-                lost, self._lost = self._lost, None
-                if lost is not None and lost.access.relay_id != session.access.relay_id:
-                    self._move(lost, session, "silence" if lost.connected_at is not None else "refused", now)
-                    return
-                self._current = session.session
-                self._activate(session, now)
-                return
-        if not self._sessions and self.assignment is not None:
+        session = next((session for session in self._sessions.values() if session.connected_at is not None), None)
+        if session is not None:
+            self._take(session, now)
+        elif not self._sessions and self.assignment is not None:
             self._ask(now)
+
+    def _take(self, session: WatchedSession, now: float) -> None:
+        """Make a session the current one where there was none; it is a move where another relay's was lost."""
+        lost, self._lost = self._lost, None
+        if lost is not None and lost.access.relay_id != session.access.relay_id:
+            self._move(lost, session, "silence" if lost.connected_at is not None else "refused", now)
+        else:
+            self._current = session.session
+            self._activate(session, now)
 
     def _follow(self, assignment: Assignment, now: float, *, move: bool) -> None:
         """Bring the sessions in line with an assignment; only `move` may change the current one."""
@@ -349,13 +340,16 @@ class Follower:
         current = self._sessions.get(self._current) if self._current is not None else None
         if current is None:
             current = self._at(primary.relay_id) or self._connect(primary, now, standby=False)
-            self._activate(current, now)
-            self._current = current.session
+            if move:
+                self._take(current, now)
+            else:  # an old assignment is tried again: no move yet
+                self._current = current.session
+                self._activate(current, now)
         elif move and primary.relay_id != current.access.relay_id:
             self._drop_target()
             there = self._at(primary.relay_id) or self._connect(primary, now, standby=False)
             self._activate(there, now)
-            self._target = _Target(session=there.session, reason="assignment", since=now)
+            self._target = Target(session=there.session, reason="assignment", since=now)
         wanted = {access.relay_id: access for access in (primary, backup) if access is not None}
         kept = {current.session} | ({self._target.session} if self._target is not None else set())
         for session in list(self._sessions.values()):

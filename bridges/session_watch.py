@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from bridges.follower_outputs import SessionId
-from bridges.messages import RelayAccess
+from bridges.messages import MoveReason, RelayAccess
 
 SILENCE_S = 0.3  # audio alone sends 50 packets a second: 15 of them are missing by then
 FIRST_PACKET_S = 2.0  # a session that has never delivered may be waiting for a source that has not started
@@ -110,6 +110,15 @@ class WatchedSession:
     def delivers(self) -> bool:
         """It has gone on delivering for longer than a burst from its relay's cache would."""
         return self.delivered_for() >= (CONFIRM_S if self.expects_sound else CONFIRM_WITHOUT_SOUND_S)
+
+
+@dataclass(slots=True)
+class Target:
+    """A session that may become the one that feeds the picture: why, and since when it is tried."""
+
+    session: SessionId
+    reason: MoveReason
+    since: float
 
 
 class Flapping:

@@ -204,10 +204,17 @@ class _SwarmHall:
     """One hall with the media of its sessions."""
 
     def __init__(
-        self, http: aiohttp.ClientSession, hall_id: str, link: str, receivers: Receivers, follower: Follower
+        self,
+        http: aiohttp.ClientSession,
+        hall_id: str,
+        link: str,
+        receivers: Receivers,
+        follower: Follower,
+        on_move: Callable[[str, HallMove], None],
     ) -> None:
         parsed = parse_link(link)
         self.hall_id = hall_id
+        self._on_move = on_move
         self._receivers = receivers
         self._media: dict[SessionId, CountingMedia] = {}
         self._last_media_s = float("-inf")
@@ -268,6 +275,7 @@ class _SwarmHall:
                 at_ms=time.time_ns() // 1_000_000,
             )
         )
+        self._on_move(self.hall_id, move)
 
 
 class HallSwarm:
@@ -277,6 +285,7 @@ class HallSwarm:
         links: hall id to link.
         standby: whether halls keep a session on their backup.
         seed: of the backoffs' jitter.
+        on_move: told of each move, with the hall.
 
     Raises:
         LinkError: a link is not a hall's.
@@ -284,7 +293,13 @@ class HallSwarm:
     """
 
     def __init__(
-        self, http: aiohttp.ClientSession, links: Mapping[str, str], *, standby: bool = True, seed: int = 2025
+        self,
+        http: aiohttp.ClientSession,
+        links: Mapping[str, str],
+        *,
+        standby: bool = True,
+        seed: int = 2025,
+        on_move: Callable[[str, HallMove], None] = lambda _hall, _move: None,
     ) -> None:
         allow_files(len(links) * _FILES_PER_HALL + _FILES_BESIDES)
         self._standby = standby
@@ -296,6 +311,7 @@ class HallSwarm:
                 link,
                 self._receivers,
                 Follower(random.Random(f"{seed}:{hall_id}"), standby=standby),  # noqa: S311 - jitter, nothing secret
+                on_move,
             )
             for hall_id, link in links.items()
         ]
@@ -382,6 +398,7 @@ async def run_hall_swarm(
     ramp_per_s: float,
     standby: bool,
     on_playing: Callable[[int], None] = lambda _: None,
+    on_move: Callable[[str, HallMove], None] = lambda _hall, _move: None,
 ) -> HallSwarmSummary:
     """Run halls from the first join to the last leave.
 
@@ -392,6 +409,7 @@ async def run_hall_swarm(
         ramp_per_s: joins per second; 0 for all at once.
         standby: whether they keep a session on their backup.
         on_playing: told how many play when all do.
+        on_move: told of each move, with the hall.
 
     Raises:
         HallApiError: the coordinator refuses a hall for good.
@@ -406,7 +424,7 @@ async def run_hall_swarm(
 
     async with (
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http,
-        HallSwarm(http, links, standby=standby) as swarm,
+        HallSwarm(http, links, standby=standby, on_move=on_move) as swarm,
     ):
         tasks: list[asyncio.Task[object]] = [asyncio.create_task(stay(swarm)), asyncio.create_task(stop.wait())]
         try:

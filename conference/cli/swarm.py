@@ -116,6 +116,11 @@ def _be_halls(file: Path, most: int, *, seconds: float, ramp: float, standby: bo
             ramp_per_s=ramp,
             standby=standby,
             on_playing=lambda playing: typer.echo(f"{playing}/{len(links)} đang nhận (playing).", err=True),
+            on_move=lambda hall_id, move: typer.echo(
+                f"{hall_id} đã chuyển (moved) {move.from_relay} → {move.to_relay}: {move.reason}, "
+                f"{move.interruption_ms:.0f} ms",
+                err=True,
+            ),
         )
     )
     if not as_json:

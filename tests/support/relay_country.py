@@ -89,6 +89,11 @@ class RelayCountry:
         """Halls whose primary is this relay, as the coordinator says."""
         return {hall for hall, (primary, _) in (await self.whole.placements()).items() if primary == relay_id}
 
+    async def moves(self, program: Program, count: int) -> None:
+        """Wait until a swarm has told of so many moves."""
+        said = self.whole.stage.folder / "log" / f"{program.name}.err"
+        await until(lambda: said.read_text().count("(moved)") >= count, f"{count} moves", PLAY_WITHIN_S)
+
     def strike(self, relay_id: str, fault: str) -> None:
         """One of the faults: `killed`, `stopped`, `unplugged`."""
         if fault == "killed":

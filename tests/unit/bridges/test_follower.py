@@ -209,6 +209,26 @@ def test_relays_that_answer_no_request_are_left_with_the_coordinators_help() -> 
     assert move.interruption_ms == 4850.0
 
 
+def test_a_hall_that_lost_all_and_joined_again_tells_of_the_move() -> None:
+    """Its one relay is gone: the coordinator gives another, and how long the picture was away is on record."""
+    follower = Follower(random.Random(0))
+    follower.handle_start(10.0)
+    follower.handle_assignment(assignment("a", None), 10.0)
+    follower.handle_connected(SessionId(1), 10.0)
+    follower.handle_packets(SessionId(1), 10.0, 10.0)
+    follower.handle_frame(SessionId(1), 10.0)
+    follower.handle_failed(SessionId(1), 10.1)
+    follower.handle_tick(10.7)
+    assert Join(avoid=("a",)) in follower.next_outputs()
+    follower.handle_assignment(assignment("c", "d", epoch=2), 10.7)
+    follower.handle_connected(SessionId(2), 10.9)
+    follower.handle_packets(SessionId(2), 11.0, 11.0)
+    follower.handle_frame(SessionId(2), 11.0)
+    (move,) = follower.moves
+    assert (move.from_relay, move.to_relay, move.reason) == ("a", "c", "silence")
+    assert move.interruption_ms == 1000.0
+
+
 def test_a_silent_source_troubles_no_coordinator() -> None:
     """As long as both relays answer requests, nobody asks where to go, however long the silence lasts."""
     follower = joined(10.0)
