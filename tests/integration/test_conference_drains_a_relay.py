@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from pathlib import Path
 
 import pytest
-from support.whole_conference import WholeConference, whole_conference
+from support.whole_conference import CONFERENCE, SeatedHall, WholeConference, relay_gauge, whole_conference
 
+from conference.demo.country import RelaySpot
 from conference.events import RelayLost
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
@@ -16,6 +18,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 # The old relay delivers until the new one's first picture is decoded: what is measured is a frame or two and a tick of
 # the agent (50 ms), on a machine that does other things as well. A failover begins with 300 ms of silence.
 PLANNED_MS = 250.0
+STANDSTILL_MS = 500.0  # of pictures at 30 a second, on that machine; a failover between parents alone takes 300
 
 
 async def until_empty(whole: WholeConference, relay_id: str) -> None:
@@ -71,3 +74,45 @@ async def test_a_relay_is_drained_stopped_and_used_again(tmp_path: Path) -> None
         assert whole.halls[hall_id].summary.moves[-1].interruption_ms <= PLANNED_MS
         lost = [record.event for record in await whole.records() if isinstance(record.event, RelayLost)]
         assert [event.reason for event in lost] == ["goodbye"]
+
+
+async def longest_standstill_ms(hall: SeatedHall, stop: asyncio.Event) -> float:
+    """How long the hall's picture stood at most, until told to stop."""
+    count, since, longest = hall.summary.frames_decoded, time.monotonic(), 0.0
+    while not stop.is_set():
+        await asyncio.sleep(0.01)
+        now = time.monotonic()
+        if hall.summary.frames_decoded != count:
+            count, since = hall.summary.frames_decoded, now
+        longest = max(longest, now - since)
+    return longest * 1000
+
+
+async def test_an_origin_is_drained_below_a_programme_that_goes_on(tmp_path: Path) -> None:
+    """Its child relays take the feed from the other origin before they leave it: no hall moves, no picture stands."""
+    async with whole_conference(tmp_path, halls=2) as whole:
+        await whole.stage.start_relays([RelaySpot("tram-goc-2", "origin", "")])
+        await whole.until_relay("tram-goc-2", connected=True, children=1)
+        await whole.end(whole.publisher, signal.SIGTERM)
+        authorised = await whole.api.authorise_publisher(CONFERENCE, "program")
+        await whole.stage.start_publisher(authorised["whip_urls"], authorised["token"])
+        await asyncio.gather(*(hall.more_pictures(60) for hall in whole.halls.values()))
+        edges = [str((await whole.relay(relay_id))["base_url"]) for relay_id in ("tram-1", "tram-2")]
+        failovers = [await relay_gauge(url, "upstream_failovers_total") for url in edges]
+        old_origin = str((await whole.relay("tram-goc"))["base_url"])
+
+        stop = asyncio.Event()
+        watched = [asyncio.create_task(longest_standstill_ms(hall, stop)) for hall in whole.halls.values()]
+        await whole.api.order("relays/tram-goc/drain", reason="thay máy")
+        await whole.until_relay("tram-goc", is_empty=True, children=0)
+
+        async def nobody_subscribes() -> bool:
+            return await relay_gauge(old_origin, "subscribers") == 0
+
+        await whole.until(nobody_subscribes, "the children to leave the old origin")
+        await asyncio.gather(*(hall.more_pictures(60) for hall in whole.halls.values()))
+        stop.set()
+        assert max(await asyncio.gather(*watched)) < STANDSTILL_MS
+        assert all("tram-goc" not in relay["parents"] for relay in await whole.api.relays())
+        assert [await relay_gauge(url, "upstream_failovers_total") for url in edges] == failovers
+        assert [hall.summary.moves for hall in whole.halls.values()] == [[], []]
