@@ -28,15 +28,18 @@ _BURST_S = 0.25
 # relays, is filled again sooner.
 _REBUILD_MS = 1_000
 _REFILL_MS = 200
-# Halls without room cost a search each; so many for each hall that may be moved, and no more, in one step.
+# Halls without room cost a search each: so many in one step for each hall that may be moved, and none twice in so long.
 _TRIES = 4
+_RETRY_MS = 3_000
+_NEVER = float("inf")
 
 
 class Mover:
     """The pace of moves, over one state."""
 
     def __init__(self) -> None:
-        self._allowance = 0.0
+        self._allowance = 0.0  # halls that may be moved now by the common pace
+        self._extra = 0.0  # and beside them of those whose deadline needs more than that
         self._at_ms = 0
         self._queue: list[SeatKey] = []
         self._queued_at_ms = 0
@@ -56,33 +59,38 @@ class Mover:
         urgent = _deadlines(state)
         self._refill(state, urgent, now_ms)
         under_way = Counter(_seat(state, key).primary for key in state.ledger.leaving)
-        for _ in range(int(self._allowance) * _TRIES):
+        for _ in range(int(self._allowance + self._extra) * _TRIES):
             key = self._next_key(state, urgent, now_ms)
-            if key is None or self._allowance < 1:
+            if key is None:
                 return
             seat = _seat(state, key)
-            is_late = _deadline(urgent, seat) < now_ms + MARGIN_MS
-            limit = len(state.halls) if is_late else state.policy.moves_at_once
-            if under_way[seat.wanted or seat.backup] >= limit:
+            deadline_ms = _deadline(urgent, seat)
+            is_hurried = self._extra >= 1 and deadline_ms < _NEVER
+            limit = len(state.halls) if deadline_ms < now_ms + MARGIN_MS else state.policy.moves_at_once
+            if (self._allowance < 1 and not is_hurried) or under_way[seat.wanted or seat.backup] >= limit:
                 continue
             event = move(state, key)
             if event is None:
                 self._in_vain[key] = now_ms
             elif event.primary == seat.primary or under_way[event.primary] < limit:
                 under_way[event.primary] += event.primary != seat.primary
-                self._allowance -= 1
+                self._extra -= is_hurried
+                self._allowance -= not is_hurried
                 self._in_vain.pop(key, None)
                 yield event
 
     def _refill(self, state: State, urgent: dict[str, int], now_ms: int) -> None:
-        """Earn what the pace gives, or what the deadlines need if that is more."""
-        needed = sum(
-            1000 * len(state.ledger.seats_on.get(relay_id, ())) / max(1, deadline_ms - MARGIN_MS - now_ms)
-            for relay_id, deadline_ms in urgent.items()
-        )
-        per_s = max(state.policy.moves_per_s, needed)
+        """Earn what the pace gives, and what deadlines need beyond it."""
+        ledger, needed = state.ledger, 0.0
+        for relay_id, deadline_ms in urgent.items():
+            # Those without room would only make others faster than they need be.
+            left = (ledger.seats_on.get(relay_id, set()) & ledger.misplaced) - self._in_vain.keys()
+            needed += 1000 * len(left) / max(1, deadline_ms - MARGIN_MS - now_ms)
         elapsed_s = min(_BURST_S, max(0, now_ms - self._at_ms) / 1000)
+        per_s = state.policy.moves_per_s
         self._allowance = min(max(1.0, per_s * _BURST_S), self._allowance + per_s * elapsed_s)
+        extra_per_s = max(0.0, needed - per_s)
+        self._extra = min(extra_per_s * _BURST_S + 1.0, self._extra + extra_per_s * elapsed_s) if extra_per_s else 0.0
         self._at_ms = now_ms
 
     def _next_key(self, state: State, urgent: dict[str, int], now_ms: int) -> SeatKey | None:
@@ -99,8 +107,9 @@ class Mover:
         """Those not tried yet come first, then by deadline; the last of the list is the next."""
         ledger = state.ledger
         self._in_vain = {key: at_ms for key, at_ms in self._in_vain.items() if key in ledger.misplaced}
+        tried = {key for key, at_ms in self._in_vain.items() if 0 <= now_ms - at_ms < _RETRY_MS}
         self._queue = sorted(
-            ledger.misplaced - ledger.leaving,
+            ledger.misplaced - ledger.leaving - tried,
             key=lambda key: (self._in_vain.get(key, 0), _deadline(urgent, _seat(state, key)), key),
             reverse=True,
         )
@@ -125,7 +134,7 @@ def _deadlines(state: State) -> dict[str, int]:
 
 def _deadline(urgent: dict[str, int], seat: HallSeat) -> float:
     """The earlier deadline of a hall's relays; infinity without one."""
-    return min(urgent.get(seat.primary, float("inf")), urgent.get(seat.backup, float("inf")))
+    return min(urgent.get(seat.primary, _NEVER), urgent.get(seat.backup, _NEVER))
 
 
 def _seat(state: State, key: SeatKey) -> HallSeat:

@@ -106,6 +106,10 @@ def _move_halls(state: State, command: MoveHalls) -> list[Event]:
     if command.away:
         relay_of(state, command.away)
     hall_ids = _halls_under(state, command.unit) if command.unit else command.hall_ids
+    if command.unit and command.to:
+        # In a unit both kinds may stand side by side; those of the relay's kind are meant.
+        virtual = relay_of(state, command.to).virtual
+        hall_ids = [hall_id for hall_id in hall_ids if state.halls[hall_id].virtual == virtual]
     found = [(hall_id, seat) for hall_id in dict.fromkeys(hall_ids) for seat in _seats(state, hall_id)]
     if not command.unit:
         seated = {hall_id for hall_id, _ in found}

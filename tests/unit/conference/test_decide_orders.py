@@ -149,6 +149,18 @@ def test_halls_are_moved_once_where_there_is_room_for_all() -> None:
     assert country.do(MoveHalls(unit="02", away="e2", reason="đường truyền")) == []
 
 
+def test_of_a_unit_the_halls_of_the_relays_kind_are_moved() -> None:
+    """Real and virtual halls stand side by side in it."""
+    country = Country()
+    country.open_conference("h1", "v-h1")
+    country.register("e1", "e2", "e3", "v1", "v2", "v3")
+    country.join("h1")
+    country.join("v-h1")
+    (event,) = country.do(MoveHalls(unit="01", to="v3", reason="cân tải"))
+    assert isinstance(event, HallsOrdered)
+    assert event.hall_ids == ["v-h1"]
+
+
 def test_a_pinned_hall_goes_to_its_pins() -> None:
     """The order to go there is given with the pin; unpinned it stays where it is."""
     country = settled("e1", "e2", "e3", "e4")
@@ -223,7 +235,7 @@ REFUSED: list[tuple[Command, str]] = [
     (MoveHalls(unit="77", to="e3", reason=REASON), "unknown_unit"),
     (MoveHalls(unit="01", to="small", reason=REASON), "no_room"),
     (MoveHalls(unit="01", to="o1", reason=REASON), "relay_role"),
-    (MoveHalls(unit="01", to="v1", reason=REASON), "relay_kind"),
+    (MoveHalls(hall_ids=["h1"], to="v1", reason=REASON), "relay_kind"),
     (MoveHalls(unit="01", to="shut", reason=REASON), "relay_closed"),
     (MoveHalls(unit="01", to="gone", reason=REASON), "relay_lost"),
     (PinHall(hall_id="h1", relay_ids=("e1", "e1"), reason=REASON), "bad_pins"),

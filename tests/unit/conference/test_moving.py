@@ -179,6 +179,25 @@ def test_halls_without_room_wait_for_a_relay_and_stand_in_nobodys_way() -> None:
     assert country.state.relays["e1"].load.is_empty
 
 
+def test_halls_without_room_make_nobody_faster_after_their_deadline() -> None:
+    """What cannot be moved needs no pace; the others keep to theirs."""
+    country = Country(Policy(media=MediaCost(bits_per_s=1, packets_per_s=1), moves_per_s=10.0))
+    real, virtual = ([f"{kind}{number:02}" for number in range(20)] for kind in "hv")
+    country.open_conference(*real, *virtual)
+    country.register("e1", "v1", "v2", seats=60)
+    for hall_id in (*real, *virtual):
+        country.join(hall_id)
+    country.register("v3", seats=60)
+    country.do(drain("e1", country.now_ms + 2_000))
+    country.do(drain("v1"))
+    country.now_ms += 10_000
+    mover, moved = Mover(), 0
+    for _ in range(10):
+        moved += len(assigned(step(country, mover)))
+    assert 8 <= moved <= 14
+    assert country.state.relays["e1"].load.primaries == len(real)
+
+
 def test_another_coordinator_goes_on_where_the_last_one_stopped() -> None:
     """Nothing but the pace is the mover's own."""
     country = country_of(30, "e3", moves_per_s=20.0)
