@@ -12,7 +12,7 @@ from conference.errors import CorruptJournalError, JournalError, RejectedError, 
 from conference.events import Event, stream_of
 from conference.journal.contract import Entry, Record, Snapshot, Writer
 from conference.policy import Policy
-from conference.snapshot import fingerprint
+from conference.snapshot import decode_state, fingerprint
 from conference.state import State, apply
 
 
@@ -325,6 +325,28 @@ async def test_snapshots_hold_only_what_is_durable(coordinator: Coordinator, jou
         await restarted.start()
         assert fingerprint(restarted.state) == folded(journal)
         await restarted.stop()
+
+
+async def test_a_snapshot_that_holds_what_failed_is_not_kept(
+    journal: ScriptedJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A snapshot is of a moment in which more was decided than was durable: it waits, and goes with what fails."""
+    monkeypatch.setattr(coordinator_module, "RECOVERY_PAUSE_S", 0.0)
+    coordinator = Coordinator(journal, Policy(), lambda: 1_000, snapshot_every=1)
+    await coordinator.start()
+    journal.gate.clear()
+    journal.failures = [None, JournalError("gone")]
+    first = asyncio.create_task(coordinator.execute(create(1), "a"))
+    await journal.waiting.wait()
+    second = asyncio.create_task(coordinator.execute(create(2), "a"))
+    await asyncio.sleep(0)  # decided, and in the batch behind the first: the snapshot that the first makes due holds it
+    journal.gate.set()
+    await first
+    with pytest.raises(JournalError):
+        await second
+    await recovered(coordinator)
+    await coordinator.stop()
+    assert [list(decode_state(snapshot.state).conferences) for snapshot in journal.snapshots] == [["c1"]]
 
 
 async def test_a_damaged_snapshot_costs_time_only(journal: ScriptedJournal) -> None:
