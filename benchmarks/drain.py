@@ -1,9 +1,10 @@
 """A relay of a whole country is drained: how long it takes, and who is touched by it.
 
 The coordinator, its journal and the HTTP are real; halls and relays are virtual (ảo), as in `benchmarks.join_storm`.
-When all halls have joined, the fullest relay is drained at the default pace, by an operator's order over the API, until
-the API says that it is empty: every one of its halls has fetched its assignment, gone, and reported it. Then the
-journal is folded once more, and after each assignment the charges of its relays are held against their hard limits.
+When all halls have joined, the fullest relay is drained at the default pace (with `--evacuate`: all at once), by an
+operator's order over the API, until the API says that it is empty: every one of its halls has fetched its assignment,
+gone, and reported it. Then the journal is folded once more, and after each assignment the charges of its relays are
+held against their hard limits.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ async def audit(journal_file: Path) -> Audit:
     return found
 
 
-async def measure(halls: int, relays: int, seed: int) -> dict[str, object]:
+async def measure(halls: int, relays: int, seed: int, *, evacuate: bool = False) -> dict[str, object]:
     """Seat a country, drain its fullest relay, and return the figures."""
     options = Options(
         halls=halls,
@@ -102,7 +103,8 @@ async def measure(halls: int, relays: int, seed: int) -> dict[str, object]:
             relay_id = str(max(edges, key=lambda relay: int(relay["halls_primary"]))["relay_id"])
             say(f"{relay_id} is drained")
             before, begin_s = usage(coordinator.pid), time.monotonic()
-            answer = await api.order(f"relays/{relay_id}/drain", reason="benchmark")
+            order = "evacuate" if evacuate else "drain"
+            answer = await api.order(f"relays/{relay_id}/{order}", reason="benchmark")
             ordered_s = time.monotonic() - begin_s
             answer, sent_s = await _until_empty(api, relay_id, answer, begin_s)
             empty_s = time.monotonic() - begin_s
@@ -117,6 +119,7 @@ async def measure(halls: int, relays: int, seed: int) -> dict[str, object]:
         "halls": halls,
         "relays": relays,
         "seed": seed,
+        "order": order,
         **msgspec.structs.asdict(audited),
         "sessions_left": answer["relay"]["sessions"],
         "ordered_ms": round(ordered_s * 1000, 1),
@@ -129,7 +132,7 @@ async def measure(halls: int, relays: int, seed: int) -> dict[str, object]:
 
 async def _until_empty(api: ApiClient, relay_id: str, answer: Document, begin_s: float) -> tuple[Document, float]:
     """Wait until a relay is empty; also returns the seconds after which every hall had been sent elsewhere."""
-    sent_s = 0.0
+    sent_s = 0.0 if answer["halls_waiting"] else time.monotonic() - begin_s
     while not (answer["relay"]["is_empty"] and answer["relay"]["sessions"] == 0):
         if time.monotonic() - begin_s > WAIT_S:
             raise RuntimeError(f"the relay is not empty: {answer}")
@@ -146,9 +149,10 @@ def main() -> None:
     parser.add_argument("--halls", type=int, default=11_661)
     parser.add_argument("--relays", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--evacuate", action="store_true", help="empty it at once")
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
     given = parser.parse_args()
-    figures = asyncio.run(measure(given.halls, given.relays, given.seed))
+    figures = asyncio.run(measure(given.halls, given.relays, given.seed, evacuate=given.evacuate))
     print(json.dumps(figures, indent=None if given.json else 2))
 
 

@@ -381,6 +381,8 @@ def _show(answer: dict[str, Any], *, as_json: bool) -> None:
     typer.echo(f"{view.get('relay_id')}: {status}, {mode}")
     if view.get("is_empty"):
         typer.echo("không còn ai, có thể dừng (nobody is left, it may be stopped)")
+        if view.get("role") != "origin" and view.get("sessions"):
+            typer.echo(f"trạm còn báo {view['sessions']} phiên (it still tells of so many sessions; look again soon)")
     else:
         typer.echo(_left(answer))
     stuck = answer.get("halls_without_room")
