@@ -100,7 +100,7 @@ async def test_a_hall_that_is_told_to_wait_its_turn_does_not_come_before_it(
     async with asyncio.timeout(10):
         while len(answers.joins_at_s) < 2:
             await page.wait_for_timeout(50)
-    assert 2 <= answers.joins_at_s[1] - answers.joins_at_s[0] < 4
+    assert answers.joins_at_s[1] - answers.joins_at_s[0] >= 2
 
 
 async def test_an_expired_link_says_whom_to_ask(chromium: Browser, answers: Answers) -> None:
