@@ -46,7 +46,7 @@ check: $(DEV)
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy $(CODE) tests $(wildcard benchmarks)
 	@.venv/bin/lint-imports
-	@$(PY) -m pytest -q $(wildcard $(QUICK)) $(ARGS)
+	@$(PY) -m pytest -q $(SIDE_BY_SIDE) $(wildcard $(QUICK)) $(ARGS)
 
 fuzz: $(DEV)
 	@tools/fuzz.sh $(SECONDS)

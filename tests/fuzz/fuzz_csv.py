@@ -5,12 +5,11 @@ Run `python tests/fuzz/fuzz_csv.py tests/fuzz/corpus/csv -atheris_runs=20000`; `
 
 from __future__ import annotations
 
-import sys
 from contextlib import suppress
 
-import atheris
+from instrumenting import fuzz, instrumented
 
-with atheris.instrument_imports(include=["bridges"]):
+with instrumented(__name__, "bridges"):
     from bridges.errors import ImportFailedError
     from bridges.importing import parse_halls_csv, parse_units_csv, serialize_halls_csv
 
@@ -32,5 +31,4 @@ def fuzz_one(data: bytes) -> None:
 
 
 if __name__ == "__main__":
-    atheris.Setup(sys.argv, fuzz_one)
-    atheris.Fuzz()
+    fuzz(fuzz_one)

@@ -10,21 +10,13 @@ corpus folder. `test_fuzz_messages.py` runs the committed corpus.
 from __future__ import annotations
 
 import random
-import sys
-from contextlib import nullcontext
 from typing import Any, cast
 
 import msgspec
 from aiohttp import ClientSession, WSMessage, WSMsgType, web
+from instrumenting import fuzz, instrumented
 
-if __name__ == "__main__":
-    import atheris
-
-    instrumented = atheris.instrument_imports(include=["bridges", "conference", "relay"])
-else:  # the corpus runs among other tests, which should not be slowed down
-    instrumented = nullcontext()
-
-with instrumented:
+with instrumented(__name__, "bridges", "conference", "relay"):
     from bridges.errors import HallApiError
     from bridges.hall_api import HallApi
     from bridges.halls import Hall
@@ -203,10 +195,7 @@ def fuzz_one(data: bytes) -> None:
 
 
 if __name__ == "__main__":
-    import atheris
-
     from monitoring.log_config import configure_logging
 
     configure_logging("fuzz", json=True, level="critical")
-    atheris.Setup(sys.argv, fuzz_one)
-    atheris.Fuzz()
+    fuzz(fuzz_one)

@@ -9,19 +9,11 @@ corpus folder. `test_fuzz_messages.py` runs the committed corpus.
 from __future__ import annotations
 
 import base64
-import sys
-from contextlib import nullcontext
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from instrumenting import fuzz, instrumented
 
-if __name__ == "__main__":
-    import atheris
-
-    instrumented = atheris.instrument_imports(include=["conference", "relay", "jwt"])
-else:  # the corpus runs among other tests, which should not be slowed down
-    instrumented = nullcontext()
-
-with instrumented:
+with instrumented(__name__, "conference", "relay", "jwt"):
     from conference.access import AccessDeniedError, KeyRing, require_conference, require_role
     from relay.access import require, verify_relay_token
     from relay.errors import AccessError
@@ -71,7 +63,4 @@ def fuzz_one(data: bytes) -> None:
 
 
 if __name__ == "__main__":
-    import atheris
-
-    atheris.Setup(sys.argv, fuzz_one)
-    atheris.Fuzz()
+    fuzz(fuzz_one)

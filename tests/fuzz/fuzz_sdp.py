@@ -6,17 +6,9 @@ corpus folder. `test_fuzz_wire.py` runs the committed corpus.
 
 from __future__ import annotations
 
-import sys
-from contextlib import nullcontext
+from instrumenting import fuzz, instrumented
 
-if __name__ == "__main__":
-    import atheris
-
-    instrumented = atheris.instrument_imports(include=["relay"])
-else:  # the corpus runs among other tests, which should not be slowed down
-    instrumented = nullcontext()
-
-with instrumented:
+with instrumented(__name__, "relay"):
     from relay.errors import WireError
     from relay.wire.sdp import (
         match_codec,
@@ -43,7 +35,4 @@ def fuzz_one(data: bytes) -> None:
 
 
 if __name__ == "__main__":
-    import atheris
-
-    atheris.Setup(sys.argv, fuzz_one)
-    atheris.Fuzz()
+    fuzz(fuzz_one)
