@@ -19,8 +19,9 @@ PY := .venv/bin/python
 CODE := bridges conference configs monitoring relay
 QUICK := tests/unit tests/property tests/scenario tests/architecture
 
-# Most tests wait more than they compute. One at a time is handed out, long ones first: all workers end together.
-SIDE_BY_SIDE := -n 2 --dist load --maxschedchunk 1
+# Tests wait more than they compute, so that three fit two cores. One at a time is handed out, long ones first: all
+# workers end together.
+SIDE_BY_SIDE := -n 3 --dist load --maxschedchunk 1
 
 RUNTIME := .venv/installed-runtime
 DEV := .venv/installed-dev

@@ -1,4 +1,4 @@
-"""What holds for all tests: who may run side by side (`pytest -n 2`), and what the machine must have.
+"""What holds for all tests: who may run side by side (`pytest -n 3`), and what the machine must have.
 
 A test marked `alone` measures time, or wants the machine's whole strength: while it runs, no other worker runs a test.
 """
