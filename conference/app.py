@@ -27,7 +27,7 @@ from conference.journal.opening import open_journal
 from conference.live import LiveBoard
 from conference.partitions import PartitionFollower
 from conference.relay_desk import RelayDesk
-from conference.serving import SHUTDOWN_TIMEOUT_S, listen, tell_ready, until_told, version
+from conference.serving import SHUTDOWN_TIMEOUT_S, listen, own_url, tell_ready, until_told, version
 from conference.state_lock import hold
 from conference.suspecting import Suspecting
 from configs.turn import TurnCredentials
@@ -146,7 +146,7 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
         )
         live = LiveBoard(coordinator, desk.sessions)
         address: list[str] = []
-        partitions = PartitionFollower(coordinator, journal, lambda: _own_url(config, address[0]))
+        partitions = PartitionFollower(coordinator, journal, lambda: own_url(config.own_url, config.host, address[0]))
         services = Services(
             decider=coordinator,
             avoid=lambda: desk.avoid,
@@ -165,7 +165,7 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
         health.add_check("state", lambda: None if coordinator.is_ready else "the journal is not readable or writable")
         _feed_gauges(metrics, coordinator, admission)
         _feed_orders(metrics, coordinator)
-        metrics.feed(gateways=lambda: float(forwarding.connected))
+        metrics.feed(gateways=lambda: float(len(forwarding.gateways)))
         runner = web.AppRunner(
             build_app(services, health, registry), access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S
         )
@@ -189,11 +189,6 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
         health.met("journal")
         yield RunningCoordinator(url=address[0], services=services)
         health.unmet("journal", "stopping")
-
-
-def _own_url(config: CoordinatorConfig, listening: str) -> str:
-    """Where gateways reach this coordinator: as configured, or where it listens if that is an address at all."""
-    return config.own_url or ("" if config.host in {"0.0.0.0", "::"} else listening)  # noqa: S104 - nothing is bound here
 
 
 def _append_observer(metrics: CoordinatorMetrics) -> Callable[[float, Sequence[Entry]], None]:

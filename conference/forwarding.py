@@ -71,11 +71,12 @@ class ForwardingDoor:
         self._log = get_logger("conference.forwarding")
         self._decoder: msgspec.json.Decoder[GatewayMessage] = msgspec.json.Decoder(GatewayMessage)
         self._sockets: set[web.WebSocketResponse] = set()
+        self._gateways: dict[web.WebSocketResponse, Hello] = {}
 
     @property
-    def connected(self) -> int:
-        """Gateways that are connected."""
-        return len(self._sockets)
+    def gateways(self) -> list[Hello]:
+        """How the gateways presented themselves that are connected."""
+        return sorted(self._gateways.values(), key=lambda hello: hello.gateway_id)
 
     async def stop(self) -> None:
         """Send all gateways away; they look for our successor."""
@@ -93,7 +94,9 @@ class ForwardingDoor:
         await socket.prepare(request)
         self._sockets.add(socket)
         try:
-            if await self._receive_hello(socket, claims):
+            hello = await self._receive_hello(socket, claims)
+            if hello is not None:
+                self._gateways[socket] = hello
                 self._log.info("gateway connected", gateway_id=claims.sub)
                 await _send(socket, Welcome(epoch=self._coordinator.epoch))
                 await self._read(socket)
@@ -102,23 +105,24 @@ class ForwardingDoor:
             self._log.info("gateway lost", gateway_id=claims.sub)
         finally:
             self._sockets.discard(socket)
+            self._gateways.pop(socket, None)
             if not socket.closed:
                 await socket.close()
         return socket
 
-    async def _receive_hello(self, socket: web.WebSocketResponse, claims: ApiClaims) -> bool:
+    async def _receive_hello(self, socket: web.WebSocketResponse, claims: ApiClaims) -> Hello | None:
         try:
             frame = await asyncio.wait_for(socket.receive(), HELLO_TIMEOUT_S)
         except TimeoutError:
             await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"no hello")
-            return False
+            return None
         message = await self._parse(socket, frame.type, frame.data)
         if message is None:
-            return False
+            return None
         if not isinstance(message, Hello) or message.schema != SCHEMA or message.gateway_id != claims.sub:
             await self._violate(socket, f"the first message is hello of the token's gateway, schema {SCHEMA}")
-            return False
-        return True
+            return None
+        return message
 
     async def _read(self, socket: web.WebSocketResponse) -> None:
         async for frame in socket:

@@ -46,6 +46,11 @@ async def listen(runner: web.AppRunner, host: str, port: int, tls: TlsFiles | No
     return f"{scheme}://{shown}:{runner.addresses[0][1]}"
 
 
+def own_url(configured: str, host: str, listening: str) -> str:
+    """Where other programs reach this one: as configured, or where it listens if that is an address at all."""
+    return configured or ("" if host in {"0.0.0.0", "::"} else listening)  # noqa: S104 - nothing is bound here
+
+
 async def until_told(serving: Coroutine[Any, Any, None]) -> None:
     """Serve until SIGTERM or SIGINT, also one that comes while the program is still starting."""
     task = asyncio.ensure_future(serving)

@@ -10,10 +10,14 @@ from monitoring.log_config import get_logger
 
 
 async def prometheus_targets(call: Call) -> list[dict[str, Any]]:
-    """This coordinator and all live relays."""
+    """This coordinator, the gateways that are connected to it, and all live relays."""
     found = targets_document(
         [Target(metrics_url=f"{call.services.public_url()}/metrics", labels={"job": "diemcau-coordinator"})]
     )
+    for gateway in call.services.forwarding.gateways:
+        if gateway.metrics_url:
+            labels = {"job": "diemcau-gateway", "gateway": gateway.gateway_id}
+            found += _targets(gateway.metrics_url, labels, gateway.gateway_id)
     for relay in call.services.coordinator.state.relays.values():
         if not relay.live or not relay.metrics_url:
             continue
@@ -24,12 +28,17 @@ async def prometheus_targets(call: Call) -> list[dict[str, Any]]:
             "role": relay.role,
             "virtual": str(relay.virtual).lower(),
         }
-        try:
-            found += targets_document([Target(metrics_url=relay.metrics_url, labels=labels)])
-        except DiscoveryError as error:
-            # One relay with an odd address must not hide all others from their monitoring.
-            get_logger("conference.api.discovery").warning("relay left out", relay_id=relay.relay_id, error=str(error))
+        found += _targets(relay.metrics_url, labels, relay.relay_id)
     return found
+
+
+def _targets(metrics_url: str, labels: dict[str, str], name: str) -> list[dict[str, Any]]:
+    try:
+        return targets_document([Target(metrics_url=metrics_url, labels=labels)])
+    except DiscoveryError as error:
+        # One program with an odd address must not hide all others from their monitoring.
+        get_logger("conference.api.discovery").warning("a program is left out", name=name, error=str(error))
+        return []
 
 
 ROUTES = (

@@ -23,9 +23,10 @@ from conference.front.config import GatewayConfig
 from conference.front.desk import FrontDesk
 from conference.front.following import Following
 from conference.front.leader_link import LeaderLink
+from conference.front.messages import Hello
 from conference.journal.contract import Entry
 from conference.journal.opening import open_redis
-from conference.serving import SHUTDOWN_TIMEOUT_S, listen, tell_ready, until_told, version
+from conference.serving import SHUTDOWN_TIMEOUT_S, listen, own_url, tell_ready, until_told, version
 from configs.loading import ConfigError, Mistake
 from configs.turn import TurnCredentials
 from monitoring.health import Health
@@ -106,7 +107,13 @@ async def serve_gateway(config: GatewayConfig) -> AsyncIterator[RunningGateway]:
             observe_failure=lambda code: metrics.journal_failures_total.labels(code=code).inc(),
         )
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        leader = LeaderLink(session, config.gateway_id, sign, wait_s=config.leader_wait_s, tls=_trust(config))
+        address: list[str] = []
+
+        def hello() -> Hello:
+            url = own_url(config.own_url, config.host, address[0])
+            return Hello(gateway_id=config.gateway_id, metrics_url=f"{url}/metrics" if url else "")
+
+        leader = LeaderLink(session, hello, sign, wait_s=config.leader_wait_s, tls=_trust(config))
         following = Following(journal, leader.handle_writer)
         services = HallServices(
             decider=FrontDesk(following, leader, attendance),
@@ -123,9 +130,9 @@ async def serve_gateway(config: GatewayConfig) -> AsyncIterator[RunningGateway]:
             partition_held=lambda: float(attendance.is_held),
             state_ready=lambda: float(following.is_ready),
         )
-        for part in (following, attendance, leader):
+        parts = (following, attendance, leader)
+        for part in parts:
             stack.push_async_callback(part.stop)
-            part.start()
         runner = web.AppRunner(
             build_hall_app(services, config.rate_limits, health, registry),
             access_log=None,
@@ -133,8 +140,10 @@ async def serve_gateway(config: GatewayConfig) -> AsyncIterator[RunningGateway]:
         )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        url = await listen(runner, config.host, config.port, config.tls)
-        yield RunningGateway(url=url, following=following, attendance=attendance)
+        address.append(await listen(runner, config.host, config.port, config.tls))
+        for part in parts:
+            part.start()
+        yield RunningGateway(url=address[0], following=following, attendance=attendance)
 
 
 def _trust(config: GatewayConfig) -> ssl.SSLContext | None:

@@ -21,6 +21,8 @@ class GatewayConfig(Section):
             two gateways have the same.
         host: address to listen on; `::` is all addresses of IPv6 and of IPv4.
         port: TCP port; 0 takes any free one.
+        own_url: where Prometheus reaches this gateway itself, without a slash at the end; "" means the address it
+            listens on, and nothing where that is a wildcard.
         tls: certificate and key to serve HTTPS with; without, plain HTTP for loopback or behind a proxy.
         key_file: the coordinators' signing key: a copy of their `signing-key.pem`, mode 0600.
         journal: as the coordinators have it; always on Redis.
@@ -35,6 +37,7 @@ class GatewayConfig(Section):
     gateway_id: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,63}$")
     host: str = "127.0.0.1"
     port: int = Field(default=8090, ge=0, le=65_535)
+    own_url: str = Field(default="", pattern=r"^(https?://[^\s/]+)?$")
     tls: TlsFiles | None = None
     key_file: Path
     journal: JournalConfig

@@ -61,7 +61,7 @@ class LeaderLink:
 
     Args:
         session: makes connections; of the caller.
-        gateway_id: of this gateway.
+        hello: how this gateway presents itself.
         sign: makes a token with the role `gateway`.
         wait_s: a request waits so long.
         tls: trusts the leader's certificate; None for what the system trusts.
@@ -70,14 +70,14 @@ class LeaderLink:
     def __init__(
         self,
         session: aiohttp.ClientSession,
-        gateway_id: str,
+        hello: Callable[[], Hello],
         sign: Callable[[], str],
         *,
         wait_s: float,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._session = session
-        self._gateway_id = gateway_id
+        self._hello = hello
         self._sign = sign
         self._wait_s = wait_s
         self._tls = tls
@@ -169,7 +169,7 @@ class LeaderLink:
                 await asyncio.wait_for(socket.close(), RETRY_S)
 
     async def _converse(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        await socket.send_bytes(msgspec.json.encode(Hello(gateway_id=self._gateway_id)))
+        await socket.send_bytes(msgspec.json.encode(self._hello()))
         welcome = await asyncio.wait_for(self._receive(socket), CONNECT_TIMEOUT_S)
         if not isinstance(welcome, Welcome) or welcome.schema != SCHEMA:
             raise ValueError(f"the leader speaks another protocol than schema {SCHEMA}")

@@ -49,10 +49,11 @@ Forwarded = ForwardedJoin | ForwardedMove | ForwardedLeave
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
-    """First message of a gateway."""
+    """First message of a gateway; `metrics_url` is where Prometheus reads it, "" where it does not."""
 
     schema: int = SCHEMA
     gateway_id: str
+    metrics_url: str = ""
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True, tag="batch"):

@@ -175,4 +175,9 @@ async def test_the_page_and_the_measures_are_served(site: Site) -> None:
         "diemcau_gateway_partition_held 1.0",
     ):
         assert line in text
+    targets = await site.leader.expect(200, "GET", "/api/v1/discovery/prometheus", "operator")
+    named = {group["labels"]["gateway"]: group["targets"] for group in targets if "gateway" in group["labels"]}
+    assert named == {
+        f"gateway-{number}": [api.url.removeprefix("http://")] for number, api in ((1, site.one), (2, site.two))
+    }
     assert "diemcau_coordinator_gateways 2.0" in (await site.leader.call("GET", "/metrics", None))[1].decode()

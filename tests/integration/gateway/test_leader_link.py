@@ -117,7 +117,7 @@ async def leading(answer: Answer) -> AsyncIterator[FakeLeader]:
 async def linked(wait_s: float = 10.0) -> AsyncIterator[LeaderLink]:
     """A link that looks for a leader."""
     async with aiohttp.ClientSession() as session:
-        link = LeaderLink(session, "gateway-1", lambda: "token", wait_s=wait_s)
+        link = LeaderLink(session, lambda: Hello(gateway_id="gateway-1"), lambda: "token", wait_s=wait_s)
         link.start()
         try:
             yield link
