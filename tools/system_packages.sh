@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests need from Debian or Ubuntu: a real browser, a real Redis with Sentinel, a real TURN server,
-# `ip` and `iptables`.
+# `ip` and `iptables`, and `strace`, which makes a disk slow.
 set -eu
 
 missing=""
@@ -10,6 +10,7 @@ command -v redis-sentinel >/dev/null || missing="$missing redis-sentinel"
 command -v ip >/dev/null || missing="$missing iproute2"
 command -v iptables >/dev/null || missing="$missing iptables"
 command -v turnserver >/dev/null || missing="$missing coturn"
+command -v strace >/dev/null || missing="$missing strace"
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

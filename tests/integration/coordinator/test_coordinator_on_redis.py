@@ -127,6 +127,24 @@ async def test_a_leader_that_comes_back_writes_nothing(start: Start) -> None:
             assert (await new.api.call("GET", "/api/v1/halls/assignment", hall=halls[0]))[0] == 409
 
 
+async def test_a_leader_that_comes_back_answers_nothing_from_memory(start: Start) -> None:
+    """What was asked of it while it stood still, and needs no event, is refused: its successor decided otherwise."""
+    async with start("first") as old:
+        await old.until_ready()
+        halls = await old.api.prepare(2, provinces_only=True)
+        async with start("second") as new, connect_relay(old.api, register_message("edge-1")):
+            await old.api.join(halls[0])
+            await new.until_standing_by()
+            old.signal(signal.SIGSTOP)
+            again = asyncio.create_task(old.api.call("POST", "/api/v1/halls/join", hall=halls[0], json={}))
+            await new.until_ready()
+            assert (await new.api.call("POST", "/api/v1/halls/leave", hall=halls[0]))[0] == 204
+            old.signal(signal.SIGCONT)
+            with contextlib.suppress(aiohttp.ClientError, ConnectionError):
+                assert (await again)[0] == 503
+            assert await asyncio.wait_for(old.process.wait(), 10) == 1
+
+
 async def test_a_leader_that_stops_in_order_is_succeeded_at_once(start: Start) -> None:
     """It gives the journal back: the follower does not wait for a lease. A follower that is told to stop stops."""
     async with start("first", lease_s=30.0) as leader:
