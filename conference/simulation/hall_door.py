@@ -7,6 +7,7 @@ answer crosses back. What a hall would see as a refusal or as no answer is the s
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ from bridges.hall_api import REQUEST_TIMEOUT_S
 from bridges.messages import Assignment, MovedReport, RelayAccess
 from conference.commands import Command, JoinHall, ReportMove
 from conference.coordinator import Coordinator
-from conference.errors import ConferenceError
+from conference.errors import ConferenceError, RejectedError
 from conference.lookup import joinable_conference_of, seat_of
 from conference.relay_desk import RelayDesk
 from conference.simulation.lines import Lines, UnreachableError
@@ -93,7 +94,9 @@ class HallDoor:
                 await self._lines.cross(_CENTRE, region, REQUEST_TIMEOUT_S)
                 return answer
         except ConferenceError as error:
-            raise HallApiError(error.code, str(error), status=error.status) from error
+            # Retry-After counts in whole seconds (RFC 9110, 10.2.3).
+            retry_after_s = math.ceil(error.retry_after_s) if isinstance(error, RejectedError) else 0
+            raise HallApiError(error.code, str(error), status=error.status, retry_after_s=retry_after_s) from error
         except (UnreachableError, TimeoutError) as error:
             raise HallApiError("unreachable", "no answer from the coordinator") from error
 

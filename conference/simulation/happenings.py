@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import assert_never
 
+from conference.commands import OrderRelay
 from conference.errors import ConferenceError
 from conference.simulation.feed import Feed
 from conference.simulation.halls import ModelHalls
@@ -16,6 +17,7 @@ from conference.simulation.pictures import Pictures
 from conference.simulation.relays import ModelRelays
 from conference.simulation.scenario import (
     CoordinatorCrash,
+    Drain,
     FlappingHall,
     Happening,
     RegionBack,
@@ -27,6 +29,8 @@ from conference.simulation.scenario import (
     StoreDown,
 )
 from conference.simulation.store import ModelStore
+
+_RESTART_S = 2.0
 
 
 class ScenarioError(ConferenceError):
@@ -47,6 +51,8 @@ class Happenings:
         store: befallen.
         pictures: told what happened last.
         restart: kills the coordinator and starts it again after so many seconds.
+        order: gives the coordinator an operator's order.
+        clock_ms: milliseconds since the epoch.
         rng: draws who is befallen.
 
     Attributes:
@@ -64,6 +70,8 @@ class Happenings:
         store: ModelStore,
         pictures: Pictures,
         restart: Callable[[float], None],
+        order: Callable[[OrderRelay], None],
+        clock_ms: Callable[[], int],
         rng: random.Random,
     ) -> None:
         self._relays = relays
@@ -73,6 +81,8 @@ class Happenings:
         self._store = store
         self._pictures = pictures
         self._restart = restart
+        self._order = order
+        self._clock_ms = clock_ms
         self._rng = rng
         self._append_s = store.append_s
         self.wrong: set[str] = set()
@@ -93,12 +103,14 @@ class Happenings:
 
         asyncio.get_running_loop().call_at(happening.at_s, happen)
 
-    def _work_of(self, happening: Happening) -> Callable[[], None]:
+    def _work_of(self, happening: Happening) -> Callable[[], None]:  # noqa: C901 one case for each kind
         match happening:
             case RelayCrash():
                 return partial(self._crash, happening, self._chosen(happening))
             case RelayHang():
                 return partial(self._hang, happening, self._chosen(happening))
+            case Drain():
+                return partial(self._drain, happening, self._chosen(happening))
             case RegionCut(region=region):
                 self._check_region(region)
                 return partial(self._cut, happening)
@@ -124,7 +136,7 @@ class Happenings:
             raise ScenarioError("flapping_hall", f"there are only {len(self._halls)} halls")
         return happening.halls
 
-    def _chosen(self, happening: RelayCrash | RelayHang) -> list[str]:
+    def _chosen(self, happening: RelayCrash | RelayHang | Drain) -> list[str]:
         known = {relay.spot.relay_id: relay.spot for relay in self._relays}
         if happening.relays:
             strange = [relay_id for relay_id in happening.relays if relay_id not in known]
@@ -154,9 +166,10 @@ class Happenings:
     def _crash(self, happening: RelayCrash, relay_ids: list[str]) -> None:
         for relay_id in relay_ids:
             self.wrong.add(relay_id)
-            if not happening.unplugged:
-                self._halls.handle_refusing(relay_id)
-            self._relays.stop(relay_id, unplugged=happening.unplugged)
+            if happening.unplugged:
+                self._relays.stop(relay_id, unplugged=True)
+            else:
+                self._stop_process(relay_id)
             if happening.back_after_s is not None:
                 self._later(happening.back_after_s, partial(self._relays.start, relay_id))
 
@@ -165,6 +178,24 @@ class Happenings:
             self.wrong.add(relay_id)
             self._feed.hang(relay_id, hangs=True)
             self._later(happening.for_s, partial(self._feed.hang, relay_id, hangs=False))
+
+    def _drain(self, happening: Drain, relay_ids: list[str]) -> None:
+        for number, relay_id in enumerate(relay_ids):
+            self._later(number * happening.every_s, partial(self._drain_one, happening, relay_id))
+
+    def _drain_one(self, happening: Drain, relay_id: str) -> None:
+        self.wrong.add(relay_id)
+        deadline_ms = 0 if happening.deadline_s is None else self._clock_ms() + int(happening.deadline_s * 1_000)
+        self._order(OrderRelay(relay_id=relay_id, mode="draining", deadline_ms=deadline_ms, reason="mô phỏng"))
+        if happening.restart:
+            self._later(happening.for_s - _RESTART_S, partial(self._stop_process, relay_id))
+            self._later(happening.for_s, partial(self._relays.start, relay_id))
+        opened = OrderRelay(relay_id=relay_id, mode="open", reason="mô phỏng")
+        self._later(happening.for_s + _RESTART_S, partial(self._order, opened))
+
+    def _stop_process(self, relay_id: str) -> None:
+        self._halls.handle_refusing(relay_id)
+        self._relays.stop(relay_id, unplugged=False)
 
     def _cut(self, happening: RegionCut) -> None:
         region = happening.region

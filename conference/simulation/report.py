@@ -74,6 +74,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         join_reply_ms: from a hall's asking to its answer, of the requests that were answered.
         refused: requests that the coordinator refused, by code.
         unanswered: requests without an answer.
+        orders_refused: operators' orders that the coordinator refused.
         peak_utilisation: greatest share of a relay's hard limit that was ever charged.
         seats_over_limit: most seats that were ever charged to one relay beyond its hard limit; looked at after every
             record.
@@ -112,6 +113,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     join_reply_ms: Spread
     refused: dict[str, int]
     unanswered: int
+    orders_refused: tuple[str, ...]
     peak_utilisation: float
     seats_over_limit: float
     relays_over_limit: dict[str, float]
@@ -174,6 +176,7 @@ def make_report(world: World, points: Sequence[Point], coordinator_print: str) -
         join_reply_ms=_spread([reply_s * 1_000 for reply_s in world.model_halls.join_replies_s], 1),
         refused=dict(sorted(world.model_halls.refused.items())),
         unanswered=world.model_halls.unanswered,
+        orders_refused=tuple(world.orders_refused),
         peak_utilisation=round(auditor.peak_utilisation, 4),
         seats_over_limit=round(auditor.most_over_limit, 3),
         relays_over_limit=_worst(auditor.over_limit),

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from conference.config import CoordinatorConfig, PlacementConfig, TokenLifetimes
+from conference.config import AdmissionConfig, CoordinatorConfig, PlacementConfig, TokenLifetimes
 from conference.planning.config import MAX_RELAYS
 from configs.loading import Section
 from relay.config import CapacityLimits, Id
@@ -66,6 +66,23 @@ class RelayHang(_OfRelays):
 
     kind: Literal["relay_hang"]
     for_s: Span
+
+
+class Drain(_OfRelays):
+    """An operator empties relays, one after the other, and has them serve again: a rolling restart.
+
+    Attributes:
+        deadline_s: each is to be empty after so long; without it as the pace of moves allows.
+        every_s: from one relay to the next.
+        for_s: so long after its order each is opened again.
+        restart: its process is killed and started just before.
+    """
+
+    kind: Literal["drain"]
+    deadline_s: Span | None = None
+    every_s: Span = 60.0
+    for_s: Span = 50.0
+    restart: bool = True
 
 
 class RegionCut(_Happening):
@@ -138,6 +155,7 @@ class SourceSilent(_Happening):
 Happening = Annotated[
     RelayCrash
     | RelayHang
+    | Drain
     | RegionCut
     | RegionBack
     | FlappingHall
@@ -169,6 +187,7 @@ class ScenarioCoordinator(Section):
     """The part of a coordinator's configuration that matters here; see `conference.config`.
 
     Attributes:
+        admission: how fast newcomers are let in.
         decision_us: what each command costs the coordinator's processor, in microseconds of virtual time; 0 takes
             decisions as free.
     """
@@ -177,6 +196,7 @@ class ScenarioCoordinator(Section):
     heartbeat_s: float = Field(default=1.0, ge=0.05, le=20)
     return_grace_s: float = Field(default=10.0, ge=0.2, le=300)
     snapshot_every: int = Field(default=20_000, ge=100, le=10_000_000)
+    admission: AdmissionConfig = AdmissionConfig()
     decision_us: float = Field(default=0.0, ge=0, le=100_000)
 
     def as_config(self, placement: PlacementConfig) -> CoordinatorConfig:
@@ -186,6 +206,7 @@ class ScenarioCoordinator(Section):
             heartbeat_s=self.heartbeat_s,
             return_grace_s=self.return_grace_s,
             snapshot_every=self.snapshot_every,
+            admission=self.admission,
             tokens=TokenLifetimes(link_s=604_800),  # no relay of a simulation plays with them: none is made anew
             placement=placement,
         )

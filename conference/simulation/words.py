@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conference.simulation.report import Consequence, Report, Spread
+from conference.simulation.report import SHOWN, Consequence, Report, Spread
 
 _BROKEN = {
     "seats_over_limit": "có trạm bị giữ chỗ vượt giới hạn cứng (seats were charged beyond a hard limit)",
@@ -53,6 +53,8 @@ def sentences(report: Report) -> list[str]:
         lines.append(
             f"Yêu cầu bị từ chối (requests refused): {refused}; không được trả lời (unanswered): {report.unanswered:,}."
         )
+    if report.orders_refused:
+        lines.append(f"Lệnh bị từ chối (orders refused): {', '.join(report.orders_refused[:SHOWN])}.")
     return lines
 
 

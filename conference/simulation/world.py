@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 from bridges.arrivals import arrivals
@@ -19,9 +19,10 @@ from bridges.synthetic import synthetic_halls
 from bridges.units import Unit
 from bridges.vietnam import load_vietnam_units
 from conference.access import ApiClaims, KeyRing
-from conference.commands import ChangePhase, CreateConference, ImportHalls, ImportUnits
+from conference.admission import Admission
+from conference.commands import ChangePhase, CreateConference, ImportHalls, ImportUnits, OrderRelay
 from conference.coordinator import Coordinator
-from conference.errors import JournalError
+from conference.errors import JournalError, RejectedError
 from conference.planning.inputs import MadeUpRelays, Spot, regions_of
 from conference.relay_desk import RelayDesk
 from conference.simulation.auditor import Auditor
@@ -104,11 +105,14 @@ class World:
             store=self.store,
             pictures=self.pictures,
             restart=self._restart,
+            order=self._order,
+            clock_ms=self.clock_ms,
             rng=rng,
         )
         self._rng = rng
         self._faults: list[BaseException] = []
-        self._starting: set[asyncio.Task[None]] = set()
+        self.orders_refused: list[str] = []
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @staticmethod
     def clock_ms() -> int:
@@ -140,6 +144,7 @@ class World:
             self.clock_ms,
             snapshot_every=self.config.snapshot_every,
             lease_s=self.config.journal.lease_s,
+            admission=Admission(per_s=self.config.admission.per_s, burst=self.config.admission.burst),
         )
         await coordinator.start()
         desk = RelayDesk(coordinator, self.keys, self.config, monotonic_s=asyncio.get_running_loop().time)
@@ -169,9 +174,7 @@ class World:
             self.serving.program.kill()
             self.serving = None
             self.crashes += 1
-            task = asyncio.get_running_loop().create_task(self._start_again(after_s))
-            self._starting.add(task)
-            task.add_done_callback(self._starting.discard)
+            self._spawn(self._start_again(after_s))
 
     async def _start_again(self, after_s: float) -> None:
         await asyncio.sleep(after_s)
@@ -180,6 +183,28 @@ class World:
                 await self.start_coordinator()
                 return
             await asyncio.sleep(_AGAIN_S)
+
+    def _order(self, command: OrderRelay) -> None:
+        """Give an order as an operator would: again, until it is taken or refused by a rule."""
+        self._spawn(self._give(command))
+
+    async def _give(self, command: OrderRelay) -> None:
+        while True:
+            serving = self.serving
+            if serving is not None:
+                task = serving.program.start(serving.coordinator.execute(command, "user:simulation"))
+                await asyncio.wait([task])
+                error = None if task.cancelled() else task.exception()
+                if isinstance(error, RejectedError):
+                    self.orders_refused.append(f"{command.relay_id} {command.mode}: {error.code}")
+                if not task.cancelled() and not isinstance(error, JournalError):
+                    return
+            await asyncio.sleep(_AGAIN_S)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     # ---- the day ----
 
