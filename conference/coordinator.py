@@ -57,6 +57,7 @@ class Coordinator:
         snapshot_every: events between two snapshots.
         admission: how fast halls without a seat are let in; by default as fast as they come.
         lease_s: a coordinator that gave no sign of life for so long is succeeded by one that stands by.
+        monotonic_s: the clock of that silence.
         observe_append: called with the seconds that each append took and the entries that it wrote.
         observe_failure: called with the code of the error when an append was not acknowledged.
         observe_command: called with the kind of each command and its result, `ok` or the code of the error.
@@ -74,6 +75,7 @@ class Coordinator:
         snapshot_every: int = 20_000,
         admission: Admission | None = None,
         lease_s: float = 3.0,
+        monotonic_s: Callable[[], float] = time.monotonic,
         observe_append: Callable[[float, Sequence[Entry]], None] | None = None,
         observe_failure: Callable[[str], None] = lambda _code: None,
         observe_command: Callable[[str, str], None] = lambda _command, _result: None,
@@ -101,7 +103,7 @@ class Coordinator:
         self._inflight: Batch | None = None
         self._writer: asyncio.Task[None] | None = None
         self._signs: asyncio.Task[None] | None = None
-        self._life = LifeSigns(journal, lease_s)
+        self._life = LifeSigns(journal, lease_s, monotonic_s)
 
     @property
     def state(self) -> State:
@@ -355,7 +357,7 @@ class Coordinator:
         if batch is None:
             return
         self._open, self._inflight = Batch(), batch
-        started, sent_s = time.perf_counter(), time.monotonic()
+        started, sent_s = time.perf_counter(), self._life.monotonic_s()
         try:
             await self._append(batch.entries)
         except JournalError as error:

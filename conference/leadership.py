@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Callable
 
 from conference.errors import CorruptJournalError, JournalError, RewoundJournalError, StaleEpochError
 from conference.journal.contract import Journal, Writer
@@ -53,9 +54,14 @@ class LifeSigns:
     Args:
         journal: where they are given.
         lease_s: as of those who stand by.
+        monotonic_s: the clock; not the event loop's, which stands still within one turn.
+
+    Attributes:
+        monotonic_s: the same.
     """
 
-    def __init__(self, journal: Journal, lease_s: float) -> None:
+    def __init__(self, journal: Journal, lease_s: float, monotonic_s: Callable[[], float]) -> None:
+        self.monotonic_s = monotonic_s
         self._journal = journal
         self._lease_s = lease_s
         self._heard_s = -math.inf
@@ -63,7 +69,7 @@ class LifeSigns:
     @property
     def is_heard(self) -> bool:
         """False where a coordinator that stands by may lead by now: it has waited for a sign of ours for a lease."""
-        return time.monotonic() < self._heard_s + self._lease_s
+        return self.monotonic_s() < self._heard_s + self._lease_s
 
     async def give_sign(self, epoch: int) -> None:
         """Give one, and remember when it was sent, once it is confirmed.
@@ -72,7 +78,7 @@ class LifeSigns:
             StaleEpochError: a newer writer exists.
             JournalError: it was not confirmed.
         """
-        sent_s = time.monotonic()
+        sent_s = self.monotonic_s()
         await self._journal.renew(epoch)
         self.handle_append(sent_s)
 

@@ -42,9 +42,10 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 def topology_of(state: State, relay_id: str) -> Place:
     """The place of a relay; without live parents it pulls nothing."""
+    relay = state.relays.get(relay_id)
     parents = tuple(
         Parent(relay_id=parent_id, base_url=state.relays[parent_id].base_url)
-        for parent_id in state.parents.get(relay_id, ())
+        for parent_id in (relay.load.parents if relay is not None and relay.live else ())
         if parent_id in state.relays and state.relays[parent_id].live
     )
     feeds: tuple[tuple[str, str], ...] = ()

@@ -16,6 +16,7 @@ from relay.messages import RelayRole
 from relay.net.upstream import SILENCE_S, TICK_S
 
 _CENTRE = ""
+_CONNECT_S = 0.5  # until a new link between relays delivers
 
 
 @dataclass(slots=True, eq=False)
@@ -86,11 +87,19 @@ class Feed:
         self._refresh_all()
 
     def handle_place(self, relay_id: str, parents: Sequence[str]) -> None:
-        """The coordinator told the relay its parents; it keeps a parent that is still among them."""
+        """The coordinator told the relay its parents: it goes to a new first one before it leaves the other."""
         node = self._nodes[relay_id]
+        first_changed = node.parents[:1] != tuple(parents[:1])
         self._put_parents(node, tuple(parents))
         if node.playing_from not in parents:
             self._seek_later(node)
+        if first_changed and node.playing_from and parents and node.playing_from != parents[0]:
+            asyncio.get_running_loop().call_later(_CONNECT_S, self._move_to_first, node, parents[0])
+
+    def _move_to_first(self, node: _Node, first: str) -> None:
+        if node.runs and node.parents[:1] == (first,) and self._brings(node, first):
+            node.playing_from = first
+            self._refresh(node)
 
     def _put_parents(self, node: _Node, parents: tuple[str, ...]) -> None:
         for parent in node.parents:

@@ -144,6 +144,7 @@ class World:
             self.clock_ms,
             snapshot_every=self.config.snapshot_every,
             lease_s=self.config.journal.lease_s,
+            monotonic_s=asyncio.get_running_loop().time,
             admission=Admission(per_s=self.config.admission.per_s, burst=self.config.admission.burst),
         )
         await coordinator.start()
