@@ -82,6 +82,31 @@ def test_a_storm_outlives_its_coordinator_and_its_store(happening: dict[str, obj
     assert (report.seeing, report.dark, report.relays_lost, report.broken) == (300, 0, 0, ())
 
 
+def test_a_rolling_restart_costs_nobody_the_picture() -> None:
+    """Relays are emptied one after the other, restarted, and filled again; halls go before the link is broken."""
+    report = day(
+        {"at_s": 40, "kind": "drain", "count": 3, "every_s": 40, "for_s": 35, "deadline_s": 20}, duration_s=200
+    )
+    assert report.moved > 0
+    assert (report.consequences, report.orders_refused, report.broken) == ((), (), ())
+
+
+def test_newcomers_beyond_the_pace_are_given_turns_and_all_are_seated() -> None:
+    """300 halls that come at once at 20 a second: the last is seated when its turn has come, and none twice refused."""
+    report = day(arrival_s=0, duration_s=60, coordinator={"admission": {"per_s": 20, "burst": 20}})
+    assert report.peak_joins_per_s <= 41
+    assert (report.refused, report.seeing) == ({"admission": 280}, 300)
+    seated = next(point.at_s for point in report.points if point.seeing == 300)
+    assert 5 + 280 / 20 - 1 < seated < 5 + 280 / 20 + 5
+
+
+def test_what_decisions_cost_is_paid_by_those_who_wait() -> None:
+    """With 50 ms for each request the answers of a storm queue behind one processor."""
+    dear, free = (day(arrival_s=2, coordinator={"decision_us": us}).join_reply_ms for us in (50_000, 0))
+    assert dear.p99 > 5_000
+    assert free.p99 < 100
+
+
 def test_a_silent_source_moves_nobody() -> None:
     """Everybody waits where they are."""
     report = day({"at_s": 40, "kind": "source_silent", "for_s": 10})

@@ -104,3 +104,19 @@ def test_a_relay_that_hangs_and_a_silent_source_are_dark_to_the_bottom() -> None
         assert all(tree.feed.delivers(relay_id) for relay_id in ("o1", "o2", "e1", "e2"))
 
     fed(trial())
+
+
+def test_a_relay_goes_to_a_new_first_parent_without_a_gap() -> None:
+    """It leaves the other one when the new one delivers; the old one may then be lost without anybody noticing."""
+
+    async def trial() -> None:
+        tree = Tree()
+        await asyncio.sleep(5)
+        tree.feed.handle_place("e1", ["o2", "o1"])
+        await asyncio.sleep(5)
+        tree.changes.clear()
+        tree.feed.stop("o1")
+        await asyncio.sleep(5)
+        assert [name for _, name, _ in tree.changes] == ["o1"]
+
+    fed(trial())
