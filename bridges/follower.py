@@ -22,6 +22,7 @@ Every move ends in one `Report`. While a silence lasts, `Probe` asks both relays
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 from bridges.backoff import Retry
 from bridges.follower_outputs import (
@@ -41,6 +42,7 @@ from bridges.move_reports import MoveReports
 from bridges.session_watch import FIRST_PACKET_S, Flapping, Target, WatchedSession
 
 PROBE_EVERY_S = 2.0
+FAILURES = 2  # so often may a relay not be reached before another is asked for
 
 
 class Follower:
@@ -63,6 +65,7 @@ class Follower:
         self._flapping = Flapping()
         self._probed_at = 0.0
         self._joining = False
+        self._failed: Counter[str] = Counter()  # times that no session could be opened at a relay
         self._asked = False  # the coordinator, because of a silence that no relay of the hall's own ends
         self._join_again = Retry(rng)
         self._fetch_again = Retry(rng)
@@ -155,6 +158,7 @@ class Follower:
         if found is None:
             return
         found.connected_at = now
+        del self._failed[found.access.relay_id]
         if not found.active:
             self._fetch_again.forget()
         self._evaluate(now)
@@ -170,6 +174,7 @@ class Follower:
         if found is None:
             return
         target = self._target
+        self._failed[found.access.relay_id] += found.connected_at is None
         self._close(session)
         if session == self._current:
             self._current = None
@@ -213,7 +218,8 @@ class Follower:
             self._joining = True
             self._outputs.append(Join(avoid=self._unusable(now)))
         if self._fetch_again.take(now):
-            self._outputs.append(FetchAssignment())
+            avoid = (relay_id for relay_id, times in self._failed.items() if times >= FAILURES)
+            self._outputs.append(FetchAssignment(avoid=tuple(avoid)))
         repetition = self._reports.next_repetition(now)
         if repetition is not None:
             self._outputs.append(Report(report=repetition))

@@ -44,7 +44,9 @@ class Close(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FetchAssignment(msgspec.Struct, frozen=True, kw_only=True):
-    """Get the assignment from the coordinator."""
+    """Get the assignment from the coordinator; `avoid` names relays that it could not open a standby on, twice."""
+
+    avoid: tuple[str, ...] = ()
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

@@ -182,8 +182,8 @@ class FollowingHall:
                     self._spawn(self._close(player), self._closing)
             case Join(avoid=avoid):
                 self.spawn(self._join(avoid))
-            case FetchAssignment():
-                self.spawn(self._fetch())
+            case FetchAssignment(avoid=avoid):
+                self.spawn(self._fetch(avoid))
             case Report(report=report):
                 self.spawn(self._report(report))
 
@@ -273,9 +273,12 @@ class FollowingHall:
 
     # ---- the coordinator ----
 
+    def _avoiding(self, avoid: Sequence[str]) -> JoinRequest:
+        return msgspec.structs.replace(self._request, avoid=list(avoid))
+
     async def _join(self, avoid: Sequence[str]) -> None:
         try:
-            assignment = await self._api.join(msgspec.structs.replace(self._request, avoid=list(avoid)))
+            assignment = await self._api.join(self._avoiding(avoid))
         except HallApiError as error:
             self.counts.handle_join(error)
             if error.status in {401, 403, 404}:
@@ -286,9 +289,10 @@ class FollowingHall:
             self._follower.handle_assignment(assignment, _now())
         self._drive()
 
-    async def _fetch(self) -> None:
+    async def _fetch(self, avoid: Sequence[str]) -> None:
         try:
-            assignment = await self._api.assignment()
+            # A join of a hall that has its seat is how it says which relays are of no use to it.
+            assignment = await (self._api.join(self._avoiding(avoid)) if avoid else self._api.assignment())
         except HallApiError as error:
             self.counts.note(error)
             self._follower.handle_fetch_failed(_now(), retry_after_s=error.retry_after_s)

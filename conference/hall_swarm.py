@@ -385,6 +385,8 @@ class HallSwarm:
         turn = 0
         while True:
             await asyncio.sleep(SLICE_S)
+            # After a moment in which this process stood still, what came meanwhile is read before silence is judged.
+            self._receivers.read()
             for hall in self._started[turn::SLICES]:
                 hall.tick()
             turn = (turn + 1) % SLICES

@@ -184,6 +184,10 @@ class Receivers:
             if member in self._by_bucket[member.bucket]:
                 self._by_bucket[member.bucket].remove(member)
 
+    def read(self) -> None:
+        """Read what waits on all sockets now, for who is about to judge by what came."""
+        self._sockets.read_batch()
+
     def _look_after(self, member: SwarmSocket) -> None:
         """From now on it reports once a second."""
         if member.receiver.address is not None:

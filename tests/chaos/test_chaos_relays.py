@@ -12,6 +12,7 @@ from relay.swarm.summary import spread
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400), needs_namespaces]
 
 HALLS = 200
+FPS = 5  # with sound, 60 packets a second to each hall: what is measured is time, and the machine is small
 EDGES = {"tram-1": 0, "tram-2": 1, "tram-3": 2, "tram-4": 3}
 WITH_STANDBY_MS = 1_000.0
 WITHOUT_MS = 5_000.0
@@ -57,7 +58,7 @@ async def test_two_hundred_halls_lose_a_relay(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], fault: str, *, standby: bool
 ) -> None:
     """All of its halls play again in time, and no other hall moves."""
-    async with relay_country(tmp_path, EDGES, halls=HALLS) as country:
+    async with relay_country(tmp_path, EDGES, halls=HALLS, fps=FPS) as country:
         summary, served = await strike_and_leave(country, fault, "--standby" if standby else "--no-standby")
     moves = told(capsys, fault, summary, served, {"tram-1"})
     assert {result.hall_id for result in summary.results if result.moves} == served
@@ -70,7 +71,7 @@ async def test_two_hundred_halls_lose_a_relay_and_the_coordinator(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Both die at one moment: nobody but the hall is on the path of a failover."""
-    async with relay_country(tmp_path, EDGES, halls=HALLS) as country:
+    async with relay_country(tmp_path, EDGES, halls=HALLS, fps=FPS) as country:
         swarm = await country.join()
         served = await country.halls_on("tram-1")
         country.whole.stage.coordinator.signal(signal.SIGKILL)
@@ -87,7 +88,9 @@ async def test_two_hundred_halls_lose_a_relay_and_the_coordinator(
 
 async def test_a_region_is_cut_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Both relays of a province are gone: its halls go over to the neighbour's."""
-    async with relay_country(tmp_path, {"tram-1": 0, "tram-2": 0, "tram-3": 1, "tram-4": 1}, halls=HALLS) as country:
+    async with relay_country(
+        tmp_path, {"tram-1": 0, "tram-2": 0, "tram-3": 1, "tram-4": 1}, halls=HALLS, fps=FPS
+    ) as country:
         swarm = await country.join()
         cut = {"tram-1", "tram-2"}
         served = {hall for hall, seats in (await country.whole.placements()).items() if set(seats) == cut}
@@ -106,7 +109,7 @@ async def test_a_mute_relay_is_left_and_used_again_when_it_is_mended(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its halls are elsewhere in a second, it is suspected within three, and after its time it takes halls again."""
-    async with relay_country(tmp_path, EDGES, halls=HALLS) as country:
+    async with relay_country(tmp_path, EDGES, halls=HALLS, fps=FPS) as country:
         early, late = country.hall_ids[: -len(EDGES)], country.hall_ids[-len(EDGES) :]
         swarm = await country.join(hall_ids=early)
         served = await country.halls_on("tram-1")

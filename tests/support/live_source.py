@@ -11,12 +11,12 @@ from bridges.publish import publish
 
 
 @contextlib.asynccontextmanager
-async def live_source(whip_url: str, token: str) -> AsyncIterator[None]:
-    """Publish 15 pictures a second; the block begins once the relay takes them."""
+async def live_source(whip_url: str, token: str, *, fps: int = 15) -> AsyncIterator[None]:
+    """Publish so many pictures a second; the block begins once the relay takes them."""
     stop, live = asyncio.Event(), asyncio.Event()
     publishing = asyncio.create_task(
         publish(
-            Programme(fps=15),
+            Programme(fps=fps),
             [whip_url],
             token,
             stop=stop,

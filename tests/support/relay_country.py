@@ -1,7 +1,7 @@
 """A conference over a small internet: a centre, edges that are hosts of their own, and a swarm of real halls.
 
-The coordinator, the origin and the publisher are at the centre, the halls at a host of theirs, each edge at a host of
-its own: so that each of them can be killed, stopped, or have its line pulled out.
+The coordinator and the origin are at the centre, where this process publishes, the halls at a host of theirs, each edge
+at a host of its own: so that each of them can be killed, stopped, or have its line pulled out.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
+from support.live_source import live_source
 from support.namespaces import ROUTER, Network, network
 from support.whole_conference import CONFERENCE, FEED, STOP_GRACE_S, WholeConference, until
 
@@ -47,8 +48,8 @@ class RelayCountry:
         self._count = halls
         self.hall_ids: list[str] = []
 
-    async def open(self) -> None:
-        """Start everything but the halls, and launch the conference."""
+    async def open(self) -> tuple[str, str]:
+        """Start everything but publisher and halls, and launch the conference; where to publish, and the token."""
         units = load_vietnam_units()
         provinces = provinces_by_size(units)
         spots = [RelaySpot(name, "edge", provinces[region], 2 * self._count) for name, region in self._edges.items()]
@@ -68,7 +69,7 @@ class RelayCountry:
         await whole.api.change_phase(CONFERENCE, "open")
         await whole.api.change_phase(CONFERENCE, "live")
         publisher = await whole.api.authorise_publisher(CONFERENCE, FEED)
-        await stage.start_publisher([str(publisher["whip_url"])], str(publisher["token"]))
+        return str(publisher["whip_url"]), str(publisher["token"])
 
     async def join(self, *options: str, hall_ids: Sequence[str] = (), name: str = "swarm") -> Program:
         """Let halls come (all, unless named), as one process, and wait until they play and their standbys stand."""
@@ -134,21 +135,25 @@ class RelayCountry:
 
 
 @contextlib.asynccontextmanager
-async def relay_country(folder: Path, edges: Mapping[str, int], *, halls: int) -> AsyncIterator[RelayCountry]:
+async def relay_country(
+    folder: Path, edges: Mapping[str, int], *, halls: int, fps: int = 15
+) -> AsyncIterator[RelayCountry]:
     """A live conference whose halls have not come yet.
 
     Args:
         folder: for everything that it writes.
         edges: relay id to the number of its province, the largest is 0.
         halls: how many will come, spread evenly over the edges' provinces.
+        fps: pictures a second of the programme, which this process publishes.
     """
     with network(CENTRE, HALLS, *edges) as net, net.inside(CENTRE):
         stage = await open_stage(folder, net.address(CENTRE))
         try:
             async with ApiClient(stage.coordinator_url, stage.organiser_token) as api:
                 country = RelayCountry(WholeConference(stage, api), net, edges, halls)
-                await country.open()
-                yield country
+                whip_url, token = await country.open()
+                async with live_source(whip_url, token, fps=fps):
+                    yield country
         finally:
             for program in stage.supervisor.programs.values():
                 program.signal(signal.SIGCONT)

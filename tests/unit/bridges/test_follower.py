@@ -8,6 +8,7 @@ from bridges.follower_outputs import (
     Activate,
     Close,
     Connect,
+    FetchAssignment,
     Join,
     Probe,
     Report,
@@ -227,6 +228,24 @@ def test_a_hall_that_lost_all_and_joined_again_tells_of_the_move() -> None:
     (move,) = follower.moves
     assert (move.from_relay, move.to_relay, move.reason) == ("a", "c", "silence")
     assert move.interruption_ms == 1000.0
+
+
+def test_a_backup_that_cannot_be_reached_is_replaced() -> None:
+    """After the second attempt in vain the hall asks for a backup other than that, and goes on playing."""
+    follower = joined(10.0)
+    follower.handle_failed(SessionId(2), 10.0)
+    for session in (3, 4):
+        follower.handle_assignment(assignment("a", "b"), 10.5)
+        follower.handle_failed(SessionId(session), 10.6)
+    follower.next_outputs()
+    follower.handle_packets(SessionId(1), 20.0, 20.0)
+    follower.handle_tick(20.0)
+    assert FetchAssignment(avoid=("b",)) in follower.next_outputs()
+    follower.handle_assignment(assignment("a", "c", epoch=2), 20.1)
+    (connect,) = follower.next_outputs()
+    assert isinstance(connect, Connect)
+    assert connect.access == access("c")
+    assert follower.current == 1
 
 
 def test_a_silent_source_troubles_no_coordinator() -> None:
