@@ -361,7 +361,9 @@ class HallSwarm:
         """What there is to report, before anybody leaves."""
         begin_s, cpu_begin_s = self._window_begin
         held_s, cpu_s = _clock() - begin_s, time.process_time() - cpu_begin_s
+        self._receivers.read()  # as in `_tick`
         for hall in self._started:
+            hall.tick()
             await hall.following.measure()
         results = [hall.result() for hall in self._halls]
         moves = [move for result in results for move in result.moves]
