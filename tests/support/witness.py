@@ -117,7 +117,7 @@ class Witness:
         assert record.epoch >= self._epoch, record
         self._positions[record.stream] = record.position
         self._epoch = record.epoch
-        apply(self._whole, record.event, record.at_ms)
+        apply(self._whole, record.event, record.at_ms, record.actor)
         match record.event:
             case HeadcountReported(hall_id=hall_id, note=note):
                 self._handle_written(("headcount", hall_id), int(note), record.epoch)
