@@ -5,6 +5,7 @@
 #   make check                    format, lint, types, import rules, quick tests
 #   make fuzz SECONDS=60          every parser, side by side, for so many seconds
 #   make chaos ROUNDS=20          coordinators and stores killed and frozen at random; so many rounds of each kind
+#   make chaos ARGS="-k relays"   200 real halls lose a relay: killed, stopped, unplugged, mute
 #   make chaos ROUNDS=1000 ARGS="-k deaths"   a thousand coordinators killed on each kind of journal
 #   make lock                     pin the requirements again (ARGS=--upgrade for newer versions)
 #   make clean                    remove what these made

@@ -53,7 +53,7 @@ def list_relays(
             f"{relay.get('relay_id')}{' · ảo (virtual)' if relay.get('virtual') else ''}",
             relay.get("region"),
             relay.get("role"),
-            STATUS_WORDS.get(str(relay.get("status")), relay.get("status")),
+            _status(relay),
             MODE_WORDS.get(str(relay.get("mode")), relay.get("mode")),
             relay.get("halls_primary"),
             relay.get("halls_backup"),
@@ -371,14 +371,18 @@ def _left(answer: dict[str, Any]) -> str:
     )
 
 
+def _status(view: dict[str, Any]) -> str:
+    words = STATUS_WORDS.get(str(view.get("status")), str(view.get("status")))
+    return f"{words}, nghi không phát (suspected)" if view.get("suspected_until_ms") else words
+
+
 def _show(answer: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(answer)
         return
     view = _view(answer)
     mode = MODE_WORDS.get(str(view.get("mode")), view.get("mode"))
-    status = STATUS_WORDS.get(str(view.get("status")), view.get("status"))
-    typer.echo(f"{view.get('relay_id')}: {status}, {mode}")
+    typer.echo(f"{view.get('relay_id')}: {_status(view)}, {mode}")
     if view.get("is_empty"):
         typer.echo("không còn ai, có thể dừng (nobody is left, it may be stopped)")
         if view.get("role") != "origin" and view.get("sessions"):
