@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.relays import ControlServer, RelayProcess, Signer, at_once, control_server, parent_of, relay_process
-from support.rtc_client import RtcClient, longest_gap_s, missing_and_doubled, programme, rtc_client
+from support.rtc_client import RtcClient, longest_gap_s, missing, programme, rtc_client
 
 pytestmark = pytest.mark.integration
 
@@ -38,10 +38,15 @@ class Stage:
         await self.player.received(len(self.player.packets) + packets)
 
     async def all_came(self, kind: str, *, within_s: float = 5.0) -> None:
-        """Return when no packet is missing between the first and the newest; the repair of one may be on its way."""
+        """Return when no packet is missing between the first and the newest.
+
+        A child that had no time drops what it has for a hall, and repairs it when the hall asks; what the child itself
+        lost when its parent failed, it cannot give.
+        """
         async with asyncio.timeout(within_s):
-            while missing_and_doubled(self.player, kind)[0]:
-                await self.player.change()
+            while holes := missing(self.player, kind):
+                self.player.ask_again(kind, holes)
+                await self.player.received(len(self.player.packets) + 20)
 
 
 @contextlib.asynccontextmanager

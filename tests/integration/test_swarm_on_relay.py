@@ -176,7 +176,8 @@ async def test_ctrl_c_ends_it_in_order(
     )
     async with asyncio.timeout(60):
         while True:
-            if (await relay.metrics())["diemcau_relay_subscribers"] >= 2:
+            metrics = await relay.metrics()
+            if metrics['diemcau_relay_dtls_handshakes_total{result="completed"}'] >= 3:  # a publisher's, and two more
                 break
             await asyncio.sleep(0.05)
         process.send_signal(signal.SIGINT)

@@ -23,7 +23,7 @@ from relay.core.srtp import RtpProtector, protect_rtp
 from relay.errors import WireError
 from relay.net.negotiation import new_credentials
 from relay.wire.demux import Kind, classify
-from relay.wire.rtcp import PictureLossIndication, RtcpPacket, Unknown, parse_compound, serialize_compound
+from relay.wire.rtcp import GenericNack, PictureLossIndication, RtcpPacket, Unknown, parse_compound, serialize_compound
 from relay.wire.rtp import RtpHeader, parse_rtp_header
 from relay.wire.sdp import SessionDescription, build_play_offer, parse_session, serialize_session
 
@@ -162,6 +162,10 @@ class RtcClient:
         numbered = packet[:2] + (self._index[VIDEO_SSRC] & 0xFFFF).to_bytes(2, "big") + packet[4:]
         self._send(protect_rtp(self._protector, numbered, 12, self._index[VIDEO_SSRC]))
 
+    def ask_again(self, kind: str, numbers: Sequence[int]) -> None:
+        """Say that packets are missing, as any hall does."""
+        self.send_rtcp([GenericNack(1, self.ssrc(kind), tuple(numbers))])
+
     def send_rtcp(self, packets: Sequence[RtcpPacket]) -> None:
         """Protect and send a compound packet."""
         assert self._peer is not None
@@ -292,11 +296,18 @@ async def programme(*publishers: RtcClient) -> AsyncIterator[Programme]:
         await asyncio.gather(task, return_exceptions=True)
 
 
+def missing(player: RtcClient, kind: str) -> list[int]:
+    """Numbers between the first and the last that never came."""
+    numbers = [header.sequence_number for _, header, _ in player.of_kind(kind)]
+    last = max((number - numbers[0]) % 65_536 for number in numbers)
+    came = set(numbers)
+    return [number for step in range(last) if (number := (numbers[0] + step) % 65_536) not in came]
+
+
 def missing_and_doubled(player: RtcClient, kind: str) -> tuple[int, int]:
     """How many numbers between the first and the last never came, and how many came more than once."""
     numbers = [header.sequence_number for _, header, _ in player.of_kind(kind)]
-    last = max((number - numbers[0]) % 65_536 for number in numbers)
-    return last + 1 - len(set(numbers)), len(numbers) - len(set(numbers))
+    return len(missing(player, kind)), len(numbers) - len(set(numbers))
 
 
 async def both_parents_deliver(edge: RelayProcess, player: RtcClient, *, within_s: float = 10.0) -> None:
