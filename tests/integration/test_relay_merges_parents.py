@@ -19,7 +19,7 @@ from support.rtc_client import (
     rtc_client,
 )
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 MERGES = {"merge_parents": True}
 

@@ -12,7 +12,7 @@ import pytest
 from support.relays import ControlServer, RelayProcess, Signer, at_once, control_server, parent_of, relay_process
 from support.rtc_client import RtcClient, longest_gap_s, missing, programme, rtc_client
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 
 class Stage:
