@@ -41,7 +41,7 @@ def simulate(
     if seed is not None:
         day = day.model_copy(update={"seed": seed})
     configure_logging("simulate", level="critical")  # a simulated relay that is lost is no news to anybody
-    report, cost = plan_on_paper(day) if day.on_paper else run_scenario(day)
+    report, cost = plan_on_paper(day, draws=svg is not None) if day.on_paper else run_scenario(day)
     if svg is not None:
         svg.write_text(_draw(report), encoding="utf-8")
     if as_json:

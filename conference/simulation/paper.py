@@ -16,12 +16,12 @@ from conference.simulation.running import Cost, measured
 from conference.simulation.scenario import Scenario
 
 
-class PaperReport(msgspec.Struct, frozen=True, kw_only=True):
+class PaperReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A plan in figures and words.
 
     Attributes:
         broken: what must not be: halls without a relay or without a backup, a loss that is not survived.
-        tree_svg: the tree as a picture.
+        tree_svg: the tree as a picture; "" where it is not wanted.
     """
 
     title: str
@@ -29,19 +29,19 @@ class PaperReport(msgspec.Struct, frozen=True, kw_only=True):
     figures: PlanFigures
     sentences: tuple[str, ...]
     broken: tuple[str, ...]
-    tree_svg: str
+    tree_svg: str = ""
 
 
-def plan_on_paper(scenario: Scenario) -> tuple[PaperReport, Cost]:
-    """Plan the country of a scenario.
+def plan_on_paper(scenario: Scenario, *, draws: bool = False) -> tuple[PaperReport, Cost]:
+    """Plan the country of a scenario, and draw its tree if asked.
 
     Raises:
         PlanInputError: there are no relays that could carry the halls.
     """
-    return measured(lambda: _plan(scenario))
+    return measured(lambda: _plan(scenario, draws=draws))
 
 
-def _plan(scenario: Scenario) -> PaperReport:
+def _plan(scenario: Scenario, *, draws: bool) -> PaperReport:
     units = load_vietnam_units()
     halls = regions_of(synthetic_halls(units, scenario.halls, scenario.seed), units)
     policy = scenario.placement.as_policy()
@@ -68,5 +68,5 @@ def _plan(scenario: Scenario) -> PaperReport:
         figures=msgspec.structs.replace(figures, plan_seconds=0.0),  # the same each time; what it took is its cost
         sentences=tuple(sentences(planned)),
         broken=tuple(name for name, is_broken in facts.items() if is_broken),
-        tree_svg=draw_tree(planned),
+        tree_svg=draw_tree(planned) if draws else "",
     )
