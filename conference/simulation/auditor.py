@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from conference.events import HallAssigned, RelayLost, RelayRegistered
+from conference.events import HallAssigned, HallMoved, RelayLost, RelayRegistered
 from conference.journal.contract import Record
 from conference.planner.loads import SEAT_MILLISEATS, RelayLoad
 from conference.policy import Policy
@@ -43,6 +43,7 @@ class Auditor:
     def __init__(self, policy: Policy, is_troubled: Callable[[str], bool], plays_from: Callable[[str], str]) -> None:
         self._is_troubled = is_troubled
         self._plays_from = plays_from
+        self._told_by = ""  # the hall whose own report the record before was: what follows is its own doing
         self.state = State(policy)
         self.records = 0
         self.joins: Counter[int] = Counter()
@@ -65,6 +66,7 @@ class Auditor:
                 self.relays_lost += 1
                 if event.reason == "lease_expired" and not self._is_troubled(event.relay_id):
                     self.lost_without_need.append(event.relay_id)
+            self._told_by = event.hall_id if isinstance(event, HallMoved) else ""
             apply(self.state, event, record.at_ms, record.actor)
             if isinstance(event, HallAssigned):
                 self._check(self._loads({event.primary, event.backup}))
@@ -101,7 +103,8 @@ class Auditor:
         if seat is None:
             self.joins[at_ms // 1000] += 1
             return
-        if seat.left or seat.primary == event.primary or event.reason in _OWN_REASONS:
+        is_own = event.reason in _OWN_REASONS or self._told_by == event.hall_id
+        if seat.left or seat.primary == event.primary or is_own:
             return
         if self._plays_from(event.hall_id) == event.primary:
             return  # the assignment goes to the hall, and not the hall anywhere
