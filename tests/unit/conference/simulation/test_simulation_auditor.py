@@ -29,9 +29,8 @@ def assigned(epoch: int, primary: str, reason: str) -> HallAssigned:
 
 def watched(*events: Event, seats: int = 10, troubled: str = "") -> Auditor:
     """An auditor that has seen a hall join at e1 and these events."""
-    auditor = Auditor(
-        Policy(media=MediaCost(bits_per_s=1, packets_per_s=1)), lambda name: name == troubled, lambda _: ""
-    )
+    policy = Policy(media=MediaCost(bits_per_s=1, packets_per_s=1))
+    auditor = Auditor(policy, lambda name: name == troubled, lambda _: "")
     begin: list[Event] = [
         HallsImported(halls=[Hall(hall_id="h1", name="h1", unit="01", level="base", seats=60)]),
         ConferenceCreated(conference_id="hn", title="Hội nghị", feeds=["program"]),
