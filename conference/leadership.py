@@ -2,8 +2,7 @@
 
 A coordinator that stands by asks the journal who writes, follows its records, and takes over once the writer gave
 itself back or was silent for a lease. Time is only ever measured here, between two answers of the store: clocks of
-several machines are never compared. While the store is away nobody can be heard, and nobody's lease ends
-(`conference.leases`).
+several machines are never compared. While the store is away nobody can be heard, and nobody's lease ends.
 
 The lease makes a takeover rare; that two leaders never write is the epoch's part (`Journal.open_writer`).
 """
@@ -18,14 +17,15 @@ from collections.abc import Callable
 from conference.errors import CorruptJournalError, JournalError, RewoundJournalError, StaleEpochError
 from conference.journal.contract import Journal, Writer
 from conference.journal_fold import JournalFold, fold_journal
-from conference.leases import LeaseTable
 from conference.policy import Policy
 from monitoring.log_config import get_logger
 
-# `LeaseTable` wants to be asked eight times in a lease; a leader gives three signs, so that two may be lost.
+# A leader gives three signs in a lease, so that two may be lost.
 CHECKS_PER_LEASE = 8
 SIGNS_PER_LEASE = 3
-_WRITER = "writer"
+# Between two answers that are far apart the store may have been away, and nobody could be heard: they count for so much
+# of a lease and no more. If they counted for nothing, a writer that died behind a slow line would have no successor.
+LONGEST_SHARE = 0.25
 
 
 class WriterWatch:
@@ -36,16 +36,20 @@ class WriterWatch:
     """
 
     def __init__(self, lease_s: float) -> None:
-        self._leases = LeaseTable(lease_s)
+        self._lease_s = lease_s
         self._sign: tuple[int, int] | None = None
+        self._silent_s = 0.0
+        self._answered_s = 0.0
 
     def handle_writer(self, writer: Writer, now_s: float) -> bool:
         """Take what the journal says; True when somebody else may take over."""
         sign = (writer.epoch, writer.pulse)
-        if sign != self._sign:
-            self._sign = sign
-            self._leases.renew(_WRITER, writer.epoch, now_s=now_s, seen_ms=0)
-        return not writer.holder or bool(self._leases.expired(now_s))
+        if sign == self._sign:
+            self._silent_s += min(now_s - self._answered_s, self._lease_s * LONGEST_SHARE)
+        else:
+            self._sign, self._silent_s = sign, 0.0
+        self._answered_s = now_s
+        return not writer.holder or self._silent_s >= self._lease_s
 
 
 class LifeSigns:

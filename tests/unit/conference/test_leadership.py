@@ -44,10 +44,21 @@ def test_any_sign_of_life_keeps_the_writer() -> None:
 
 
 def test_while_the_store_is_away_nobodys_lease_ends() -> None:
-    """After an outage the writer has its lease before it, less what had passed: it may come back as well."""
+    """After an outage the writer has most of its lease before it, less what had passed: it may come back as well."""
     watch = WriterWatch(LEASE_S)
     assert not watch.handle_writer(writer(1), 0)
     assert not watch.handle_writer(writer(1), STEP_S)
     assert not watch.handle_writer(writer(1), 60.0)
-    assert not silent_for(watch, writer(1), 60.0 + STEP_S, LEASE_S - 3 * STEP_S)
+    assert not silent_for(watch, writer(1), 60.0 + STEP_S, LEASE_S - 5 * STEP_S)
     assert silent_for(watch, writer(1), 63.0, STEP_S)
+
+
+def test_behind_a_slow_line_a_dead_writer_is_succeeded_too() -> None:
+    """However far apart the answers are: after some of them, and never sooner than a lease."""
+    for every_s in (STEP_S, LEASE_S / 3, LEASE_S, 10 * LEASE_S):
+        watch = WriterWatch(LEASE_S)
+        answers = 0
+        while not watch.handle_writer(writer(1), answers * every_s):
+            answers += 1
+        assert answers * every_s >= LEASE_S
+        assert answers <= CHECKS_PER_LEASE
