@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from support.certificates import write_certificate
 from support.coordinator_harness import CONFERENCE, Api, connect_relay, eventually, register_message
 from support.redis_servers import RedisServer
 
@@ -19,6 +20,7 @@ from conference.app import serve_coordinator
 from conference.config import CoordinatorConfig, JournalConfig
 from conference.front.app import serve_gateway
 from conference.front.config import GatewayConfig
+from configs.tls import TlsFiles
 
 pytestmark = pytest.mark.integration
 
@@ -181,3 +183,29 @@ async def test_the_page_and_the_measures_are_served(site: Site) -> None:
         f"gateway-{number}": [api.url.removeprefix("http://")] for number, api in ((1, site.one), (2, site.two))
     }
     assert "diemcau_coordinator_gateways 2.0" in (await site.leader.call("GET", "/metrics", None))[1].decode()
+
+
+async def test_a_leader_with_tls_is_trusted_by_its_certificate(tmp_path: Path, redis_server: RedisServer) -> None:
+    """With the certificates of `leader_ca_file` a gateway speaks to its leader over TLS; without, it does not."""
+    certificate, key = write_certificate(tmp_path)
+    tls = TlsFiles(certificate_file=certificate, key_file=key)
+    config = CoordinatorConfig(port=0, tls=tls, state_dir=tmp_path, journal=JournalConfig(url=redis_server.url))
+    async with serve_coordinator(config) as leader:
+
+        async def connected(name: str, ca_file: Path | None) -> bool:
+            settings = GatewayConfig(
+                gateway_id=name, port=0, key_file=config.key_path, journal=config.journal, leader_ca_file=ca_file
+            )
+            async with (
+                serve_gateway(settings) as gateway,
+                contextlib.aclosing(Api(gateway.url, leader.services.keys)) as api,
+            ):
+                await eventually(functools.partial(ready, api), "it takes requests")
+                headers = api.bearer("hall", hall="nowhere")
+                async with api.session.post("/api/v1/halls/join", headers=headers, json={}) as answer:
+                    code = (await answer.json())["code"]
+            assert code in {"unknown_conference", "leader_unavailable"}
+            return bool(code == "unknown_conference")
+
+        assert await connected("trusting", certificate)
+        assert not await connected("careful", None)

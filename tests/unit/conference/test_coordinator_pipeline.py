@@ -8,9 +8,10 @@ import pytest
 from conference import coordinator as coordinator_module
 from conference.commands import ChangePhase, CreateConference
 from conference.coordinator import Coordinator
-from conference.errors import CorruptJournalError, JournalError, RejectedError, StaleEpochError
-from conference.events import Event, stream_of
+from conference.errors import CorruptJournalError, JournalError, RejectedError, RewoundJournalError, StaleEpochError
+from conference.events import Event, HeadcountReported, partition_of, stream_of
 from conference.journal.contract import Entry, Record, Snapshot, Writer
+from conference.partitions import PartitionFollower
 from conference.policy import Policy
 from conference.snapshot import decode_state, fingerprint
 from conference.state import State, apply
@@ -434,3 +435,62 @@ async def test_who_was_not_heard_for_a_lease_answers_nothing_from_memory(journal
     await until_ready(coordinator, is_so=True)
     assert await coordinator.execute(create(1), "test") == []
     await coordinator.stop()
+
+
+def counted(position: int, present: int) -> Record:
+    """A figure that a gateway wrote."""
+    event = HeadcountReported(
+        conference_id="c1",
+        hall_id="h1",
+        summoned=90,
+        present=present,
+        excused=0,
+        unexcused=0,
+        exempt=0,
+        note="",
+        revision=position,
+    )
+    return Record(
+        stream=partition_of("g"), position=position, epoch=1, at_ms=1_000 + position, actor="hall:h1", event=event
+    )
+
+
+async def test_what_gateways_wrote_is_taken_in_once(coordinator: Coordinator) -> None:
+    """Records that come twice are passed over, and what lies behind a gap waits until the gap is read."""
+    told: list[int] = []
+    coordinator.subscribe(lambda entries: told.extend(entry.at_ms for entry in entries))
+    coordinator.fold([counted(1, 10), counted(2, 20)])
+    coordinator.fold([counted(2, 20), counted(4, 40)])
+    assert coordinator.positions == {partition_of("g"): 2}
+    assert coordinator.state.headcounts["c1"]["h1"].present == 20
+    coordinator.fold([counted(3, 30), counted(4, 40)])
+    assert coordinator.state.headcounts["c1"]["h1"].present == 40
+    assert told == [1_001, 1_002, 1_003, 1_004]
+
+
+async def test_partitions_are_followed(coordinator: Coordinator, journal: ScriptedJournal) -> None:
+    """What stands in a partition is in the leader's state soon after, and counts towards the next snapshot."""
+    follower = PartitionFollower(coordinator, journal, lambda: "http://leader", every_s=0.001)
+    follower.start()
+    journal.elsewhere += [counted(number, number) for number in range(1, 151)]
+    async with asyncio.timeout(5):
+        while not journal.snapshots:  # noqa: ASYNC110 - a journal rings no bell
+            await asyncio.sleep(0.001)
+    await follower.stop()
+    assert journal.snapshots[0].positions == {partition_of("g"): 150}
+
+
+async def test_a_partition_that_lost_records_costs_the_leader_its_state(
+    coordinator: Coordinator, journal: ScriptedJournal
+) -> None:
+    """The state is folded again from what is there, and the coordinator goes on with another epoch."""
+    await coordinator.execute(create(1), "a")
+    journal.elsewhere += [counted(1, 10), counted(2, 20)]
+    coordinator.fold(journal.elsewhere)
+    before = coordinator.epoch
+    journal.elsewhere.pop()
+    coordinator.distrust(RewoundJournalError("record 2 is not there any more"))
+    await recovered(coordinator)
+    assert coordinator.epoch > before
+    assert coordinator.state.headcounts["c1"]["h1"].present == 10
+    assert coordinator.positions[partition_of("g")] == 1
