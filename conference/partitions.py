@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable
 
 from conference.coordinator import Coordinator
+from conference.ending import end
 from conference.errors import CorruptJournalError, JournalError, RewoundJournalError
 from conference.journal.contract import Journal, Record
 from monitoring.log_config import get_logger
@@ -49,9 +50,7 @@ class PartitionFollower:
 
     async def stop(self) -> None:
         """End."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
 
     async def _follow(self) -> None:
         while True:

@@ -12,6 +12,7 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 
+from conference.ending import end
 from conference.errors import JournalError, StaleEpochError
 from conference.journal.contract import Entry, Journal
 from conference.leadership import CHECKS_PER_LEASE, SIGNS_PER_LEASE, WriterWatch
@@ -61,9 +62,7 @@ class AttendanceWriter:
 
     async def stop(self) -> None:
         """Give it back, so that a successor need not wait."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
         if self.is_held:
             with contextlib.suppress(JournalError):
                 await self._journal.release(self._epoch)

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
+from conference.ending import end
 from conference.errors import CorruptJournalError, JournalError, RewoundJournalError
 from conference.events import CONTROL
 from conference.journal.contract import Journal, Writer
@@ -75,9 +76,7 @@ class Following:
 
     async def stop(self) -> None:
         """End; who waits is told."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         self._answer(self._next, JournalError("the gateway is stopping"))
 
     async def caught_up(self) -> None:

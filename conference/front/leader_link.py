@@ -16,6 +16,7 @@ from collections.abc import Callable
 import aiohttp
 import msgspec
 
+from conference.ending import end
 from conference.errors import JournalError, RejectedError
 from conference.front.messages import (
     MAX_BATCH,
@@ -98,9 +99,7 @@ class LeaderLink:
 
     async def stop(self) -> None:
         """End; who waits is told to come again."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
         for pending in self._waiting:
             _fail(pending, LeaderAwayError("the gateway is stopping"))
 
