@@ -39,9 +39,9 @@ from bridges.follower_outputs import (
 )
 from bridges.messages import Assignment, MovedReport, MoveReason, RelayAccess
 from bridges.move_reports import MoveReports
-from bridges.session_watch import FIRST_PACKET_S, Flapping, Target, WatchedSession
+from bridges.session_watch import FIRST_PACKET_S, Flapping, Target, WatchedSession, unreachable
 
-PROBE_EVERY_S = 2.0
+PROBE_FIRST_S, PROBE_EVERY_S = 0.5, 2.0  # after a standby was activated in vain, and from then on
 FAILURES = 2  # so often may a relay not be reached before another is asked for
 
 
@@ -257,7 +257,7 @@ class Follower:
             return
         self._activate(other, now)
         other.expects_sound = current.brought_sound
-        self._probed_at = now
+        self._probed_at = now - PROBE_EVERY_S + PROBE_FIRST_S
         self._target = Target(session=other.session, reason="refused" if late else "silence", since=now)
 
     def _finish_silence(self, current: WatchedSession, target: Target, now: float) -> None:
@@ -276,7 +276,7 @@ class Follower:
                 for session in (current, other):
                     if session.connected_at is not None:
                         self._probe(session, now)
-            if current.last_packet_at is not None and (current.unanswered(now) or other.unanswered(now)):
+            if current.last_packet_at is not None and unreachable(current, other, now):
                 self._ask(now)  # a silent source silences relays that answer
 
     def _finish_assignment(self, current: WatchedSession, target: Target, now: float) -> None:

@@ -112,6 +112,14 @@ class WatchedSession:
         return self.delivered_for() >= (CONFIRM_S if self.expects_sound else CONFIRM_WITHOUT_SOUND_S)
 
 
+def unreachable(one: WatchedSession, other: WatchedSession, now: float) -> bool:
+    """Of two silent sessions at least one has a relay that answers nothing, and no answer is still awaited."""
+    both = (one, other)
+    return any(session.unanswered(now) for session in both) and all(
+        session.asked_at is None or session.unanswered(now) for session in both
+    )
+
+
 @dataclass(slots=True)
 class Target:
     """A session that may become the one that feeds the picture: why, and since when it is tried."""

@@ -96,6 +96,7 @@ async def test_a_region_is_cut_off(tmp_path: Path, capsys: pytest.CaptureFixture
         served = {hall for hall, seats in (await country.whole.placements()).items() if set(seats) == cut}
         for relay_id in sorted(cut):
             country.strike(relay_id, "unplugged")
+        await country.moves(swarm, len(served))
         for relay_id in sorted(cut):
             await country.whole.until_relay(relay_id, status="lost", halls=0)
         summary = await country.leave(swarm)
