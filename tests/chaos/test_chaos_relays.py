@@ -16,6 +16,7 @@ FPS = 5  # with sound, 60 packets a second to each hall: what is measured is tim
 EDGES = {"tram-1": 0, "tram-2": 1, "tram-3": 2, "tram-4": 3}
 WITH_STANDBY_MS = 1_000.0
 WITHOUT_MS = 5_000.0
+REGION_MS = 10_000.0  # a hundred halls ask and open two sessions each at one moment, on one small machine
 
 
 def told(
@@ -103,7 +104,7 @@ async def test_a_region_is_cut_off(tmp_path: Path, capsys: pytest.CaptureFixture
     moves = told(capsys, "region cut off", summary, served, cut)
     assert served
     assert {result.hall_id for result in summary.results if result.moves} == served
-    assert max(move.interruption_ms for move in moves) <= WITHOUT_MS
+    assert max(move.interruption_ms for move in moves) <= REGION_MS
 
 
 async def test_a_mute_relay_is_left_and_used_again_when_it_is_mended(
