@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,22 +19,6 @@ from conference.journal.contract import Entry, Journal
 from conference.journal.opening import open_redis
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def group(tmp_path: Path) -> Iterator[SentinelGroup]:
-    """A master, its replicas, and three Sentinels."""
-    group = SentinelGroup(tmp_path)
-    yield group
-    group.close()
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """Three masters."""
-    cluster = Cluster(tmp_path)
-    yield cluster
-    cluster.close()
 
 
 def entry(number: int) -> Entry:

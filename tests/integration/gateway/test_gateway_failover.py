@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -24,22 +24,6 @@ from conference.state import State
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 WORKERS = 4
-
-
-@pytest.fixture
-def group(tmp_path: Path) -> Iterator[SentinelGroup]:
-    """A master, its replicas, and three Sentinels."""
-    group = SentinelGroup(tmp_path)
-    yield group
-    group.close()
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """Three masters."""
-    cluster = Cluster(tmp_path)
-    yield cluster
-    cluster.close()
 
 
 @contextlib.asynccontextmanager
