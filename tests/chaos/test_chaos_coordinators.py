@@ -53,7 +53,7 @@ class Trial:
         """A relay that registers wherever there is a leader."""
         while True:
             program = await self._fleet.leader()
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception):  # whatever it is, the relay tries again: the journal is judged
                 async with connect_relay(program.api, register_message(relay_id)) as client:
                     if not any(isinstance(each, Refused) for each in client.received):
                         await client.wait_closed()
