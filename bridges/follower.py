@@ -352,8 +352,8 @@ class Follower:
                 self._current = current.session
                 self._activate(current, now)
         elif move and primary.relay_id != current.access.relay_id:
-            self._drop_target()
             there = self._at(primary.relay_id) or self._connect(primary, now, standby=False)
+            self._drop_target(there.session)
             self._activate(there, now)
             self._target = Target(session=there.session, reason="assignment", since=now)
         wanted = {access.relay_id: access for access in (primary, backup) if access is not None}
@@ -438,8 +438,8 @@ class Follower:
         session.active = False
         self._outputs.append(Standby(session=session.session))
 
-    def _drop_target(self) -> None:
-        if self._target is not None:
+    def _drop_target(self, successor: SessionId) -> None:
+        if self._target is not None and self._target.session != successor:
             other = self._sessions.get(self._target.session)
             if other is not None and other.active:
                 self._deactivate(other)

@@ -258,3 +258,19 @@ def test_a_silent_source_troubles_no_coordinator() -> None:
         for session in (1, 2):
             follower.handle_answered(SessionId(session))
     assert not any(isinstance(output, Join) for output in follower.next_outputs())
+
+
+def test_an_assignment_to_the_relay_that_is_tried_already_does_not_begin_anew() -> None:
+    """The primary is silent and the backup is on its way when the coordinator says the same: nothing is sent twice."""
+    follower = joined(10.0)
+    follower.handle_tick(10.31)
+    follower.handle_packets(SessionId(2), 10.33, 10.35)
+    follower.handle_frame(SessionId(2), 10.35)
+    follower.next_outputs()
+    follower.handle_assignment(assignment("b", "c", epoch=2), 10.36)
+    connect, closed, report = follower.next_outputs()
+    assert isinstance(connect, Connect)
+    assert (connect.access, connect.standby) == (access("c"), True)
+    assert closed == Close(session=SessionId(1))
+    assert isinstance(report, Report)
+    assert follower.current == 2
