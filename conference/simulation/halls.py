@@ -253,6 +253,8 @@ class ModelHalls:
                     self._pictures.note_load(relay)
                 else:
                     self._close_presence(hall, session, "standby")
+            if sends and session.flows:  # whoever activated it anew meanwhile awaits a frame, and frames go on
+                self._tell(hall, lambda now: hall.follower.handle_frame(session_id, now))
             self._refresh(hall, session_id)
 
     def _fail(self, hall: ModelHall, session_id: SessionId) -> None:
