@@ -75,6 +75,14 @@ class RelayLoad(msgspec.Struct, kw_only=True):
         return self.charged_milliseats / (SEAT_MILLISEATS * self.hard_seats) if self.hard_seats else 0.0
 
     @property
+    def waiting(self) -> float:
+        """Share of the hard limit that its standbys take, if they take what its other halls do; part of its use."""
+        if not self.backups or not self.hard_seats:
+            return 0.0
+        share = self.backups / (self.primaries + self.backups + self.leavers)
+        return share * self.hall_milliseats / (SEAT_MILLISEATS * self.hard_seats)
+
+    @property
     def is_closed(self) -> bool:
         """It takes no new halls and no new child relays."""
         return self.mode != "open"

@@ -2,7 +2,8 @@
 
 Real and virtual relays form separate pools. A seat is charged when it is assigned, for the backup as for the primary,
 so that the loss of one relay never overfills another. The order among relays with room is one number for each:
-what separates a backup's fate from its primary's, then feed, soft limit, distance, and use, the name last.
+what separates a backup's fate from its primary's, then feed, soft limit, distance, and use, the name last. A primary
+goes by the use of those that send; a backup by all of it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ _SHARES_ORIGIN_PAIR = 2.0**10
 _UNFED = 2.0**13
 _SHARES_LOSS = 2.0**14
 _MOST_SHARED = 7
+
+# What a standby weighs, of what a hall that plays weighs, where a primary is chosen. It takes as much room and is sent
+# nothing: were the two alike, of two relays that are each other's backups one would be given all the halls that play,
+# and its loss would be felt by twice as many. So little only tells relays apart that send alike.
+_STANDBY = 2.0**-10
 NEAR_ONLY = 1.0
 """A ceiling that only a fed relay of the hall's own region, below its soft limit and on a path of its own, passes."""
 
@@ -57,6 +63,7 @@ class Pool:
         unfed = [_UNFED if load.role == "edge" and not load.parents else 0.0 for load in self.loads]
         self._fixed = np.where(self._open, np.array(unfed, dtype=np.float64), np.inf)
         self._rank = np.empty(len(self.loads))
+        self._rank_to_play = np.empty(len(self.loads))
         self._room = np.empty(len(self.loads), dtype=np.int64)
         self._soft_room = np.empty(len(self.loads), dtype=np.int64)
         for index in range(len(self.loads)):
@@ -195,7 +202,7 @@ class Pool:
         """
         if not self.loads:
             return -1
-        ranks = self._rank + self._distance(wish.region)
+        ranks = (self._rank if beside >= 0 else self._rank_to_play) + self._distance(wish.region)
         ranks += (self._soft_room < wish.milliseats) * _OVER_SOFT
         if beside >= 0:
             ranks += self._shared(beside)
@@ -217,7 +224,8 @@ class Pool:
         charged = load.charged_milliseats
         self._room[index] = load.limit_milliseats - charged
         self._soft_room[index] = load.soft_seats * SEAT_MILLISEATS - charged
-        self._rank[index] = self._fixed[index] + load.utilisation
+        self._rank[index] = rank = self._fixed[index] + load.utilisation
+        self._rank_to_play[index] = rank - (1.0 - _STANDBY) * load.waiting
 
     def _distance(self, region: str) -> NDArray[np.float64]:
         row = self._distances.get(region)

@@ -34,13 +34,13 @@ def mode_of(country: Country, relay_id: str) -> RelayMode:
 
 
 def settled(*relay_ids: str) -> Country:
-    """Three halls on the first two relays, and then the other relays."""
+    """Three halls that play from the first relay and wait on the second, and then the other relays."""
     country = Country()
     country.open_conference("h1", "h2", "h3", "h4")
-    country.register(*relay_ids[:2])
+    country.register(relay_ids[0])
     for hall_id in ("h1", "h2", "h3"):
         country.join(hall_id)
-    country.register(*relay_ids[2:])
+    country.register(*relay_ids[1:])
     return country
 
 

@@ -116,7 +116,7 @@ def test_moves_that_an_assignment_asked_for_accuse_nobody() -> None:
 
 def test_two_halls_are_too_few_for_a_verdict() -> None:
     """A relay with two halls is not judged by them."""
-    watched = Watched(halls=4)
+    watched = Watched(halls=8)
     assert len(watched.on("a")) == 2
     watched.leave(watched.on("a"))
     assert watched.verdicts() == []

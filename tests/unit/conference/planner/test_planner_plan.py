@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from conference.planner.loads import HallWish, RelayLoad
 from conference.planner.plan import Plan, make_plan
 from relay.messages import RelayRole
@@ -64,6 +66,26 @@ def test_a_relay_filled_to_a_quarter_of_a_seat_makes_no_hall_share_a_way() -> No
     first = {load.relay_id: load.parents[0] for load in plan.loads if load.parents}
     assert all(first[primary] != first[backup] for primary, backup in plan.pairs().values())
     assert plan.prove().survives_any_two_origins
+
+
+@pytest.mark.parametrize("seats_at_home", [400, 60], ids=["at home", "overflowing"])
+def test_halls_that_play_are_spread_on_paper_too(seats_at_home: int) -> None:
+    """At home, and where a region overflows to."""
+    home = [relay(f"e{number}", "01", seats=seats_at_home) for number in range(4)]
+    plan = make_plan([*ORIGINS, *home, *(relay(f"c{number}", seats=400) for number in range(4))], halls("01", 200))
+    for group in ("e", "c"):
+        playing = [load.primaries for load in plan.loads if load.relay_id.startswith(group)]
+        assert max(playing) - min(playing) <= 2
+
+
+def test_who_comes_to_a_plan_plays_where_others_wait() -> None:
+    """What is there stays, however uneven; halls without a relay level it out."""
+    relays = [*ORIGINS, *(relay(f"e{number}", "01", seats=400) for number in range(4))]
+    wishes = halls("01", 200)
+    present = {wish.hall_id: ("e0", "e1") if number % 2 else ("e2", "e3") for number, wish in enumerate(wishes[::2])}
+    plan = make_plan(relays, wishes, present=present)
+    assert {hall_id: plan.pairs()[hall_id] for hall_id in present} == present
+    assert [load.primaries for load in plan.loads if load.role == "edge"] == [50] * 4
 
 
 def test_overflow_follows_the_chain() -> None:

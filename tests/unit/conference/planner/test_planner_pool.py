@@ -138,6 +138,67 @@ def test_a_touched_relay_is_seen_as_it_is_now() -> None:
     assert pool.place(wish())[0] == "b"
 
 
+def joined(relays: list[RelayLoad], halls: int, *, milliseats: int = 1_000) -> Pool:
+    """The pool after so many halls of province 01 joined, one by one, and were charged at both relays."""
+    pool = Pool(relays)
+    for _ in range(halls):
+        primary, backup = pool.place(wish(milliseats=milliseats))
+        pool.charge(pool.index(primary), milliseats, primaries=1)
+        pool.charge(pool.index(backup), milliseats, backups=1)
+    return pool
+
+
+@pytest.mark.parametrize("milliseats", [1_000, 667, 100])
+@pytest.mark.parametrize(
+    "parents",
+    [
+        pytest.param(("o1", "o2"), id="two"),
+        pytest.param(("o1", "o2", "o1", "o2"), id="four"),
+        pytest.param(("o1", "o2", "o1"), id="three, of which one is everybody else's backup"),
+        pytest.param(("o1", "o1", "o1", "o1", "o1"), id="five below the only origin"),
+    ],
+)
+def test_halls_that_play_are_spread_and_not_only_seats(parents: tuple[str, ...], milliseats: int) -> None:
+    """However backups lie, each relay of a province gets as many halls that play as any other."""
+    edges = [relay(f"e{number}", "01", hard=2_000, parents=(parent,)) for number, parent in enumerate(parents)]
+    joined([*edges, relay("o1", role="origin"), relay("o2", role="origin")], 1_000, milliseats=milliseats)
+    playing = [load.primaries for load in edges]
+    assert sum(playing) == 1_000
+    assert max(playing) - min(playing) <= 3
+
+
+def test_larger_relays_are_given_more_to_play() -> None:
+    """A relay of twice the seats gets twice the halls; seats are spread alike."""
+    relays = [relay("a", "01", hard=1_000), relay("b", "01", hard=1_000), relay("c", "01", hard=2_000)]
+    pool = joined(relays, 1_000)
+    assert [load.primaries for load in pool.loads] == pytest.approx([250, 250, 500], abs=3)
+    assert [load.charged_milliseats for load in pool.loads] == pytest.approx([500_000, 500_000, 1_000_000], abs=5_000)
+
+
+def test_a_relay_of_standbys_is_first_to_play_only_while_nothing_that_weighs_more_speaks_against_it() -> None:
+    """It plays least; region, feed, soft and hard limit still come first, and among those that play alike use does."""
+
+    def waiting(relay_id: str, region: str, backups: int, parents: tuple[str, ...] = ("o1", "o2")) -> RelayLoad:
+        load = relay(relay_id, region, parents=parents)
+        load.charge(1_000, backups=backups)
+        return load
+
+    busy = relay("b", "01", used=3)
+    assert Pool([busy, waiting("w", "01", 7)]).place(wish())[0] == "w"
+    assert Pool([busy, waiting("w", "02", 0)]).place(wish())[0] == "b"
+    assert Pool([busy, waiting("w", "01", 0, parents=())]).place(wish())[0] == "b"
+    assert Pool([busy, waiting("w", "01", 8)]).place(wish())[0] == "b"
+    assert Pool([relay("b", "01", used=9), waiting("w", "01", 10)]).place(wish()) == ("b", "")
+    assert Pool([waiting("v", "01", 6), waiting("w", "01", 5)]).place(wish())[0] == "w"
+
+
+def test_backups_go_by_all_that_is_charged() -> None:
+    """A standby takes a seat whether others of the relay play or wait."""
+    waiting = relay("w", "01")
+    waiting.charge(1_000, backups=5)
+    assert Pool([relay("a", "01"), relay("b", "01", used=4), waiting]).place_backup(wish(), "a") == "b"
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
