@@ -20,9 +20,9 @@ PY := .venv/bin/python
 CODE := bridges conference configs monitoring relay
 QUICK := tests/unit tests/property tests/scenario tests/architecture
 
-# Tests wait more than they compute, so that three fit two cores. One at a time is handed out, long ones first: all
+# Tests wait more than they compute, but those that wait for media must not starve. One at a time is handed out, long ones first: all
 # workers end together.
-SIDE_BY_SIDE := -n 3 --dist load --maxschedchunk 1
+SIDE_BY_SIDE := -n 2 --dist load --maxschedchunk 1
 
 RUNTIME := .venv/installed-runtime
 DEV := .venv/installed-dev
