@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -13,11 +12,7 @@ from support.namespaces import LOCAL, Machine
 from support.redis_coordinators import CoordinatorProgram, coordinator_program
 from support.redis_servers import RedisServer
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.timeout(180),
-    pytest.mark.skipif(shutil.which("strace") is None, reason="strace holds up the disk"),
-]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 SYNC_S = 0.3
 HALLS = 6
