@@ -1,8 +1,8 @@
 """Attendance of halls, rolled up over the units: each source stands for itself and none is ever merged into another.
 
-Owns the figures of the first two sources (connection: what relays saw delivered; headcount: what technicians reported)
-beside what was registered, how they sum over the tree, and where they contradict each other. Virtual halls are counted
-apart from real ones at every level.
+Owns the figures of the three sources (connection: what relays saw delivered; headcount: what technicians reported;
+individual: delegates who checked in one by one) beside what was registered, how they sum over the tree, and where they
+contradict each other. Virtual halls are counted apart from real ones at every level.
 """
 
 from __future__ import annotations
@@ -85,6 +85,48 @@ class HeadcountTotals(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class IndividualTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """Delegates by individual check-in, over the `halls_enrolled` halls that have a roster.
+
+    Attributes:
+        halls_enrolled: halls with delegates on their roster; 1 in the figures of such a hall.
+        registered: delegates on the roster (not those withdrawn).
+        present: counted once each: by a scan of theirs or by the technician's mark.
+        excused: marked absent with a reason, and not present.
+        unexcused: marked absent without one, and not present.
+        exempt: marked exempt, and not present.
+        by_qr: of `present`, by a scanned code or its number typed.
+        by_proxy: of `present`, by the technician's mark alone.
+        by_self: of `present`, by the delegate's own device.
+        conflicts: delegates of the roster who were scanned at another hall as well, or at another one only.
+    """
+
+    halls_enrolled: int = 0
+    registered: int = 0
+    present: int = 0
+    excused: int = 0
+    unexcused: int = 0
+    exempt: int = 0
+    by_qr: int = 0
+    by_proxy: int = 0
+    by_self: int = 0
+    conflicts: int = 0
+
+    def __add__(self, other: IndividualTotals) -> IndividualTotals:
+        return IndividualTotals(
+            halls_enrolled=self.halls_enrolled + other.halls_enrolled,
+            registered=self.registered + other.registered,
+            present=self.present + other.present,
+            excused=self.excused + other.excused,
+            unexcused=self.unexcused + other.unexcused,
+            exempt=self.exempt + other.exempt,
+            by_qr=self.by_qr + other.by_qr,
+            by_proxy=self.by_proxy + other.by_proxy,
+            by_self=self.by_self + other.by_self,
+            conflicts=self.conflicts + other.conflicts,
+        )
+
+
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of a set of halls that are all real or all virtual.
 
@@ -93,12 +135,14 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         seats: delegates summoned at registration.
         connection: first source.
         headcount: second source.
+        individual: third source.
     """
 
     halls: int = 0
     seats: int = 0
     connection: ConnectionTotals = ConnectionTotals()
     headcount: HeadcountTotals = HeadcountTotals()
+    individual: IndividualTotals = IndividualTotals()
 
     def __add__(self, other: Figures) -> Figures:
         return Figures(
@@ -106,6 +150,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
             seats=self.seats + other.seats,
             connection=self.connection + other.connection,
             headcount=self.headcount + other.headcount,
+            individual=self.individual + other.individual,
         )
 
 
@@ -133,12 +178,14 @@ class HallAttendance(msgspec.Struct, frozen=True, kw_only=True):
         hall: the hall.
         status: by connection; see `status_of`.
         headcount: the latest figures, or None.
+        individual: of the delegates on its roster, with `halls_enrolled` 1; None where it has no roster.
         seen: it received media at some time; only a hall that left needs to be told apart by it.
     """
 
     hall: Hall
     status: HallStatus
     headcount: Headcount | None = None
+    individual: IndividualTotals | None = None
     seen: bool = False
 
     @property
@@ -197,6 +244,7 @@ def row_of(hall: HallAttendance) -> AttendanceRow:
             unexcused=counted.unexcused,
             exempt=counted.exempt,
         ),
+        individual=hall.individual or IndividualTotals(),
     )
     if hall.hall.virtual:
         return AttendanceRow(unit=hall.hall.unit, virtual=figures)

@@ -6,6 +6,7 @@ from bridges.attendance import (
     HallAttendance,
     HallStatus,
     Headcount,
+    IndividualTotals,
     discrepancies,
     roll_up,
     row_of,
@@ -70,6 +71,16 @@ def test_sources_and_virtual_halls_stay_apart_at_every_level() -> None:
     assert (virtual.connection.waiting, virtual.headcount.present) == (1, 50)
     assert sums["011"].real.halls == 1
     assert total_of([sums["01"]]).real == real
+
+
+def test_individual_check_ins_sum_beside_the_other_sources() -> None:
+    """A hall without a roster adds nothing to the third source, and the third source nothing to the others."""
+    checked_in = IndividualTotals(halls_enrolled=1, registered=60, present=41, excused=2, by_qr=40, by_proxy=1)
+    enrolled = HallAttendance(hall=entry().hall, status="waiting", individual=checked_in)
+    total = total_of([row_of(enrolled), row_of(enrolled), row_of(entry())]).real
+    assert total.individual == checked_in + checked_in
+    assert (total.individual.halls_enrolled, total.individual.by_qr, total.individual.by_self) == (2, 80, 0)
+    assert (total.halls, total.headcount.halls_reported, total.connection.present_ever) == (3, 0, 1)
 
 
 def test_a_row_outside_the_tree_is_refused() -> None:
