@@ -29,6 +29,7 @@ MAX_KEY_FILE_BYTES = 16 * 1024
 MAX_REMEMBERED = 100_000
 
 Role = Literal["organiser", "technician", "operator", "hall", "relay", "gateway"]
+STAFF_ROLES: frozenset[Role] = frozenset({"organiser", "technician", "operator"})
 
 
 class AccessDeniedError(ConferenceError):
@@ -57,7 +58,7 @@ class KeyFileError(ConferenceError):
         self.path = path
 
 
-class ApiClaims(msgspec.Struct, frozen=True, kw_only=True):
+class ApiClaims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a token allows at the coordinator's API.
 
     Attributes:
@@ -66,6 +67,8 @@ class ApiClaims(msgspec.Struct, frozen=True, kw_only=True):
         exp: expiry, seconds since the epoch.
         conference: the one conference it is for, or "" for all.
         hall: the one hall it is for; set for the role `hall`.
+        unit: code of the unit that a member of staff is bound to, with everything under it, or "" for the whole
+            country; see `conference.reach`.
     """
 
     sub: str
@@ -73,6 +76,7 @@ class ApiClaims(msgspec.Struct, frozen=True, kw_only=True):
     exp: int
     conference: str = ""
     hall: str = ""
+    unit: str = ""
 
     @property
     def actor(self) -> str:
@@ -202,6 +206,8 @@ class KeyRing:
             raise AccessDeniedError(f"token claims are not the API's: {error}") from error
         if claims.role == "hall" and not (claims.hall and claims.conference):
             raise AccessDeniedError("a hall's token must name its hall and its conference")
+        if claims.unit and claims.role not in STAFF_ROLES:
+            raise AccessDeniedError(f"a token of the role {claims.role} is bound to no unit")
         return claims
 
 
@@ -225,6 +231,16 @@ def require_conference(claims: ApiClaims, conference_id: str) -> None:
     """
     if claims.conference not in {"", conference_id}:
         raise AccessDeniedError(f"token is for conference {claims.conference} alone", status=403)
+
+
+def require_whole(claims: ApiClaims) -> None:
+    """Check that the token reaches the whole country: it is bound to no unit.
+
+    Raises:
+        AccessDeniedError: 403 when it is bound to one.
+    """
+    if claims.unit:
+        raise AccessDeniedError(f"token is for unit {claims.unit} alone", status=403)
 
 
 def _create_key_file(path: Path) -> None:

@@ -14,7 +14,6 @@ from aiohttp import web
 from bridges.attendance import HallStatus
 from bridges.halls import Hall, HallLevel
 from bridges.importing import parse_halls_csv, serialize_halls_csv
-from bridges.units import UnitTree
 from conference.access import ApiClaims
 from conference.api.problems import RequestError
 from conference.api.routing import CSV, MAX_IMPORT_BYTES, STAFF, Call, Query, Route
@@ -22,7 +21,8 @@ from conference.api.turns import AT_ONCE, in_turns
 from conference.commands import ImportHalls
 from conference.errors import RejectedError
 from conference.events import HallsImported
-from conference.lookup import conference_of, hall_of
+from conference.lookup import conference_of, hall_of, unit_of
+from conference.reach import Reach
 from conference.state import State, hall_status
 
 STATUSES: tuple[str, ...] = get_args(HallStatus)
@@ -106,23 +106,27 @@ async def import_halls(call: Call) -> HallsImportAnswer:
 
 async def list_halls(call: Call) -> HallList:
     """Halls by id, a page at a time, with their standing in one conference; by status and by a unit with its own."""
-    state = call.services.coordinator.state
+    state, reach = call.services.coordinator.state, call.reach
     conference_id, limit = call.query("conference"), _page_size(call.query("limit"))
     status = call.query("status", STATUSES)
     if conference_id:
         conference_of(state, conference_id)
-    units = _units_under(state, call.query("unit"))
+    wanted = call.query("unit")
+    if wanted:
+        reach.require_unit(unit_of(state, wanted).code)
+        reach = Reach(state.units, wanted)  # never more than the caller's own, of which it is a part
     found: list[HallView] = []
     hall_ids = sorted(state.halls)
     for number, hall_id in enumerate(islice(hall_ids, bisect_right(hall_ids, call.query("after")), None)):
         if number % AT_ONCE == AT_ONCE - 1:
             await asyncio.sleep(0)
-        if (units is None or state.halls[hall_id].unit in units) and (
+        hall = state.halls[hall_id]
+        if reach.has_hall(hall) and (
             not status or status == (hall_status(state, conference_id, hall_id) if conference_id else "")
         ):
             if len(found) == limit:
                 return HallList(halls=found, next=found[-1].hall_id)
-            found.append(_view(state, state.halls[hall_id], conference_id))
+            found.append(_view(state, hall, conference_id))
     return HallList(halls=found)
 
 
@@ -143,8 +147,9 @@ def _page_size(text: str) -> int:
 
 async def export_halls(call: Call) -> web.Response:
     """The registry as CSV, to be edited and imported again."""
-    halls = call.services.coordinator.state.halls
-    body = await asyncio.to_thread(serialize_halls_csv, [halls[hall_id] for hall_id in sorted(halls)])
+    halls, reach = call.services.coordinator.state.halls, call.reach
+    reached = [halls[hall_id] for hall_id in sorted(halls) if reach.has_hall(halls[hall_id])]
+    body = await asyncio.to_thread(serialize_halls_csv, reached)
     return web.Response(
         body=body,
         headers={"Content-Type": "text/csv; charset=utf-8", "Content-Disposition": 'attachment; filename="halls.csv"'},
@@ -181,20 +186,12 @@ def _expiry_s(call: Call) -> int:
 def _link(call: Call, hall_id: str, conference_id: str, expires_at_s: int) -> str:
     state = call.services.coordinator.state
     conference_of(state, conference_id)
-    hall_of(state, hall_id)
+    call.reach.require_hall(hall_of(state, hall_id))
     token = call.services.keys.issue_api_token(
         ApiClaims(sub=hall_id, role="hall", hall=hall_id, conference=conference_id, exp=expires_at_s)
     )
     # In the fragment, so that it is in no request line, no log and no Referer.
     return f"{call.services.public_url()}/hall#token={token}"
-
-
-def _units_under(state: State, unit: str) -> frozenset[str] | None:
-    """A unit and everything under it; None for no wish."""
-    if not unit:
-        return None
-    tree = UnitTree(state.units.values())
-    return frozenset(each.code for each in tree.descendants(unit)) | {unit}
 
 
 def _view(state: State, hall: Hall, conference_id: str) -> HallView:
@@ -229,6 +226,7 @@ ROUTES = (
         summary="Halls, with their standing in one conference",
         tag="halls",
         roles=STAFF,
+        scope="reach",
         response=HallList,
         errors=(404, 422, 503),
         query=(
@@ -246,6 +244,7 @@ ROUTES = (
         summary="All halls as CSV",
         tag="halls",
         roles=STAFF,
+        scope="reach",
         response_media=(CSV,),
         errors=(503,),
     ),
@@ -256,6 +255,7 @@ ROUTES = (
         summary="The links of many halls",
         tag="halls",
         roles=frozenset({"organiser", "technician"}),
+        scope="reach",
         request=LinksRequest,
         response=LinksAnswer,
         errors=(404, 503),
@@ -268,6 +268,7 @@ ROUTES = (
         summary="The link of one hall",
         tag="halls",
         roles=frozenset({"organiser", "technician"}),
+        scope="reach",
         request=LinkRequest,
         response=LinkAnswer,
         errors=(404, 503),

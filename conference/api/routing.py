@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 from aiohttp import web
 
-from conference.access import ApiClaims, KeyRing, Role, require_conference, require_role
+from conference.access import (
+    STAFF_ROLES,
+    ApiClaims,
+    KeyRing,
+    Role,
+    require_conference,
+    require_role,
+    require_whole,
+)
 from conference.api.bodies import decode_body, read_body
 from conference.api.limiting import caller
 from conference.api.problems import RequestError
@@ -24,6 +32,7 @@ from conference.events import Event
 from conference.forwarding import ForwardingDoor
 from conference.gateway import Gateway
 from conference.live import LiveBoard
+from conference.reach import Reach
 from conference.relay_desk import RelayDesk
 from conference.state import State
 from configs.turn import TurnCredentials
@@ -34,9 +43,15 @@ CSV = "text/csv"
 MAX_BODY_BYTES = 64 * 1024
 MAX_IMPORT_BYTES = 32 * 1024 * 1024
 
-STAFF: frozenset[Role] = frozenset({"organiser", "technician", "operator"})
+STAFF: frozenset[Role] = STAFF_ROLES
 ORGANISER: frozenset[Role] = frozenset({"organiser"})
 HALL: frozenset[Role] = frozenset({"hall"})
+Scope = Literal["whole", "reach", "open"]
+"""What a holder who is bound to a unit meets at a route.
+
+`whole`: a refusal; the route is about the whole country. `reach`: his own subtree; the handler keeps to `Call.reach`.
+`open`: what everybody meets; the route shows and changes nothing of halls or persons.
+"""
 
 _PARAMETER = re.compile(r"\{([a-z_]+)\}")
 T = TypeVar("T")
@@ -117,19 +132,31 @@ ServicesT = TypeVar("ServicesT", bound=HallServices)
 class CallOf(Generic[ServicesT]):
     """One request on its way through a handler."""
 
-    __slots__ = ("_body", "_claims", "request", "services")
+    __slots__ = ("_body", "_claims", "_reach", "request", "services")
 
     def __init__(self, services: ServicesT, request: web.Request, claims: ApiClaims | None, body: object) -> None:
         self.services = services
         self.request = request
         self._claims = claims
         self._body = body
+        self._reach: Reach | None = None
 
     @property
     def claims(self) -> ApiClaims:
         """The caller's verified claims; only on routes with roles."""
         assert self._claims is not None, "a public route asked who calls"  # noqa: S101 - a bug of ours, not input
         return self._claims
+
+    @property
+    def reach(self) -> Reach:
+        """The halls and units that the caller may see and change.
+
+        Raises:
+            JournalError: there is no state at the moment.
+        """
+        if self._reach is None:
+            self._reach = Reach(self.services.decider.state.units, self.claims.unit)
+        return self._reach
 
     def body(self, kind: type[T]) -> T:
         """The decoded body, of the type that the route names."""
@@ -177,6 +204,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         summary: one line for the document.
         tag: the resource.
         roles: who may call; None for everybody.
+        scope: what a caller who is bound to a unit meets. Refusal unless said otherwise, so that no route forgets it.
         request: type of the JSON body, or None.
         request_media: media type of the body; other than JSON it is given as bytes.
         response: type of the JSON answer, or None for none or another media type.
@@ -193,6 +221,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     tag: str
     roles: frozenset[Role] | None = None
+    scope: Scope = "whole"
     request: Any = None
     request_media: str = JSON
     response: Any = None
@@ -228,6 +257,8 @@ def _serve(route: Route, services: HallServices) -> Callable[[web.Request], Awai
         if route.roles is not None:
             claims = caller(request)
             require_role(claims, route.roles)
+            if route.scope == "whole":
+                require_whole(claims)
             if claims.role != "hall":  # a hall's routes take the conference from the token itself
                 require_conference(claims, request.match_info.get("conference_id", ""))
         body: object = None

@@ -63,6 +63,7 @@ ROUTES = (
         summary="All units",
         tag="units",
         roles=STAFF,
+        scope="open",
         response=UnitList,
         errors=(503,),
     ),

@@ -45,21 +45,29 @@ class Api:
         """Close the connections."""
         await self.session.close()
 
-    def bearer(self, role: Role, *, sub: str = "test", hall: str = "", lifetime_s: int = 600) -> dict[str, str]:
-        """Headers with a token of a role."""
+    def bearer(
+        self, role: Role, *, sub: str = "test", hall: str = "", unit: str = "", lifetime_s: int = 600
+    ) -> dict[str, str]:
+        """Headers with a token of a role, for staff bound to a unit where one is named."""
         conference = CONFERENCE if hall else ""
-        claims = ApiClaims(
-            sub=hall or sub, role=role, hall=hall, conference=conference, exp=int(time.time()) + lifetime_s
-        )
+        exp = int(time.time()) + lifetime_s
+        claims = ApiClaims(sub=hall or sub, role=role, hall=hall, conference=conference, unit=unit, exp=exp)
         return {"Authorization": f"Bearer {self.keys.issue_api_token(claims)}"}
 
     async def call(
-        self, method: str, path: str, role: Role | None = "organiser", *, hall: str = "", **keywords: Any
+        self,
+        method: str,
+        path: str,
+        role: Role | None = "organiser",
+        *,
+        hall: str = "",
+        unit: str = "",
+        **keywords: Any,
     ) -> tuple[int, Any]:
         """One request; returns the status and the decoded answer (bytes where it is not JSON)."""
         headers = dict(keywords.pop("headers", {}))
         if role is not None:
-            headers |= self.bearer("hall" if hall else role, hall=hall)
+            headers |= self.bearer("hall" if hall else role, hall=hall, unit=unit)
         async with self.session.request(method, path, headers=headers, **keywords) as answer:
             body = await answer.read()
             if "json" in answer.headers.get("Content-Type", ""):

@@ -37,6 +37,15 @@ def test_an_api_token_reads_back_as_its_claims() -> None:
     assert (claims().actor, claims("relay").actor) == ("user:lan", "relay:lan")
 
 
+def test_only_staff_are_bound_to_a_unit() -> None:
+    """A hall, a relay or a gateway with a unit is a token that nobody of ours made."""
+    keys = KeyRing.generate()
+    assert keys.verify_api_token(keys.issue_api_token(claims("technician", unit="01")), NOW).unit == "01"
+    for given in (claims("relay", unit="01"), claims("hall", hall="h1", conference="c1", unit="01")):
+        with pytest.raises(AccessDeniedError, match="no unit"):
+            keys.verify_api_token(keys.issue_api_token(given), NOW)
+
+
 def test_a_relay_token_opens_a_relay_and_not_the_api() -> None:
     """The two audiences exclude one another, although one key signs both."""
     keys = KeyRing.generate()

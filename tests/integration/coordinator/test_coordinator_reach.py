@@ -1,0 +1,140 @@
+"""No route shows or changes a hall outside the subtree that its caller is bound to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from support.coordinator_harness import CONFERENCE, Api
+
+from bridges.halls import Hall
+from bridges.importing import parse_halls_csv, serialize_halls_csv, serialize_units_csv
+from bridges.units import Unit
+from conference.access import Role
+from conference.api.routing import STAFF, Route
+from conference.api.server import api_routes
+
+pytestmark = pytest.mark.integration
+
+UNITS = [
+    Unit(code="01", name="Hà Nội", kind="thành phố"),
+    Unit(code="00004", name="Ba Đình", kind="phường", parent="01"),
+    Unit(code="79", name="Thành phố Hồ Chí Minh", kind="thành phố"),
+]
+HALLS = [
+    Hall(hall_id="HN-1", name="Ba Đình 1", unit="00004", level="commune", seats=60),
+    Hall(hall_id="HN-2", name="Hà Nội", unit="01", level="province", seats=90),
+    Hall(hall_id="HCM-1", name="Sài Gòn", unit="79", level="province", seats=70),
+]
+OWN, FOREIGN = {"HN-1", "HN-2"}, "HCM-1"
+
+# Routes that are the same for everybody, and why.
+OPEN = {
+    ("GET", "/api/v1/units"): "codes and names of administrative units are public; nothing of halls or persons",
+    ("GET", "/api/v1/openapi.json"): "describes the API",
+}
+# Routes without a role, and why they need none.
+PUBLIC = {("GET", "/api/v1/openapi.json"): "describes the API"}
+
+Probe = Callable[[Api], Awaitable[None]]
+PROBES: dict[tuple[str, str], Probe] = {}
+
+
+def proves(method: str, path: str) -> Callable[[Probe], Probe]:
+    """Name the route that a probe is about."""
+
+    def note(probe: Probe) -> Probe:
+        PROBES[method, path] = probe
+        return probe
+
+    return note
+
+
+async def ask(api: Api, status: int, method: str, path: str, **keywords: Any) -> Any:
+    """A request of Hà Nội's technician."""
+    return await api.expect(status, method, path, "technician", unit="01", **keywords)
+
+
+@proves("GET", "/api/v1/halls")
+async def lists_own_halls(api: Api) -> None:
+    """Others are left out, and a unit that is named must be reached."""
+    found = await ask(api, 200, "GET", "/api/v1/halls")
+    assert {hall["hall_id"] for hall in found["halls"]} == OWN
+    found = await ask(api, 200, "GET", "/api/v1/halls?unit=00004")
+    assert [hall["hall_id"] for hall in found["halls"]] == ["HN-1"]
+    await ask(api, 403, "GET", "/api/v1/halls?unit=79")
+
+
+@proves("GET", "/api/v1/halls/export")
+async def exports_own_halls(api: Api) -> None:
+    """Others are left out."""
+    found = parse_halls_csv(await ask(api, 200, "GET", "/api/v1/halls/export"), {unit.code for unit in UNITS})
+    assert {hall.hall_id for hall in found} == OWN
+
+
+@proves("POST", "/api/v1/halls/links")
+async def makes_own_links(api: Api) -> None:
+    """All or none."""
+    ids = ["HN-1", "HN-2"]
+    links = await ask(api, 200, "POST", "/api/v1/halls/links", json={"conference_id": CONFERENCE, "hall_ids": ids})
+    assert set(links["links"]) == OWN
+    body = {"conference_id": CONFERENCE, "hall_ids": [*ids, FOREIGN]}
+    await ask(api, 403, "POST", "/api/v1/halls/links", json=body)
+
+
+@proves("POST", "/api/v1/halls/{hall_id}/link")
+async def makes_own_link(api: Api) -> None:
+    """A link opens a hall's every door."""
+    await ask(api, 200, "POST", "/api/v1/halls/HN-1/link", json={"conference_id": CONFERENCE})
+    await ask(api, 403, "POST", f"/api/v1/halls/{FOREIGN}/link", json={"conference_id": CONFERENCE})
+
+
+def key(route: Route) -> tuple[str, str]:
+    """How the tables name a route."""
+    return route.method, route.path
+
+
+def staff_of(route: Route) -> list[Role]:
+    """Roles of staff that a route serves, in order."""
+    return sorted((route.roles or frozenset()) & STAFF)
+
+
+@pytest.fixture
+async def country(api: Api) -> Api:
+    """Two provinces with halls, and an open conference."""
+    await api.expect(200, "POST", "/api/v1/units/import", data=serialize_units_csv(UNITS))
+    await api.expect(200, "POST", "/api/v1/halls/import", data=serialize_halls_csv(HALLS))
+    await api.expect(201, "POST", "/api/v1/conferences", json={"conference_id": CONFERENCE, "title": "Hội nghị"})
+    await api.expect(200, "POST", f"/api/v1/conferences/{CONFERENCE}/phase", json={"phase": "open"})
+    return api
+
+
+def test_every_route_is_accounted_for() -> None:
+    """A route is closed to who is bound to a unit, or is proven here, or is the same for everybody with a reason."""
+    routes = api_routes()
+    assert {key(route) for route in routes if route.roles is None} == set(PUBLIC)
+    assert {key(route) for route in routes if route.scope == "open"} | set(PUBLIC) == set(OPEN)
+    assert {key(route) for route in routes if route.scope == "reach"} == set(PROBES)
+    assert all(staff_of(route) for route in routes if route.scope != "whole")
+
+
+@pytest.mark.parametrize("named", sorted(PROBES), ids=" ".join)
+async def test_a_route_keeps_to_the_subtree_of_its_caller(country: Api, named: tuple[str, str]) -> None:
+    """What is named outside of it is refused, what is listed leaves it out."""
+    await PROBES[named](country)
+
+
+async def test_routes_about_the_whole_country_refuse_who_is_bound_to_a_unit(country: Api) -> None:
+    """Before anything is read or done, in every role that they serve."""
+    asked = 0
+    for route in api_routes():
+        if route.scope != "whole":
+            continue
+        path = re.sub(r"\{[a-z_]+\}", "any", route.path)
+        for role in staff_of(route):
+            status, problem = await country.call(route.method, path, role, unit="01")
+            assert (status, problem["code"]) == (403, "access_denied"), key(route)
+            asked += 1
+    assert asked > 20
