@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 import msgspec
 
@@ -14,6 +15,10 @@ MAX_UNITS = 200_000
 _MAX_DEPTH = 64
 
 
+# By territory (nước, tỉnh, xã), or by organisation (đảng ủy, đảng bộ, chi bộ); both stand over the same halls.
+TreeName = Literal["territory", "organisation"]
+
+
 class Unit(msgspec.Struct, frozen=True, kw_only=True):
     """One unit of the tree.
 
@@ -22,12 +27,20 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
         name: official name in Vietnamese.
         kind: kind as written in the source, for example `tỉnh`, `phường`, `xã`, `đặc khu`.
         parent: code of the parent, or "" for a root.
+        tree: which of the two trees it stands in; its parent stands in the same.
+        valid_from: first day on which it exists, `YYYY-MM-DD`; "" where that is not known.
+        valid_to: last day on which it exists, `YYYY-MM-DD`; "" while it does.
+        merged_into: code of the unit that took its place after `valid_to`, or "".
     """
 
     code: str
     name: str
     kind: str
     parent: str = ""
+    tree: TreeName = "territory"
+    valid_from: str = ""
+    valid_to: str = ""
+    merged_into: str = ""
 
 
 def root_of(units: Mapping[str, Unit], code: str) -> str:

@@ -11,8 +11,8 @@ import msgspec
 
 from bridges.halls import Hall
 from bridges.messages import HeadcountReport, MovedReport
-from bridges.units import Unit
-from conference.lifecycle import Phase
+from bridges.units import TreeName, Unit
+from conference.lifecycle import ConferenceKind, Phase
 from conference.planner.loads import RelayMode
 from relay.messages import PresenceDelta, Register
 
@@ -30,11 +30,15 @@ class ImportHalls(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CreateConference(msgspec.Struct, frozen=True, kw_only=True):
-    """Draft a conference."""
+    """Draft a conference; the fields are those of `events.ConferenceCreated`."""
 
     conference_id: str
     title: str
     feeds: list[str]
+    reporting: TreeName = "territory"
+    kind: ConferenceKind = "conference"
+    rehearsal_of: str = ""
+    starts_at_ms: int = 0
 
 
 class ChangePhase(msgspec.Struct, frozen=True, kw_only=True):

@@ -46,7 +46,7 @@ from conference.events import (
 )
 from conference.ledger import SeatKey
 from conference.lookup import conference_of, hall_of, joinable_conference_of, relay_of, seat_of
-from conference.registering import check_id
+from conference.registering import MAX_AT_MS, check_id
 from conference.state import State
 from relay.messages import PresenceDelta, SessionOpened
 
@@ -54,7 +54,6 @@ MAX_HEADCOUNT = 100_000  # the largest stadium; the average hall seats 60 to 95
 MAX_NOTE_CHARACTERS = 1_000
 MAX_INTERRUPTION_MS = 86_400_000.0  # a day
 MAX_SESSION_ID_CHARACTERS = 128
-MAX_AT_MS = 253_402_300_799_999  # the end of the year 9999: a snapshot holds 64-bit integers, and people read dates
 MAX_URL_CHARACTERS = 2_048
 MAX_ORIGINS = 4  # of one publisher: each costs its line the whole programme once more
 MAX_CAPACITY_PER_S = 10**15  # beyond any line, within a 64-bit integer

@@ -12,8 +12,8 @@ import msgspec
 
 from bridges.halls import Hall
 from bridges.messages import MoveReason
-from bridges.units import Unit
-from conference.lifecycle import Phase
+from bridges.units import TreeName, Unit
+from conference.lifecycle import ConferenceKind, Phase
 from conference.planner.loads import RelayMode
 from relay.messages import PresenceDelta, RelayRole
 
@@ -35,11 +35,23 @@ class HallsImported(msgspec.Struct, frozen=True, kw_only=True, tag="halls_import
 
 
 class ConferenceCreated(msgspec.Struct, frozen=True, kw_only=True, tag="conference_created"):
-    """A conference was drafted; `feeds` names what it carries, `program` first."""
+    """A conference was drafted.
+
+    Attributes:
+        feeds: what it carries, `program` first.
+        reporting: the tree in which its halls report; a hall has one reporting parent, so that nobody is counted twice.
+        kind: `rehearsal` for a dress rehearsal.
+        rehearsal_of: the conference that a rehearsal is of, or "".
+        starts_at_ms: when it is to begin, milliseconds since the epoch; 0 where that is not known.
+    """
 
     conference_id: str
     title: str
     feeds: list[str]
+    reporting: TreeName = "territory"
+    kind: ConferenceKind = "conference"
+    rehearsal_of: str = ""
+    starts_at_ms: int = 0
 
 
 class PhaseChanged(msgspec.Struct, frozen=True, kw_only=True, tag="phase_changed"):

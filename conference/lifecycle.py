@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+# A dress rehearsal (tổng duyệt) is a conference of its own, with presence and pre-checks of its own.
+ConferenceKind = Literal["conference", "rehearsal"]
 Phase = Literal["draft", "open", "rehearsal", "live", "ended"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
 

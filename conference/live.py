@@ -11,10 +11,11 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
 import msgspec
 
+from bridges.units import TreeName
 from conference.coordinator import Coordinator
 from conference.errors import JournalError
 from conference.journal.contract import Entry
-from conference.lifecycle import Phase
+from conference.lifecycle import ConferenceKind, Phase
 from conference.planner.loads import RelayMode
 from conference.roster import ConferenceState, RelayState
 from conference.standing import Tally
@@ -56,12 +57,16 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConferenceView(msgspec.Struct, frozen=True, kw_only=True):
-    """A conference as the API shows it."""
+    """A conference as the API shows it; see `events.ConferenceCreated`."""
 
     conference_id: str
     title: str
     phase: Phase
     feeds: list[str]
+    reporting: TreeName
+    kind: ConferenceKind
+    rehearsal_of: str
+    starts_at_ms: int
     totals: Totals
 
 
@@ -186,6 +191,10 @@ def view_conference(state: State, conference: ConferenceState) -> ConferenceView
         title=conference.title,
         phase=conference.phase,
         feeds=list(conference.feeds),
+        reporting=conference.reporting,
+        kind=conference.kind,
+        rehearsal_of=conference.rehearsal_of,
+        starts_at_ms=conference.starts_at_ms,
         totals=totals_of(state, conference),
     )
 

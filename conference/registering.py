@@ -6,8 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import get_args
 
+import msgspec
+
 from bridges.halls import Hall, HallLevel
-from bridges.units import Unit
+from bridges.units import TreeName, Unit
 from conference.commands import ChangePhase, CreateConference, ImportHalls, ImportUnits
 from conference.errors import RejectedError
 from conference.events import ConferenceCreated, Event, HallsImported, PhaseChanged, UnitsImported
@@ -17,6 +19,8 @@ from conference.state import State
 
 MAX_TEXT_CHARACTERS = 300
 MAX_SEATS = 100_000
+MAX_BANDWIDTH_MBPS = 1_000_000  # above any line into a house; a greater figure is a slip of the keyboard
+MAX_AT_MS = 253_402_300_799_999  # the end of the year 9999: a snapshot holds 64-bit integers, and people read dates
 MAX_FEEDS = 16
 MAX_UNIT_DEPTH = 16  # administrative levels are at most four, those of an organisation a few more
 
@@ -80,13 +84,22 @@ def import_halls(state: State, command: ImportHalls) -> list[Event]:
         if hall.hall_id in seen:
             raise RejectedError("duplicate_hall", f"hall {hall.hall_id} is in the import twice", status=422)
         seen.add(hall.hall_id)
-        if hall.unit not in state.units:
-            raise RejectedError("unknown_unit", f"hall {hall.hall_id}: no unit {hall.unit!r}", status=404)
+        _check_unit(state, hall, hall.unit, "territory")
+        if hall.organisation:
+            _check_unit(state, hall, hall.organisation, "organisation")
         known = state.halls.get(hall.hall_id)
         if known is not None and known.virtual != hall.virtual and hall.hall_id in seated:
             raise RejectedError("hall_kind", f"hall {hall.hall_id} is in a conference; its kind cannot change now")
     changed = [hall for hall in command.halls if state.halls.get(hall.hall_id) != hall]
     return [HallsImported(halls=changed)] if changed else []
+
+
+def _check_unit(state: State, hall: Hall, code: str, tree: TreeName) -> None:
+    unit = state.units.get(code)
+    if unit is None:
+        raise RejectedError("unknown_unit", f"hall {hall.hall_id}: no unit {code!r}", status=404)
+    if unit.tree != tree:
+        raise RejectedError("wrong_tree", f"hall {hall.hall_id}: unit {code} is not in the tree of {tree}", status=422)
 
 
 def _check_hall(hall: Hall) -> None:
@@ -96,7 +109,9 @@ def _check_hall(hall: Hall) -> None:
         raise RejectedError("bad_level", f"hall {hall.hall_id}: no level {hall.level!r}", status=422)
     if not 0 <= hall.seats <= MAX_SEATS:
         raise RejectedError("bad_seats", f"hall {hall.hall_id}: seats are between 0 and {MAX_SEATS}", status=422)
-    for text in (hall.address, hall.contact_name, hall.contact_phone):
+    if not 0 <= hall.bandwidth_mbps <= MAX_BANDWIDTH_MBPS:
+        raise RejectedError("bad_bandwidth", f"hall {hall.hall_id}: at most {MAX_BANDWIDTH_MBPS} Mbit/s", status=422)
+    for text in (hall.address, hall.contact_name, hall.contact_phone, hall.line, hall.carrier, hall.devices):
         if len(text) > MAX_TEXT_CHARACTERS:
             raise RejectedError("bad_text", f"hall {hall.hall_id}: a text is too long", status=422)
 
@@ -114,12 +129,21 @@ def create_conference(state: State, command: CreateConference) -> list[Event]:
         raise RejectedError("bad_feeds", f"feeds are 1 to {MAX_FEEDS} different names", status=422)
     for feed in command.feeds:
         check_id(feed, "feed")
+    if not 0 <= command.starts_at_ms <= MAX_AT_MS:
+        raise RejectedError("bad_time", f"starts_at_ms is between 0 and {MAX_AT_MS}", status=422)
+    if (command.kind == "rehearsal") != bool(command.rehearsal_of):
+        raise RejectedError("bad_rehearsal", "a rehearsal, and nothing else, says what it is of", status=422)
+    if command.rehearsal_of and conference_of(state, command.rehearsal_of).kind == "rehearsal":
+        raise RejectedError("bad_rehearsal", f"{command.rehearsal_of} is a rehearsal itself", status=422)
+    created = ConferenceCreated(**msgspec.structs.asdict(command))
     known = state.conferences.get(command.conference_id)
     if known is None:
-        return [ConferenceCreated(conference_id=command.conference_id, title=command.title, feeds=list(command.feeds))]
-    if (known.title, known.feeds) == (command.title, list(command.feeds)):
+        return [created]
+    if all(getattr(known, name) == getattr(created, name) for name in created.__struct_fields__):
         return []
-    raise RejectedError("conference_exists", f"conference {command.conference_id} exists with another title or feeds")
+    raise RejectedError(
+        "conference_exists", f"conference {command.conference_id} exists with another title, feeds, kind or time"
+    )
 
 
 def change_phase(state: State, command: ChangePhase) -> list[Event]:

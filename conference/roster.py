@@ -9,8 +9,9 @@ from typing import Literal
 
 import msgspec
 
-from conference.events import HallAssigned
-from conference.lifecycle import JOINABLE, Phase
+from bridges.units import TreeName
+from conference.events import ConferenceCreated, HallAssigned
+from conference.lifecycle import JOINABLE, ConferenceKind, Phase
 from conference.planner.loads import RelayLoad
 from relay.messages import Capacity, RelayRole
 
@@ -141,6 +142,10 @@ class ConferenceState(msgspec.Struct, kw_only=True):
         seats: by hall id, of every hall that ever joined.
         publishers: by feed, the origin at which its publisher was authorised last.
         backup_origins: by feed, the other origins that this publisher feeds as well.
+        reporting: the tree in which its halls report.
+        kind: `rehearsal` for a dress rehearsal.
+        rehearsal_of: the conference that a rehearsal is of, or "".
+        starts_at_ms: when it is to begin; 0 where that is not known.
     """
 
     conference_id: str
@@ -151,8 +156,17 @@ class ConferenceState(msgspec.Struct, kw_only=True):
     seats: dict[str, HallSeat] = {}
     publishers: dict[str, str] = {}
     backup_origins: dict[str, list[str]] = {}
+    reporting: TreeName = "territory"
+    kind: ConferenceKind = "conference"
+    rehearsal_of: str = ""
+    starts_at_ms: int = 0
 
     @property
     def joinable(self) -> bool:
         """Halls may join, and their seats are charged."""
         return self.phase in JOINABLE
+
+
+def drafted(event: ConferenceCreated, at_ms: int) -> ConferenceState:
+    """A conference at its beginning."""
+    return ConferenceState(**msgspec.structs.asdict(event), phase="draft", phases=[("draft", at_ms)])

@@ -41,7 +41,7 @@ from conference.ordering import apply_order, mode_of
 from conference.orders import Orders
 from conference.planner.loads import HallWish, RelayLoad
 from conference.policy import Policy
-from conference.roster import KEPT_INTERRUPTIONS, ConferenceState, HallSeat, Headcount, RelayState, still_on
+from conference.roster import KEPT_INTERRUPTIONS, ConferenceState, HallSeat, Headcount, RelayState, drafted, still_on
 from conference.standing import Board, standing
 from relay.messages import Capacity, RelayRole, SessionOpened
 
@@ -185,13 +185,7 @@ def apply(  # noqa: C901, PLR0912 one case for each event there is
             _apply_loss(state, event, at_ms)
         case ConferenceCreated():
             if event.conference_id not in state.conferences:
-                state.conferences[event.conference_id] = ConferenceState(
-                    conference_id=event.conference_id,
-                    title=event.title,
-                    feeds=list(event.feeds),
-                    phase="draft",
-                    phases=[("draft", at_ms)],
-                )
+                state.conferences[event.conference_id] = drafted(event, at_ms)
                 state.boards[event.conference_id] = Board()
                 _rebuild_board(state, event.conference_id)
         case PhaseChanged():

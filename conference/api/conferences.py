@@ -7,24 +7,37 @@ from typing import Annotated
 
 import msgspec
 
-from bridges.units import UnitTree
+from bridges.units import TreeName, UnitTree
 from conference.api.routing import ORGANISER, STAFF, Call, Route
 from conference.api.turns import in_turns
 from conference.attendance_sources import AttendanceView, attendance_of, hall_attendances
 from conference.commands import AuthorisePublisher, ChangePhase, CreateConference
-from conference.lifecycle import Phase
+from conference.lifecycle import ConferenceKind, Phase
 from conference.live import ConferenceView, view_conference
 from conference.lookup import conference_of
+from conference.registering import MAX_AT_MS
 
 
 class ConferenceDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A conference to draft; `feeds` names what it carries, the main programme first."""
+    """A conference to draft.
+
+    Attributes:
+        feeds: what it carries, the main programme first.
+        reporting: the tree in which its halls report.
+        kind: `rehearsal` for a dress rehearsal.
+        rehearsal_of: the conference that a rehearsal is of; "" otherwise.
+        starts_at_ms: when it is to begin, milliseconds since the epoch; 0 where that is not known.
+    """
 
     conference_id: str
     title: Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
     feeds: Annotated[list[str], msgspec.Meta(min_length=1, max_length=16)] = msgspec.field(
         default_factory=lambda: ["program"]
     )
+    reporting: TreeName = "territory"
+    kind: ConferenceKind = "conference"
+    rehearsal_of: str = ""
+    starts_at_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_AT_MS)] = 0
 
 
 class PhaseRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,7 +77,7 @@ class PublisherAnswer(msgspec.Struct, frozen=True, kw_only=True):
 async def create_conference(call: Call) -> ConferenceView:
     """Draft a conference."""
     body = call.body(ConferenceDraft)
-    command = CreateConference(conference_id=body.conference_id, title=body.title, feeds=body.feeds)
+    command = CreateConference(**msgspec.structs.asdict(body))
     await call.services.coordinator.execute(command, call.claims.actor)
     return _view(call, body.conference_id)
 

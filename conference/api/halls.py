@@ -53,6 +53,11 @@ class HallView(msgspec.Struct, frozen=True, kw_only=True):
     contact_name: str
     contact_phone: str
     virtual: bool
+    organisation: str
+    line: str
+    carrier: str
+    bandwidth_mbps: int
+    devices: str
     status: str = ""
     primary: str = ""
     backup: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from support.country import Country
 
@@ -10,8 +11,9 @@ from bridges.units import Unit
 from conference.commands import ChangePhase, Command, CreateConference, ImportHalls, ImportUnits
 from conference.decide import decide
 from conference.errors import RejectedError
-from conference.lifecycle import PHASES, Phase, can_move
-from conference.snapshot import fingerprint
+from conference.events import ConferenceCreated
+from conference.lifecycle import PHASES, ConferenceKind, Phase, can_move
+from conference.snapshot import decode_state, encode_state, fingerprint
 
 
 def unit(code: str, parent: str = "", name: str = "Xã") -> Unit:
@@ -29,6 +31,11 @@ def hall(
 def conference(conference_id: str = "x", title: str = "Hội nghị", feeds: tuple[str, ...] = ("program",)) -> Command:
     """A draft."""
     return CreateConference(conference_id=conference_id, title=title, feeds=list(feeds))
+
+
+def rehearsal(of: str, kind: ConferenceKind = "rehearsal") -> Command:
+    """A draft of a dress rehearsal."""
+    return CreateConference(conference_id="thu", title="Tổng duyệt", feeds=["program"], kind=kind, rehearsal_of=of)
 
 
 REFUSED = [
@@ -51,6 +58,14 @@ REFUSED = [
     (conference(feeds=("program", "program")), "bad_feeds", 422),
     (conference(feeds=("../x",)), "bad_id", 422),
     (conference("hn", title="Another"), "conference_exists", 409),
+    (rehearsal("hn", "conference"), "bad_rehearsal", 422),
+    (rehearsal("none"), "unknown_conference", 404),
+    (rehearsal(""), "bad_rehearsal", 422),
+    (CreateConference(conference_id="x", title="x", feeds=["a"], starts_at_ms=-1), "bad_time", 422),
+    (ImportHalls(halls=[msgspec.structs.replace(hall("n"), organisation="99")]), "unknown_unit", 404),
+    (ImportHalls(halls=[msgspec.structs.replace(hall("n"), organisation="01")]), "wrong_tree", 422),
+    (ImportHalls(halls=[msgspec.structs.replace(hall("n"), bandwidth_mbps=-1)]), "bad_bandwidth", 422),
+    (ImportHalls(halls=[msgspec.structs.replace(hall("n"), devices="x" * 301)]), "bad_text", 422),
     (ChangePhase(conference_id="none", phase="open"), "unknown_conference", 404),
     (ChangePhase(conference_id="hn", phase="open"), "wrong_phase", 409),
     (ChangePhase(conference_id="hn", phase="draft"), "wrong_phase", 409),
@@ -111,3 +126,33 @@ def test_phases_follow_the_table(current: Phase, target: Phase) -> None:
     else:
         with pytest.raises(RejectedError):
             country.do(command)
+
+
+def test_a_rehearsal_knows_what_it_is_of_and_in_which_tree_its_halls_report() -> None:
+    """What a conference was drafted with is in the state and comes back from a snapshot."""
+    country = Country()
+    country.open_conference("h1")
+    command = CreateConference(
+        conference_id="thu",
+        title="Tổng duyệt",
+        feeds=["program"],
+        reporting="organisation",
+        kind="rehearsal",
+        rehearsal_of="hn",
+        starts_at_ms=1_770_000_000_000,
+    )
+    country.do(command)
+    known = decode_state(encode_state(country.state)).conferences["thu"]
+    for name in command.__struct_fields__:
+        assert getattr(known, name) == getattr(command, name)
+    with pytest.raises(RejectedError):
+        decide(country.state, msgspec.structs.replace(command, conference_id="x", rehearsal_of="thu"), 0)
+
+
+def test_events_of_older_journals_have_the_fields_that_came_later() -> None:
+    """A record without the newer fields means a conference by territory, units that are in force and bare halls."""
+    created = msgspec.json.decode(
+        b'{"type":"conference_created","conference_id":"c","title":"c","feeds":["program"]}', type=ConferenceCreated
+    )
+    assert (created.reporting, created.kind, created.rehearsal_of) == ("territory", "conference", "")
+    assert msgspec.convert({"code": "01", "name": "x", "kind": "tỉnh"}, Unit).valid_to == ""
