@@ -1,6 +1,6 @@
-"""The journal's SQLite file: its tables, opening it, and what its errors mean.
+"""SQLite files that lose nothing: opening one, its tables, and what its errors mean. The journal's is one of them.
 
-The file is in WAL mode with `synchronous=FULL`: what is committed survives the loss of power. A file that another
+A file is in WAL mode with `synchronous=FULL`: what is committed survives the loss of power. A file that another
 program made, or another schema, is refused.
 """
 
@@ -12,10 +12,9 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from conference.errors import CorruptJournalError, JournalError
+import msgspec
 
-SCHEMA_VERSION = 1
-APPLICATION_ID = 0x44434A4C  # "DCJL"; tells our file from any other SQLite database
+from conference.errors import ConferenceError, CorruptJournalError, JournalError
 
 # Another process holds the write lock for one transaction at most; longer means that something is wrong.
 _BUSY_TIMEOUT_S = 5.0
@@ -38,6 +37,36 @@ CREATE TABLE snapshots (id INTEGER PRIMARY KEY, positions TEXT NOT NULL, state B
 """
 
 
+class FileKind(msgspec.Struct, frozen=True, kw_only=True):
+    """A kind of file.
+
+    Attributes:
+        name: what it is, for messages.
+        application_id: tells it from any other SQLite database.
+        version: of its tables.
+        tables: statements that make them, parted by `;`.
+        error: raised for what is wrong with it.
+        corrupt: raised where it is damaged.
+    """
+
+    name: str
+    application_id: int
+    version: int
+    tables: str
+    error: type[ConferenceError]
+    corrupt: type[ConferenceError]
+
+
+JOURNAL = FileKind(
+    name="journal",
+    application_id=0x44434A4C,  # "DCJL"
+    version=1,
+    tables=_TABLES,
+    error=JournalError,
+    corrupt=CorruptJournalError,
+)
+
+
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """A write transaction: the lock is taken at once, the end of it is durable, an error undoes it."""
@@ -58,41 +87,41 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def open_for_writing(path: Path) -> sqlite3.Connection:
+def open_for_writing(path: Path, kind: FileKind = JOURNAL) -> sqlite3.Connection:
     """Open the file for writing, create it where it does not exist, and check that it is ours."""
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         _sync_folder(path.parent)
     connection = connect(path)
     try:
-        _prepare(path, connection)
+        _prepare(path, connection, kind)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _prepare(path: Path, connection: sqlite3.Connection) -> None:
+def _prepare(path: Path, connection: sqlite3.Connection, kind: FileKind) -> None:
     """Set the connection up for writing, make the tables of a new file, refuse a file that is not ours."""
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":
-        raise JournalError(f"{path}: this file system has no write-ahead log (journal_mode is {mode})")
+        raise kind.error(f"{path}: this file system has no write-ahead log (journal_mode is {mode})")
     connection.execute("PRAGMA journal_size_limit = 67108864")  # what a burst leaves of the log on disk, in bytes
     application = connection.execute("PRAGMA application_id").fetchone()[0]
-    if application != APPLICATION_ID:
+    if application != kind.application_id:
         with transaction(connection):
             tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
             application = connection.execute("PRAGMA application_id").fetchone()[0]
             if application == 0 and tables == 0:
-                for statement in _TABLES.split(";"):
+                for statement in kind.tables.split(";"):
                     connection.execute(statement)
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            elif application != APPLICATION_ID:  # not made by another process meanwhile
-                raise JournalError(f"{path}: this is an SQLite database, but not a journal")
+                connection.execute(f"PRAGMA application_id = {kind.application_id}")
+                connection.execute(f"PRAGMA user_version = {kind.version}")
+            elif application != kind.application_id:  # not made by another process meanwhile
+                raise kind.error(f"{path}: this is an SQLite database, but not a {kind.name}")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version != SCHEMA_VERSION:
-        raise JournalError(f"{path}: the journal has schema {version}; this program reads {SCHEMA_VERSION}")
+    if version != kind.version:
+        raise kind.error(f"{path}: the {kind.name} has schema {version}; this program reads {kind.version}")
 
 
 def _sync_folder(folder: Path) -> None:
@@ -110,10 +139,16 @@ def close(connection: sqlite3.Connection) -> None:
         connection.close()
 
 
-def journal_error(path: Path, error: Exception) -> JournalError:
+def error_of(path: Path, error: Exception, kind: FileKind) -> ConferenceError:
     """Our error for one of SQLite or the system, with the file and the reason."""
-    if isinstance(error, JournalError):
+    if isinstance(error, kind.error):
         return error
     name = getattr(error, "sqlite_errorname", None) or type(error).__name__
-    kind = CorruptJournalError if name in _CORRUPT_CODES else JournalError
-    return kind(f"{path}: {error} ({name})")
+    found = kind.corrupt if name in _CORRUPT_CODES else kind.error
+    return found(f"{path}: {error} ({name})")
+
+
+def journal_error(path: Path, error: Exception) -> JournalError:
+    """`error_of` for the journal."""
+    found = error_of(path, error, JOURNAL)
+    return found if isinstance(found, JournalError) else JournalError(str(found))
