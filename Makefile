@@ -26,6 +26,7 @@ SIDE_BY_SIDE := -n 2 --dist load --maxschedchunk 1
 
 RUNTIME := .venv/installed-runtime
 DEV := .venv/installed-dev
+CONSOLE := conference/pages/vendor/package-lock.json
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -36,10 +37,16 @@ $(RUNTIME): requirements/runtime.txt requirements/build.txt pyproject.toml
 $(DEV): requirements/dev.txt requirements/build.txt pyproject.toml
 	@tools/venv.sh dev
 
+$(CONSOLE): console/package-lock.json tools/console.sh
+	@tools/console.sh
+	@touch $@
+
+# Without it a phone's camera may read no QR code; everything else of the demo is there.
 demo: $(RUNTIME)
+	@$(MAKE) --silent $(CONSOLE) || true
 	@exec .venv/bin/diemcau demo $(ARGS)
 
-test: $(DEV)
+test: $(DEV) $(CONSOLE)
 	@tools/system_packages.sh
 	@$(PY) -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
@@ -61,5 +68,5 @@ lock: $(DEV)
 	@tools/lock.sh $(ARGS)
 
 clean:
-	rm -rf .venv build dist var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv build dist var conference/pages/vendor .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

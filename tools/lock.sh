@@ -13,6 +13,7 @@ compile() {
 compile pyproject.toml --output-file requirements/runtime.txt "$@"
 # What builds and what tests shares its versions with the runtime: a test runs what a hall runs.
 compile --group build --constraint requirements/runtime.txt --output-file requirements/build.txt "$@"
+compile --group console --output-file requirements/console.txt "$@"
 compile pyproject.toml --group dev --constraint requirements/runtime.txt --constraint requirements/build.txt \
     --output-file requirements/dev.txt "$@"
 

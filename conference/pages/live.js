@@ -1,6 +1,7 @@
 // The operator's page: the country as the coordinator sees it, as it happens.
 
 import { jittered, tokenOfLink } from "./api.js";
+import { $, english, make, number, reconcile, setText, time, virtualMark } from "./dom.js";
 import { readEvents } from "./sse.js";
 
 const BACKOFF_FIRST_MS = 500;
@@ -34,48 +35,10 @@ const LINK = {
   refused: "Đường dẫn không còn hiệu lực / This link is not valid any more",
 };
 
-const $ = (id) => document.getElementById(id);
-const number = (value) => (Number(value) || 0).toLocaleString("vi");
-const time = (ms) => new Date(ms).toLocaleTimeString("vi", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-
-function make(tag, className, ...children) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  element.append(...children);
-  return element;
-}
-
-const english = (text) => Object.assign(make("span", "", text), { lang: "en" });
-const virtualMark = () => Object.assign(make("span", "virtual", "ảo"), { title: "Mô phỏng / Simulated" });
-
 function showLink(state, at) {
   const link = $("link");
   link.dataset.state = state;
   link.querySelector("span").textContent = at ? `${LINK[state]} · ${time(at)}` : LINK[state];
-}
-
-// Rows keep their element while their key lives, so that a table of thousands does not flicker or lose a selection.
-function reconcile(parent, items, keyOf, create, update) {
-  const old = new Map([...parent.children].map((child) => [child.dataset.key, child]));
-  let before = null;
-  for (const item of items) {
-    const key = String(keyOf(item));
-    let row = old.get(key);
-    if (row) old.delete(key);
-    else {
-      row = create(item);
-      row.dataset.key = key;
-    }
-    update(row, item);
-    const place = before ? before.nextSibling : parent.firstChild;
-    if (row !== place) parent.insertBefore(row, place);
-    before = row;
-  }
-  for (const row of old.values()) row.remove();
-}
-
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }
 
 // Halls are counted without the simulated ones; those stand below, labelled.

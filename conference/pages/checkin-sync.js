@@ -1,0 +1,113 @@
+// Sends what waits on this device to the coordinator, oldest first, whenever there is a line. An entry may be sent
+// twice (the answer was lost): the coordinator knows it by its nonce and answers again.
+
+import { call, jittered } from "./api.js";
+
+const MOST = 500; // entries of one request: some 150 kB, and half of what the coordinator takes
+const BACKOFF_FIRST_MS = 500;
+const BACKOFF_MAX_MS = 15_000;
+
+const BODIES = {
+  checkin: ["/api/v1/halls/checkins", "checkins", ["code", "number", "pin", "at_ms", "nonce", "method"]],
+  mark: ["/api/v1/halls/marks", "marks", ["number", "mark", "at_ms", "nonce"]],
+};
+
+// Nothing to do about them: the delegate is counted, or was before, or the technician's own mark is taken.
+const GOOD = new Set(["counted", "again", "recorded"]);
+
+/** True when nobody has to look at a result. */
+export const isGood = (result) => GOOD.has(result);
+
+/** Uploads the queue of one place. `line` is "unknown", "up", "down" or "refused" (this link is not valid any more). */
+export class Uploader {
+  #queue;
+  #token;
+  #place;
+  #onSettled;
+  #onLine;
+  #wake = () => {};
+  #work = 0; // counts calls of `hurry`, so that none between two looks is missed
+
+  /** `onSettled(entry, answer)` is called for each entry that was answered for; `onLine(line)` when the line changes. */
+  constructor({ queue, token, place, onSettled, onLine }) {
+    this.#queue = queue;
+    this.#token = token;
+    this.#place = place;
+    this.#onSettled = onSettled;
+    this.#onLine = onLine;
+    this.line = "unknown";
+  }
+
+  /** There is something new, or the line may be back. */
+  hurry() {
+    this.#work += 1;
+    this.#wake();
+  }
+
+  /** Works until the link is refused. */
+  async run() {
+    addEventListener("online", () => this.hurry());
+    for (let wait = BACKOFF_FIRST_MS; ; ) {
+      const work = this.#work;
+      const entries = await this.#queue.waiting(this.#place, MOST);
+      if (entries.length === 0) {
+        if (work === this.#work) await new Promise((resolve) => (this.#wake = resolve));
+        continue;
+      }
+      try {
+        // One kind a request, in the order in which they were taken.
+        const other = entries.findIndex((each) => each.kind !== entries[0].kind);
+        await this.#send(other < 0 ? entries : entries.slice(0, other));
+        wait = BACKOFF_FIRST_MS;
+      } catch (error) {
+        if (error.status === 401 || error.status === 403) return this.#setLine("refused");
+        this.#setLine(error.status === 0 ? "down" : "busy");
+        const waiting = new AbortController();
+        this.#wake = () => waiting.abort();
+        await jittered(wait, waiting.signal, error.retryAfterMs);
+        wait = Math.min(wait * 2, BACKOFF_MAX_MS);
+      }
+    }
+  }
+
+  /** Says whether the coordinator was reached, by whatever call. */
+  heard(isUp) {
+    if (this.line !== "refused") this.#setLine(isUp ? "up" : "down");
+  }
+
+  #setLine(line) {
+    if (line === this.line) return;
+    this.line = line;
+    this.#onLine(line);
+  }
+
+  async #send(entries) {
+    const [path, field, keys] = BODIES[entries[0].kind];
+    const body = { schema: 1, [field]: entries.map((entry) => pick(entry, keys)) };
+    let answers;
+    try {
+      answers = (await call(this.#token, "POST", path, body)).results;
+    } catch (error) {
+      const isBody = error.status === 400 || error.status === 413 || error.status === 422;
+      if (!isBody) throw error;
+      // One entry that the coordinator cannot read must not hold up the others: the batch is halved until it is alone.
+      if (entries.length > 1) {
+        const half = entries.length >> 1;
+        await this.#send(entries.slice(0, half));
+        return this.#send(entries.slice(half));
+      }
+      answers = [{ result: "unreadable" }];
+    }
+    this.#setLine("up");
+    const settled = entries.map((entry, at) => ({ ...entry, ...answers[at] }));
+    await this.#queue.settle(
+      entries.map((entry) => entry.id),
+      settled.filter((entry) => !isGood(entry.result)).map(({ pin: _pin, code: _code, ...entry }) => entry),
+    );
+    settled.forEach((entry) => this.#onSettled(entry));
+  }
+}
+
+function pick(entry, keys) {
+  return Object.fromEntries(keys.filter((key) => entry[key] !== undefined).map((key) => [key, entry[key]]));
+}
