@@ -65,9 +65,10 @@ class ConnectionTotals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HeadcountTotals(msgspec.Struct, frozen=True, kw_only=True):
-    """Delegates by headcount, over the `halls_reported` halls that reported."""
+    """Delegates by headcount, over the `halls_reported` halls that reported; `seats_reported` is their registration."""
 
     halls_reported: int = 0
+    seats_reported: int = 0
     summoned: int = 0
     present: int = 0
     excused: int = 0
@@ -77,6 +78,7 @@ class HeadcountTotals(msgspec.Struct, frozen=True, kw_only=True):
     def __add__(self, other: HeadcountTotals) -> HeadcountTotals:
         return HeadcountTotals(
             halls_reported=self.halls_reported + other.halls_reported,
+            seats_reported=self.seats_reported + other.seats_reported,
             summoned=self.summoned + other.summoned,
             present=self.present + other.present,
             excused=self.excused + other.excused,
@@ -221,10 +223,10 @@ def status_of(*, is_open: bool, ever_seen: bool, left: bool = False, expected: b
     return "lost" if expected else "left"
 
 
-def row_of(hall: HallAttendance) -> AttendanceRow:
-    """The row of a single hall, under its reporting unit."""
+def figures_of(hall: HallAttendance) -> Figures:
+    """What a single hall adds to the figures of its kind, real or virtual."""
     counted = hall.headcount
-    figures = Figures(
+    return Figures(
         halls=1,
         seats=hall.hall.seats,
         connection=ConnectionTotals(
@@ -238,6 +240,7 @@ def row_of(hall: HallAttendance) -> AttendanceRow:
         if counted is None
         else HeadcountTotals(
             halls_reported=1,
+            seats_reported=hall.hall.seats,
             summoned=counted.summoned,
             present=counted.present,
             excused=counted.excused,
@@ -246,6 +249,11 @@ def row_of(hall: HallAttendance) -> AttendanceRow:
         ),
         individual=hall.individual or IndividualTotals(),
     )
+
+
+def row_of(hall: HallAttendance) -> AttendanceRow:
+    """The row of a single hall, under its reporting unit."""
+    figures = figures_of(hall)
     if hall.hall.virtual:
         return AttendanceRow(unit=hall.hall.unit, virtual=figures)
     return AttendanceRow(unit=hall.hall.unit, real=figures)

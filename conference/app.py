@@ -225,11 +225,12 @@ def _feed_gauges(metrics: CoordinatorMetrics, coordinator: Coordinator, admissio
             for conference in state.conferences.values():
                 if not conference.joinable:
                     continue
-                for virtual in (False, True):
-                    tally = state.boards[conference.conference_id].total(virtual=virtual)
-                    for status in ("waiting", "present", "lost", "left"):
-                        key = (status, str(virtual).lower())
-                        found[key] = found.get(key, 0) + getattr(tally, status)
+                total = state.rollups[conference.conference_id].total()
+                for virtual, figures in (("false", total.real), ("true", total.virtual)):
+                    seen = figures.connection
+                    standings = {"waiting": seen.waiting, "present": seen.present_now, "lost": seen.lost}
+                    for status, count in {**standings, "left": seen.left}.items():
+                        found[status, virtual] = found.get((status, virtual), 0) + count
         return found
 
     metrics.feed(

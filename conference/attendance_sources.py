@@ -14,7 +14,6 @@ from bridges.attendance import (
     AttendanceRow,
     Discrepancy,
     HallAttendance,
-    Headcount,
     discrepancies,
     roll_up,
     row_of,
@@ -24,7 +23,8 @@ from bridges.units import UnitTree
 from conference.lifecycle import Phase
 from conference.reports.flash import FlashHall, FlashInput
 from conference.roster import ConferenceState
-from conference.state import State, hall_status
+from conference.standing import hall_attendance
+from conference.state import State
 
 # A list for people to settle one by one; the count says how many there are.
 MAX_DISCREPANCIES = 1_000
@@ -60,28 +60,7 @@ class AttendanceView(msgspec.Struct, frozen=True, kw_only=True):
 
 def hall_attendances(state: State, conference: ConferenceState, hall_ids: Iterable[str]) -> list[HallAttendance]:
     """What is known of each of these registered halls, in their order."""
-    headcounts = state.headcounts.get(conference.conference_id, {})
-    presences = state.presence.get(conference.conference_id, {})
-    found = []
-    for hall_id in hall_ids:
-        headcount, presence = headcounts.get(hall_id), presences.get(hall_id)
-        found.append(
-            HallAttendance(
-                hall=state.halls[hall_id],
-                status=hall_status(state, conference.conference_id, hall_id),
-                seen=presence is not None and presence.first_seen_ms is not None,
-                headcount=None
-                if headcount is None
-                else Headcount(
-                    summoned=headcount.summoned,
-                    present=headcount.present,
-                    excused=headcount.excused,
-                    unexcused=headcount.unexcused,
-                    exempt=headcount.exempt,
-                ),
-            )
-        )
-    return found
+    return [hall_attendance(state, conference.conference_id, state.halls[hall_id]) for hall_id in hall_ids]
 
 
 def attendance_of(

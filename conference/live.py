@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
 import msgspec
 
+from bridges.attendance import AttendanceRow
 from bridges.units import TreeName
 from conference.coordinator import Coordinator
 from conference.errors import JournalError
@@ -18,7 +19,6 @@ from conference.journal.contract import Entry
 from conference.lifecycle import ConferenceKind, Phase
 from conference.planner.loads import RelayMode
 from conference.roster import ConferenceState, RelayState
-from conference.standing import Tally
 from conference.state import State
 from monitoring.log_config import get_logger
 
@@ -39,6 +39,9 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
         summoned: delegates by registration, or by headcount where a hall has reported; real halls only.
         headcount_halls: real halls that have reported a headcount.
         headcount_present: delegates present by headcount; real halls only.
+        individual_halls: real halls with a roster.
+        individual_registered: delegates on these.
+        individual_present: of these, present by individual check-in.
     """
 
     halls: int
@@ -54,6 +57,9 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     summoned: int
     headcount_halls: int
     headcount_present: int
+    individual_halls: int
+    individual_registered: int
+    individual_present: int
 
 
 class ConferenceView(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +77,7 @@ class ConferenceView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProvinceView(msgspec.Struct, frozen=True, kw_only=True):
-    """One province (or other root unit) in the conference in focus."""
+    """One province (or other root unit of the territory) in the conference in focus; individuals of real halls only."""
 
     code: str
     name: str
@@ -81,6 +87,8 @@ class ProvinceView(msgspec.Struct, frozen=True, kw_only=True):
     lost: int
     left: int
     virtual_halls: int
+    individual_registered: int = 0
+    individual_present: int = 0
 
 
 class RelayView(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,31 +164,27 @@ class LiveSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def totals_of(state: State, conference: ConferenceState) -> Totals:
-    """Counts of one conference; one pass over the registered halls for the delegates."""
-    board = state.boards[conference.conference_id]
-    all_kinds, virtual = board.total(), board.total(virtual=True)
-    headcounts = state.headcounts.get(conference.conference_id, {})
-    summoned = reported = present = 0
-    for hall in state.halls.values():
-        if hall.virtual:
-            continue
-        headcount = headcounts.get(hall.hall_id)
-        if headcount is None:
-            summoned += hall.seats
-        else:
-            reported += 1
-            summoned += headcount.summoned
-            present += headcount.present
+    """Counts of one conference."""
+    total = state.rollups[conference.conference_id].total()
+    real, virtual = total.real, total.virtual
+    seen, counted = real.connection + virtual.connection, real.headcount
     return Totals(
-        **msgspec.structs.asdict(all_kinds),
+        halls=total.halls,
+        present=seen.present_now,
+        waiting=seen.waiting,
+        lost=seen.lost,
+        left=seen.left,
         virtual_halls=virtual.halls,
-        virtual_present=virtual.present,
-        virtual_waiting=virtual.waiting,
-        virtual_lost=virtual.lost,
-        virtual_left=virtual.left,
-        summoned=summoned,
-        headcount_halls=reported,
-        headcount_present=present,
+        virtual_present=virtual.connection.present_now,
+        virtual_waiting=virtual.connection.waiting,
+        virtual_lost=virtual.connection.lost,
+        virtual_left=virtual.connection.left,
+        summoned=real.seats - counted.seats_reported + counted.summoned,
+        headcount_halls=counted.halls_reported,
+        headcount_present=counted.present,
+        individual_halls=real.individual.halls_enrolled,
+        individual_registered=real.individual.registered,
+        individual_present=real.individual.present,
     )
 
 
@@ -256,20 +260,29 @@ def build_snapshot(state: State, sessions: Mapping[str, int], now_ms: int) -> Li
 
 
 def _view_provinces(state: State, conference_id: str) -> list[ProvinceView]:
-    board = state.boards[conference_id]
-    found = []
-    for code in board.provinces():
-        tally, unit = board.province(code), state.units.get(code)
-        virtual: Tally = board.province(code, virtual=True)
-        name = code if unit is None else unit.name
-        found.append(ProvinceView(code=code, name=name, virtual_halls=virtual.halls, **msgspec.structs.asdict(tally)))
-    return found
+    return [_view_province(state, row) for row in state.rollups[conference_id].children()]
+
+
+def _view_province(state: State, row: AttendanceRow) -> ProvinceView:
+    seen, unit = row.real.connection + row.virtual.connection, state.units.get(row.unit)
+    return ProvinceView(
+        code=row.unit,
+        name=row.unit if unit is None else unit.name,
+        halls=row.halls,
+        present=seen.present_now,
+        waiting=seen.waiting,
+        lost=seen.lost,
+        left=seen.left,
+        virtual_halls=row.virtual.halls,
+        individual_registered=row.real.individual.registered,
+        individual_present=row.real.individual.present,
+    )
 
 
 def _list_lost(state: State, conference_id: str) -> list[LostHall]:
     presences = state.presence.get(conference_id, {})
     found = []
-    for hall_id in state.boards[conference_id].halls("lost"):
+    for hall_id in state.rollups[conference_id].hall_ids("connection.lost"):
         hall = state.halls[hall_id]
         unit = state.units.get(state.provinces.get(hall_id, ""))
         presence = presences.get(hall_id)

@@ -1,18 +1,16 @@
-"""How a hall stands in a conference (present, lost, waiting, left), and how many of a province stand so.
-
-A `Board` keeps the counts as single halls change, so that a read costs nothing at 40,000 halls. Virtual halls are
-counted apart: no figure about media may hold them.
-"""
+"""What is known of one hall in a conference, by each source. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from bridges.attendance import HallStatus, status_of
+from bridges.attendance import Figures, HallAttendance, HallStatus, Headcount, figures_of, status_of
+from bridges.halls import Hall
 from bridges.presence import HallPresence
 from conference.lifecycle import JOINABLE, Phase
+
+if TYPE_CHECKING:
+    from conference.state import State
 
 
 def standing(phase: Phase, presence: HallPresence | None, *, left: bool) -> HallStatus:
@@ -23,89 +21,37 @@ def standing(phase: Phase, presence: HallPresence | None, *, left: bool) -> Hall
     return status_of(is_open=presence.is_open, ever_seen=seen, left=left, expected=phase in JOINABLE)
 
 
-class Tally(msgspec.Struct, kw_only=True):
-    """Counts of halls by connection; `halls` is the sum of the others."""
-
-    halls: int = 0
-    waiting: int = 0
-    present: int = 0
-    lost: int = 0
-    left: int = 0
-
-    def add(self, status: HallStatus, count: int = 1) -> None:
-        """Count `count` more (or fewer, if negative) halls that stand so."""
-        self.halls += count
-        match status:
-            case "waiting":
-                self.waiting += count
-            case "present":
-                self.present += count
-            case "lost":
-                self.lost += count
-            case "left":
-                self.left += count
-
-    def plus(self, other: Tally) -> Tally:
-        """The sum of two tallies, as a new one."""
-        return Tally(
-            halls=self.halls + other.halls,
-            waiting=self.waiting + other.waiting,
-            present=self.present + other.present,
-            lost=self.lost + other.lost,
-            left=self.left + other.left,
-        )
+def hall_status(state: State, conference_id: str, hall_id: str) -> HallStatus:
+    """How a hall stands in a conference; `waiting` where either is unknown. Constant time."""
+    conference = state.conferences.get(conference_id)
+    if conference is None or hall_id not in state.halls:
+        return "waiting"
+    seat = conference.seats.get(hall_id)
+    presence = state.presence.get(conference_id, {}).get(hall_id)
+    return standing(conference.phase, presence, left=seat is not None and seat.left)
 
 
-class Board:
-    """The standing of every registered hall in one conference, and the tallies by province and by kind."""
-
-    __slots__ = ("_places", "_statuses", "_tallies")
-
-    def __init__(self) -> None:
-        self._statuses: dict[str, HallStatus] = {}
-        self._places: dict[str, tuple[str, bool]] = {}
-        self._tallies: dict[tuple[str, bool], Tally] = {}
-
-    def put(self, hall_id: str, province: str, *, virtual: bool, status: HallStatus) -> None:
-        """Note a hall's place and standing; replaces what was noted before."""
-        before = self._statuses.get(hall_id)
-        place = (province, virtual)
-        old_place = self._places.get(hall_id)
-        if before == status and old_place == place:
-            return
-        if before is not None and old_place is not None:
-            self._tallies[old_place].add(before, -1)
-        self._statuses[hall_id] = status
-        self._places[hall_id] = place
-        tally = self._tallies.get(place)
-        if tally is None:
-            tally = self._tallies[place] = Tally()
-        tally.add(status)
-
-    def status(self, hall_id: str) -> HallStatus:
-        """A hall's standing; `waiting` for one that is not registered."""
-        return self._statuses.get(hall_id, "waiting")
-
-    def halls(self, status: HallStatus) -> list[str]:
-        """Ids of the halls that stand so, in ascending order; one pass over all halls."""
-        return sorted(hall_id for hall_id, standing_now in self._statuses.items() if standing_now == status)
-
-    def total(self, *, virtual: bool | None = None) -> Tally:
-        """Counts of the country; of real or virtual halls alone if asked."""
-        return _sum(tally for (_, kind), tally in self._tallies.items() if virtual in (None, kind))
-
-    def province(self, code: str, *, virtual: bool | None = None) -> Tally:
-        """Counts of one province; of real or virtual halls alone if asked."""
-        kinds = (False, True) if virtual is None else (virtual,)
-        return _sum(self._tallies[code, kind] for kind in kinds if (code, kind) in self._tallies)
-
-    def provinces(self) -> list[str]:
-        """Codes of the provinces that have halls, ascending."""
-        return sorted({code for (code, _), tally in self._tallies.items() if tally.halls})
+def hall_attendance(state: State, conference_id: str, hall: Hall) -> HallAttendance:
+    """What is known of a registered hall in a conference, each source apart."""
+    headcount = state.headcounts.get(conference_id, {}).get(hall.hall_id)
+    presence = state.presence.get(conference_id, {}).get(hall.hall_id)
+    return HallAttendance(
+        hall=hall,
+        status=hall_status(state, conference_id, hall.hall_id),
+        seen=presence is not None and presence.first_seen_ms is not None,
+        headcount=None
+        if headcount is None
+        else Headcount(
+            summoned=headcount.summoned,
+            present=headcount.present,
+            excused=headcount.excused,
+            unexcused=headcount.unexcused,
+            exempt=headcount.exempt,
+        ),
+    )
 
 
-def _sum(tallies: Iterable[Tally]) -> Tally:
-    total = Tally()
-    for tally in tallies:
-        total = total.plus(tally)
-    return total
+def hall_figures(state: State, conference_id: str, hall_id: str) -> Figures:
+    """What a hall adds to the figures of its kind; nothing where it is not registered."""
+    hall = state.halls.get(hall_id)
+    return Figures() if hall is None else figures_of(hall_attendance(state, conference_id, hall))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bridges.attendance import HallStatus
 from bridges.halls import Hall
 from bridges.presence import HallPresence
 from bridges.units import Unit, root_of
@@ -39,10 +38,12 @@ from conference.events import (
 from conference.ledger import SeatKey, SeatLedger
 from conference.ordering import apply_order, mode_of
 from conference.orders import Orders
+from conference.places import HallPlaces
 from conference.planner.loads import HallWish, RelayLoad
 from conference.policy import Policy
+from conference.rollup import RollUp
 from conference.roster import KEPT_INTERRUPTIONS, ConferenceState, HallSeat, Headcount, RelayState, drafted, still_on
-from conference.standing import Board, standing
+from conference.standing import hall_figures
 from relay.messages import Capacity, RelayRole, SessionOpened
 
 
@@ -62,21 +63,23 @@ class State:
         newest_ms: greatest time of a record; what is decided next is never dated before it.
         ledger: charged seats and pools of live relays; derived.
         provinces: root unit of each hall; derived.
-        boards: by conference id, how its halls stand; derived.
+        places: where halls stand in both trees; derived.
+        rollups: by conference id, its attendance at every level of both trees; derived.
     """
 
     __slots__ = (
-        "boards",
         "conferences",
         "halls",
         "headcounts",
         "ledger",
         "newest_ms",
         "orders",
+        "places",
         "policy",
         "presence",
         "provinces",
         "relays",
+        "rollups",
         "suspicions",
         "units",
     )
@@ -94,7 +97,8 @@ class State:
         self.newest_ms = 0
         self.ledger = SeatLedger(self.relays, self.policy.overflow, self.excluded)
         self.provinces: dict[str, str] = {}
-        self.boards: dict[str, Board] = {}
+        self.places = HallPlaces(self.units, self.halls)
+        self.rollups: dict[str, RollUp] = {}
 
     def is_live(self, relay_id: str) -> bool:
         """Whether a relay is known and its lease runs."""
@@ -144,12 +148,6 @@ class State:
         return None if conference is None else conference.seats.get(hall_id)
 
 
-def hall_status(state: State, conference_id: str, hall_id: str) -> HallStatus:
-    """How a hall stands in a conference; `waiting` where either is unknown. Constant time."""
-    board = state.boards.get(conference_id)
-    return "waiting" if board is None else board.status(hall_id)
-
-
 def apply(  # noqa: C901, PLR0912 one case for each event there is
     state: State, event: Event, at_ms: int, actor: str = ""
 ) -> None:
@@ -186,8 +184,7 @@ def apply(  # noqa: C901, PLR0912 one case for each event there is
         case ConferenceCreated():
             if event.conference_id not in state.conferences:
                 state.conferences[event.conference_id] = drafted(event, at_ms)
-                state.boards[event.conference_id] = Board()
-                _rebuild_board(state, event.conference_id)
+                _roll_up(state, event.conference_id)
         case PhaseChanged():
             _apply_phase(state, event, at_ms)
         case PublishingAuthorised():
@@ -198,14 +195,11 @@ def apply(  # noqa: C901, PLR0912 one case for each event there is
         case UnitsImported():
             state.units.update((unit.code, unit) for unit in event.units)
             _locate(state, state.halls.values())
-            for conference_id in state.conferences:
-                _rebuild_board(state, conference_id)
         case HallsImported():
             state.halls.update((hall.hall_id, hall) for hall in event.halls)
             _locate(state, event.halls)
-            for conference_id in state.conferences:
-                for hall in event.halls:
-                    _refresh(state, conference_id, hall.hall_id)
+            for rollup in state.rollups.values():
+                rollup.touch(*(hall.hall_id for hall in event.halls))
         case _:
             apply_order(state, event, at_ms, actor)
 
@@ -312,6 +306,7 @@ def _apply_headcount(state: State, event: HeadcountReported, at_ms: int) -> None
     )
     if known is None or found.counts_over(known):  # else another gateway's later report was read first
         halls[event.hall_id] = found
+        _refresh(state, event.conference_id, event.hall_id)
 
 
 def _apply_leave(state: State, event: HallLeft) -> None:
@@ -391,11 +386,13 @@ def _apply_phase(state: State, event: PhaseChanged, at_ms: int) -> None:
                 _charge(state, key, seat)
             else:
                 state.ledger.release(key, seat)
-    _rebuild_board(state, event.conference_id)
+    state.rollups[event.conference_id].touch_all()
 
 
 def _locate(state: State, halls: Iterable[Hall]) -> None:
-    """Find the root unit of halls."""
+    """Find the place of halls in the trees, and their root unit."""
+    halls = list(halls)
+    state.places.change(hall.hall_id for hall in halls)
     roots: dict[str, str] = {}
     for hall in halls:
         root = roots.get(hall.unit)
@@ -405,24 +402,14 @@ def _locate(state: State, halls: Iterable[Hall]) -> None:
 
 
 def _refresh(state: State, conference_id: str, hall_id: str) -> None:
-    """Note how one hall stands."""
-    conference = state.conferences.get(conference_id)
-    hall = state.halls.get(hall_id)
-    if conference is None or hall is None:
-        return
-    seat = conference.seats.get(hall_id)
-    presence = state.presence.get(conference_id, {}).get(hall_id)
-    state.boards[conference_id].put(
-        hall_id,
-        state.provinces[hall_id],
-        virtual=hall.virtual,
-        status=standing(conference.phase, presence, left=seat is not None and seat.left),
-    )
+    """Note that what is known of a hall in a conference changed."""
+    rollup = state.rollups.get(conference_id)
+    if rollup is not None:
+        rollup.touch(hall_id)
 
 
-def _rebuild_board(state: State, conference_id: str) -> None:
-    for hall_id in state.halls:
-        _refresh(state, conference_id, hall_id)
+def _roll_up(state: State, conference_id: str) -> None:
+    state.rollups[conference_id] = RollUp(state.places, lambda hall_id: hall_figures(state, conference_id, hall_id))
 
 
 def derive(state: State) -> None:
@@ -432,10 +419,10 @@ def derive(state: State) -> None:
         relay.load = state.new_load(relay.relay_id, relay.region, relay.role, relay.capacity, None)
         relay.load.parents = parents
     state.ledger.restore()
+    state.places = HallPlaces(state.units, state.halls)
     _locate(state, state.halls.values())
     for conference_id, conference in state.conferences.items():
         for hall_id, seat in conference.seats.items():
             if conference.joinable and not seat.left:
                 _charge(state, (conference_id, hall_id), seat)
-        state.boards[conference_id] = Board()
-        _rebuild_board(state, conference_id)
+        _roll_up(state, conference_id)

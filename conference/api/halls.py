@@ -23,7 +23,8 @@ from conference.errors import RejectedError
 from conference.events import HallsImported
 from conference.lookup import conference_of, hall_of, unit_of
 from conference.reach import Reach
-from conference.state import State, hall_status
+from conference.standing import hall_status
+from conference.state import State
 
 STATUSES: tuple[str, ...] = get_args(HallStatus)
 # One request for all halls of a country, and no more work than that.

@@ -25,7 +25,9 @@ const TOTALS = [
   ["lost", "Mất kết nối", "Lost", "gone"],
   ["left", "Đã rời", "Left", ""],
   ["summoned", "Đại biểu triệu tập", "Delegates summoned", ""],
-  ["headcount_present", "Đại biểu có mặt", "Delegates present", "present"],
+  ["headcount_present", "Có mặt theo báo số", "Present by headcount", "present"],
+  ["individual_registered", "Đại biểu trong danh sách", "Delegates on rosters", ""],
+  ["individual_present", "Có mặt theo điểm danh", "Present by check-in", "present"],
 ];
 
 const LINK = {

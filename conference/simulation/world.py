@@ -253,13 +253,14 @@ class World:
             at_s = min(at_s + self.scenario.sample_s, self.scenario.duration_s)
             await asyncio.sleep(at_s - loop.time())
             so_far = self.auditor.joins.total()
-            board = self.auditor.state.boards[CONFERENCE].total()
+            total = self.auditor.state.rollups[CONFERENCE].total()
+            seen = total.real.connection + total.virtual.connection
             used = [load.utilisation for load in self.auditor.loads() if load.role == "edge"]
             yield Point(
                 at_s=at_s,
-                waiting=board.waiting,
-                present=board.present,
-                lost=board.lost,
+                waiting=seen.waiting,
+                present=seen.present_now,
+                lost=seen.lost,
                 seeing=self.pictures.seeing,
                 joined=so_far - joined,
                 load_max=round(max(used, default=0.0), 4),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterable
 
 from hypothesis import settings
@@ -45,7 +46,7 @@ from conference.ordering import mode_of
 from conference.planner.loads import RelayLoad, RelayMode, open_for_halls
 from conference.policy import MediaCost, Policy
 from conference.snapshot import decode_state, encode_state, fingerprint
-from conference.standing import Tally, standing
+from conference.standing import hall_status
 from conference.state import State, apply
 from relay.messages import Capacity, PresenceDelta, Register, SessionClosed, SessionOpened
 
@@ -438,15 +439,15 @@ class Country(RuleBasedStateMachine):
             assert len(kinds) <= 1
 
     @invariant()
-    def boards_are_what_a_recount_says(self) -> None:
-        """Tallies equal one pass over all halls."""
-        for conference_id, conference in self.state.conferences.items():
-            total = Tally()
-            for hall_id in self.state.halls:
-                seat = conference.seats.get(hall_id)
-                presence = self.state.presence.get(conference_id, {}).get(hall_id)
-                total.add(standing(conference.phase, presence, left=seat is not None and seat.left))
-            assert self.state.boards[conference_id].total() == total
+    def totals_are_what_a_recount_says(self) -> None:
+        """The counts by connection equal one pass over all halls."""
+        for conference_id in self.state.conferences:
+            total = self.state.rollups[conference_id].total()
+            seen = total.real.connection + total.virtual.connection
+            counted = Counter(hall_status(self.state, conference_id, hall_id) for hall_id in self.state.halls)
+            assert (seen.waiting, seen.present_now, seen.lost, seen.left) == tuple(
+                counted[status] for status in ("waiting", "present", "lost", "left")
+            )
 
     @invariant()
     def wants_are_known(self) -> None:

@@ -11,7 +11,8 @@ from conference.commands import AuthorisePublisher, ChangePhase, LoseRelay, Note
 from conference.errors import RejectedError
 from conference.events import HallAssigned, PresenceObserved, PublishingAuthorised, RelayLost, RelayRegistered
 from conference.policy import MediaCost, Policy
-from conference.state import apply, hall_status
+from conference.standing import hall_status
+from conference.state import apply
 from relay.messages import Register, SessionOpened
 
 

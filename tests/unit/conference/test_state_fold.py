@@ -32,8 +32,8 @@ from conference.events import (
     RelayLost,
 )
 from conference.snapshot import decode_state, encode_in_steps, encode_state, fingerprint
-from conference.standing import Tally
-from conference.state import State, apply, hall_status
+from conference.standing import hall_status
+from conference.state import State, apply
 from relay.messages import SessionClosed, SessionOpened
 
 
@@ -94,16 +94,17 @@ def test_nobody_is_lost_after_the_end(country: Country) -> None:
 def test_tallies_by_province_and_kind(country: Country) -> None:
     """A hall counts for the root of its unit; real and virtual apart; a hall that is imported anew moves."""
     country.do(ObservePresence(relay_id="e1", deltas=[opened("h1")]))
-    board = country.state.boards["hn"]
-    assert board.total() == Tally(halls=3, waiting=2, present=1)
-    assert board.total(virtual=True) == Tally(halls=1, waiting=1)
-    assert board.province("01", virtual=False) == Tally(halls=2, waiting=1, present=1)
+    rollup = country.state.rollups["hn"]
+    total = rollup.total()
+    assert (total.real.connection.waiting, total.real.connection.present_now) == (1, 1)
+    assert (total.virtual.halls, total.virtual.connection.waiting) == (1, 1)
+    assert rollup.total(unit="01").real == total.real
     country.do(ImportHalls(halls=[Hall(hall_id="h1", name="h1", unit="02", level="base", seats=80)]))
-    assert board.province("02") == Tally(halls=1, present=1)
-    assert board.provinces() == ["01", "02"]
-    assert board.halls("present") == ["h1"]
+    assert rollup.total(unit="02").real.connection.present_now == rollup.total(unit="02").halls == 1
+    assert [row.unit for row in rollup.children()] == ["01", "02"]
+    assert rollup.hall_ids("connection.present_now") == ["h1"]
     country.do(ImportUnits(units=[Unit(code="02", name="Cao Bằng", kind="tỉnh", parent="01")]))
-    assert board.provinces() == ["01"]
+    assert [row.unit for row in rollup.children()] == ["01"]
 
 
 def test_a_snapshot_comes_back_with_everything_derived(country: Country) -> None:
@@ -114,7 +115,7 @@ def test_a_snapshot_comes_back_with_everything_derived(country: Country) -> None
     for virtual, pool in country.state.ledger.pools.items():
         assert restored.ledger.pools[virtual].loads == pool.loads
     assert restored.provinces == country.state.provinces
-    assert restored.boards["hn"].total() == country.state.boards["hn"].total()
+    assert restored.rollups["hn"].total() == country.state.rollups["hn"].total()
     assert restored.ledger.seats_on == {
         relay_id: seats for relay_id, seats in country.state.ledger.seats_on.items() if seats
     }
