@@ -12,6 +12,7 @@ import msgspec
 from bridges.halls import Hall
 from bridges.messages import HeadcountReport, MovedReport
 from bridges.units import TreeName, Unit
+from conference.checkin_events import DelegateBlock, Mark, Scan
 from conference.lifecycle import ConferenceKind, Phase
 from conference.planner.loads import RelayMode
 from relay.messages import PresenceDelta, Register
@@ -212,6 +213,54 @@ class ChangeLimits(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class EnrolDelegates(msgspec.Struct, frozen=True, kw_only=True):
+    """Put delegates on rosters, at most 5,000 runs of consecutive numbers; those on this roster already stay on it.
+
+    Who was withdrawn comes back; who is on another roster must be moved.
+    """
+
+    conference_id: str
+    blocks: list[DelegateBlock]
+
+
+class WithdrawDelegates(msgspec.Struct, frozen=True, kw_only=True):
+    """Take delegates off rosters, at most 100,000."""
+
+    conference_id: str
+    numbers: list[int]
+
+
+class MoveDelegates(msgspec.Struct, frozen=True, kw_only=True):
+    """Put delegates on the roster of another hall, at most 100,000."""
+
+    conference_id: str
+    hall_id: str
+    numbers: list[int]
+
+
+class ReissueCodes(msgspec.Struct, frozen=True, kw_only=True):
+    """Give delegates a new code and a new PIN, at most 100,000; those before open nothing any more."""
+
+    conference_id: str
+    numbers: list[int]
+
+
+class RecordCheckins(msgspec.Struct, frozen=True, kw_only=True):
+    """Check delegates in at a hall, at most 5,000; whose codes those were has been checked."""
+
+    conference_id: str
+    hall_id: str
+    scans: list[Scan]
+
+
+class RecordMarks(msgspec.Struct, frozen=True, kw_only=True):
+    """A technician marks delegates of the hall, at most 5,000."""
+
+    conference_id: str
+    hall_id: str
+    marks: list[Mark]
+
+
 Command = (
     ImportUnits
     | ImportHalls
@@ -235,4 +284,10 @@ Command = (
     | PauseJoins
     | ResumeJoins
     | ChangeLimits
+    | EnrolDelegates
+    | WithdrawDelegates
+    | MoveDelegates
+    | ReissueCodes
+    | RecordCheckins
+    | RecordMarks
 )

@@ -2,7 +2,7 @@
 
 Pure: reads the state, never changes it, and takes the time as an argument. A repeated command that would change
 nothing gives no events. The rules of the register (units, halls, conferences) are in `conference.registering`, those of
-operators' orders in `conference.operating`.
+operators' orders in `conference.operating`, those of delegates in `conference.enrolling`.
 """
 
 from __future__ import annotations
@@ -10,24 +10,30 @@ from __future__ import annotations
 import math
 
 from bridges.messages import HeadcountReport
-from conference import assignment, operating, registering
+from conference import assignment, enrolling, operating, registering
 from conference.commands import (
     AuthorisePublisher,
     ChangePhase,
     ClearRelay,
     Command,
     CreateConference,
+    EnrolDelegates,
     ImportHalls,
     ImportUnits,
     JoinHall,
     LeaveHall,
     LoseRelay,
+    MoveDelegates,
     NoteRelays,
     ObservePresence,
+    RecordCheckins,
+    RecordMarks,
     RegisterRelay,
+    ReissueCodes,
     ReportHeadcount,
     ReportMove,
     SuspectRelay,
+    WithdrawDelegates,
 )
 from conference.doubts import hold_ms
 from conference.errors import RejectedError
@@ -103,6 +109,10 @@ def decide(state: State, command: Command, now_ms: int) -> list[Event]:  # noqa:
             events = registering.create_conference(state, command)
         case ChangePhase():
             events = registering.change_phase(state, command)
+        case (
+            RecordCheckins() | RecordMarks() | EnrolDelegates() | WithdrawDelegates() | MoveDelegates() | ReissueCodes()
+        ):
+            events = [*enrolling.decide_delegates(state, command, now_ms)]
         case _:
             events = operating.decide_order(state, command, now_ms)
     return events

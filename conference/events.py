@@ -13,6 +13,12 @@ import msgspec
 from bridges.halls import Hall
 from bridges.messages import MoveReason
 from bridges.units import TreeName, Unit
+from conference.checkin_events import (
+    CheckinEvent,
+    CheckinsRecorded,
+    MarksRecorded,
+    RosterEvent,
+)
 from conference.lifecycle import ConferenceKind, Phase
 from conference.planner.loads import RelayMode
 from relay.messages import PresenceDelta, RelayRole
@@ -279,16 +285,18 @@ ControlEvent = (
     | JoinsPaused
     | JoinsResumed
     | LimitsChanged
+    | RosterEvent
 )
 OrderEvent = RelayModeChanged | HallsOrdered | HallPinned | HallsExcluded | JoinsPaused | JoinsResumed | LimitsChanged
 """What operators ordered: each carries its reason, and its record who and when."""
-AttendanceEvent = PresenceObserved | HeadcountReported
+AttendanceEvent = PresenceObserved | HeadcountReported | CheckinEvent
 Event = ControlEvent | AttendanceEvent
+_COMMUTING = (PresenceObserved, HeadcountReported, CheckinsRecorded, MarksRecorded)
 
 
 def stream_of(event: Event) -> str:
     """Name of the stream that an event belongs to."""
-    return ATTENDANCE if isinstance(event, PresenceObserved | HeadcountReported) else CONTROL
+    return ATTENDANCE if isinstance(event, _COMMUTING) else CONTROL
 
 
 def partition_of(writer: str) -> str:

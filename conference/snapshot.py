@@ -15,6 +15,7 @@ import msgspec
 from bridges.halls import Hall
 from bridges.presence import HallPresence
 from bridges.units import Unit
+from conference.checkins import Checkins, CheckinsImage
 from conference.doubts import Suspicion
 from conference.errors import CorruptJournalError
 from conference.orders import Orders
@@ -26,6 +27,8 @@ from conference.state import State, derive
 SNAPSHOT_SCHEMA = 1
 # Fields of the image whose records are frozen: `apply` replaces them, so that references to them keep the moment.
 _REPLACED = ("units", "halls", "headcounts")
+# Fields that are an image already, of which nothing changes any more.
+_TAKEN = ("checkins",)
 
 
 class _Image(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +41,7 @@ class _Image(msgspec.Struct, frozen=True, kw_only=True):
     relays: dict[str, RelayState]
     presence: dict[str, dict[str, HallPresence]]
     headcounts: dict[str, dict[str, Headcount]]
+    checkins: dict[str, CheckinsImage] = {}
     orders: Orders = msgspec.field(default_factory=Orders)
     suspicions: dict[str, Suspicion] = {}
     newest_ms: int = 0
@@ -52,13 +56,14 @@ def encode_in_steps(state: State) -> Generator[None, None, bytes]:
     """The same bytes, made in steps between which others may have their turn and the state may change.
 
     What is encoded is the state at the first step: what changes in place (seats, presence, relays) is encoded there,
-    some 25 ms for 40,000 halls, and of the rest only the references are taken.
+    some 25 ms for 40,000 halls, and of the rest only the references are taken, also of the rows of delegates, which are
+    copied before they change.
     """
     fields = msgspec.structs.asdict(_image(state))
     for name in _REPLACED:
         fields[name] = _referred(fields[name])
     for name in fields:
-        if name not in _REPLACED:
+        if name not in (*_REPLACED, *_TAKEN):
             fields[name] = _encoded(fields[name])
     for name in _REPLACED:
         yield
@@ -78,8 +83,9 @@ def _encoded(value: object) -> msgspec.Raw:
 
 def fingerprint(state: State) -> str:
     """SHA-256 (hex) of the state; equal for equal states, whatever the order in which they came about, and when."""
-    image = msgspec.structs.replace(_image(state), newest_ms=0)
-    return hashlib.sha256(msgspec.msgpack.encode(image, order="sorted")).hexdigest()
+    image = msgspec.structs.replace(_image(state), newest_ms=0, checkins={})
+    checkins = {conference_id: each.digest() for conference_id, each in state.checkins.items()}
+    return hashlib.sha256(msgspec.msgpack.encode([image, checkins], order="sorted")).hexdigest()
 
 
 def decode_state(data: bytes, policy: Policy | None = None) -> State:
@@ -101,6 +107,10 @@ def decode_state(data: bytes, policy: Policy | None = None) -> State:
     state.relays.update(image.relays)
     state.presence = image.presence
     state.headcounts = image.headcounts
+    try:
+        state.checkins = {conference_id: Checkins.of(each) for conference_id, each in image.checkins.items()}
+    except ValueError as error:
+        raise CorruptJournalError(f"snapshot does not decode: {error}") from error
     state.orders = image.orders
     state.suspicions = image.suspicions
     state.newest_ms = image.newest_ms
@@ -131,6 +141,7 @@ def _image(state: State) -> _Image:
         },
         presence=state.presence,
         headcounts=state.headcounts,
+        checkins={conference_id: each.image() for conference_id, each in state.checkins.items()},
         orders=state.orders,
         suspicions=state.suspicions,
         newest_ms=state.newest_ms,

@@ -15,6 +15,16 @@ from collections.abc import Iterable
 from bridges.halls import Hall
 from bridges.presence import HallPresence
 from bridges.units import Unit, root_of
+from conference.checkin_events import (
+    CheckinsRecorded,
+    CodesReissued,
+    DelegatesEnrolled,
+    DelegatesMoved,
+    DelegatesWithdrawn,
+    MarksRecorded,
+)
+from conference.checkins import Checkins
+from conference.counting import apply_count
 from conference.doubts import Suspicion, apply_doubt, end_suspicion
 from conference.events import (
     ConferenceCreated,
@@ -58,6 +68,7 @@ class State:
         relays: by relay id, live and lost.
         presence: by conference id and hall id; presence by connection.
         headcounts: by conference id and hall id; the technicians' figures.
+        checkins: by conference id, its delegates and who of them was checked in; only where there is a roster.
         orders: what operators ordered and what stands.
         suspicions: by relay id, what its halls said of it by leaving it.
         newest_ms: greatest time of a record; what is decided next is never dated before it.
@@ -68,6 +79,7 @@ class State:
     """
 
     __slots__ = (
+        "checkins",
         "conferences",
         "halls",
         "headcounts",
@@ -92,6 +104,7 @@ class State:
         self.relays: dict[str, RelayState] = {}
         self.presence: dict[str, dict[str, HallPresence]] = {}
         self.headcounts: dict[str, dict[str, Headcount]] = {}
+        self.checkins: dict[str, Checkins] = {}
         self.orders = Orders()
         self.suspicions: dict[str, Suspicion] = {}
         self.newest_ms = 0
@@ -171,8 +184,14 @@ def apply(  # noqa: C901, PLR0912 one case for each event there is
             _apply_assignment(state, event, at_ms)
         case HallMoved():
             _apply_move(state, event)
-        case HeadcountReported():
-            _apply_headcount(state, event, at_ms)
+        case (
+            CheckinsRecorded()
+            | MarksRecorded()
+            | HeadcountReported()
+            | (DelegatesEnrolled() | DelegatesWithdrawn() | DelegatesMoved() | CodesReissued())
+        ):
+            for hall_id in apply_count(state, event, at_ms):
+                _refresh(state, event.conference_id, hall_id)
         case HallLeft():
             _apply_leave(state, event)
         case HallReleased():
@@ -289,24 +308,6 @@ def _end_leaving(state: State, key: SeatKey, seat: HallSeat) -> None:
     seat.leaving = ""
     if is_charged:
         _charge(state, key, seat)
-
-
-def _apply_headcount(state: State, event: HeadcountReported, at_ms: int) -> None:
-    halls = state.headcounts.setdefault(event.conference_id, {})
-    known = halls.get(event.hall_id)
-    found = Headcount(
-        summoned=event.summoned,
-        present=event.present,
-        excused=event.excused,
-        unexcused=event.unexcused,
-        exempt=event.exempt,
-        note=event.note,
-        at_ms=at_ms,
-        revision=event.revision,
-    )
-    if known is None or found.counts_over(known):  # else another gateway's later report was read first
-        halls[event.hall_id] = found
-        _refresh(state, event.conference_id, event.hall_id)
 
 
 def _apply_leave(state: State, event: HallLeft) -> None:
