@@ -35,6 +35,7 @@ def hall_attendance(state: State, conference_id: str, hall: Hall) -> HallAttenda
     """What is known of a registered hall in a conference, each source apart."""
     headcount = state.headcounts.get(conference_id, {}).get(hall.hall_id)
     presence = state.presence.get(conference_id, {}).get(hall.hall_id)
+    checkins = state.checkins.get(conference_id)
     return HallAttendance(
         hall=hall,
         status=hall_status(state, conference_id, hall.hall_id),
@@ -48,6 +49,7 @@ def hall_attendance(state: State, conference_id: str, hall: Hall) -> HallAttenda
             unexcused=headcount.unexcused,
             exempt=headcount.exempt,
         ),
+        individual=None if checkins is None else checkins.totals(hall.hall_id),
     )
 
 

@@ -190,3 +190,12 @@ def test_codes_run_out(state: State) -> None:
     with pytest.raises(RejectedError) as caught:
         decide(state, ReissueCodes(conference_id="c", numbers=[1]), 1_000)
     assert caught.value.code == "codes_exhausted"
+
+
+def test_check_ins_are_in_the_figures_of_the_country(state: State) -> None:
+    """As the third source, at once."""
+    done(state, checkins(Scan(1, 900, 1, "qr")))
+    assert state.rollups["c"].total().real.individual.registered == 10
+    done(state, checkins(Scan(2, 900, 2, "self"), Scan(9, 900, 3, "qr")))
+    total = state.rollups["c"].total("organisation").real.individual
+    assert (total.present, total.by_self, total.conflicts) == (3, 1, 1)
