@@ -15,6 +15,7 @@ from bridges.units import TreeName, Unit
 from conference.checkin_events import DelegateBlock, Mark, Scan
 from conference.lifecycle import ConferenceKind, Phase
 from conference.planner.loads import RelayMode
+from conference.register_events import Verdict
 from relay.messages import PresenceDelta, Register
 
 
@@ -25,9 +26,44 @@ class ImportUnits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ImportHalls(msgspec.Struct, frozen=True, kw_only=True):
-    """Add or replace halls; each unit must exist. All or nothing."""
+    """Add or replace halls; each unit must exist. All or nothing.
+
+    `reach` is the unit that the author is bound to: no hall outside of it may change. "" for the whole country.
+    """
 
     halls: list[Hall]
+    reach: str = ""
+
+
+class ProposeHalls(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask an organiser to add or replace halls and to withdraw others, all of them under the unit `reach`."""
+
+    halls: list[Hall] = []
+    withdrawn: list[str] = []
+    reach: str = ""
+
+
+class DecideProposals(msgspec.Struct, frozen=True, kw_only=True):
+    """Approve or reject proposals, all or nothing.
+
+    Attributes:
+        reason: why; a rejection needs one.
+        reach: the unit that the author is bound to, "" for the whole country.
+        despite_changes: approve also what is about halls that changed since it was proposed.
+    """
+
+    proposal_ids: list[str]
+    verdict: Verdict
+    reason: str = ""
+    reach: str = ""
+    despite_changes: bool = False
+
+
+class WithdrawHalls(msgspec.Struct, frozen=True, kw_only=True):
+    """Take halls out of the register, all of them under the unit `reach`; their past stays."""
+
+    hall_ids: list[str]
+    reach: str = ""
 
 
 class CreateConference(msgspec.Struct, frozen=True, kw_only=True):
@@ -264,6 +300,9 @@ class RecordMarks(msgspec.Struct, frozen=True, kw_only=True):
 Command = (
     ImportUnits
     | ImportHalls
+    | ProposeHalls
+    | DecideProposals
+    | WithdrawHalls
     | CreateConference
     | ChangePhase
     | RegisterRelay

@@ -2,7 +2,8 @@
 
 Pure: reads the state, never changes it, and takes the time as an argument. A repeated command that would change
 nothing gives no events. The rules of the register (units, halls, conferences) are in `conference.registering`, those of
-operators' orders in `conference.operating`, those of delegates in `conference.enrolling`.
+proposals about halls in `conference.proposing`, those of operators' orders in `conference.operating`, those of
+delegates in `conference.enrolling`.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from __future__ import annotations
 import math
 
 from bridges.messages import HeadcountReport
-from conference import assignment, enrolling, operating, registering
+from conference import assignment, enrolling, operating, proposing, registering
 from conference.commands import (
     AuthorisePublisher,
     ChangePhase,
     ClearRelay,
     Command,
     CreateConference,
+    DecideProposals,
     EnrolDelegates,
     ImportHalls,
     ImportUnits,
@@ -26,6 +28,7 @@ from conference.commands import (
     MoveDelegates,
     NoteRelays,
     ObservePresence,
+    ProposeHalls,
     RecordCheckins,
     RecordMarks,
     RegisterRelay,
@@ -34,6 +37,7 @@ from conference.commands import (
     ReportMove,
     SuspectRelay,
     WithdrawDelegates,
+    WithdrawHalls,
 )
 from conference.doubts import hold_ms
 from conference.errors import RejectedError
@@ -104,7 +108,13 @@ def decide(state: State, command: Command, now_ms: int) -> list[Event]:  # noqa:
         case ImportUnits():
             events = registering.import_units(state, command)
         case ImportHalls():
-            events = registering.import_halls(state, command)
+            events = proposing.import_halls(state, command)
+        case ProposeHalls():
+            events = proposing.propose(state, command)
+        case DecideProposals():
+            events = proposing.decide_proposals(state, command)
+        case WithdrawHalls():
+            events = proposing.withdraw(state, command)
         case CreateConference():
             events = registering.create_conference(state, command)
         case ChangePhase():

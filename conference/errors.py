@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 
 class ConferenceError(Exception):
     """Base of all errors that the coordinator raises for input from outside.
@@ -22,14 +25,24 @@ class RejectedError(ConferenceError):
         code: the rule's stable name, for example `unknown_hall`, `wrong_phase`, `no_relay`.
         status: 404 for an unknown id, 409 for a conflict with the state, 422 for values, 503 for no capacity.
         retry_after_s: seconds after which it may be asked again; 0 where the rule does not know.
+        errors: single mistakes for programs, where there are several.
     """
 
-    def __init__(self, code: str, detail: str, *, status: int = 409, retry_after_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        status: int = 409,
+        retry_after_s: float = 0.0,
+        errors: Sequence[dict[str, Any]] = (),
+    ) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
         self.status = status
         self.retry_after_s = retry_after_s
+        self.errors = list(errors)
 
 
 class RateLimitedError(ConferenceError):

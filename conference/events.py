@@ -21,6 +21,7 @@ from conference.checkin_events import (
 )
 from conference.lifecycle import ConferenceKind, Phase
 from conference.planner.loads import RelayMode
+from conference.register_events import HallsProposed, HallsWithdrawn, ProposalsDecided
 from relay.messages import PresenceDelta, RelayRole
 
 CONTROL = "control"
@@ -35,9 +36,10 @@ class UnitsImported(msgspec.Struct, frozen=True, kw_only=True, tag="units_import
 
 
 class HallsImported(msgspec.Struct, frozen=True, kw_only=True, tag="halls_imported"):
-    """Halls were added or replaced by `hall_id`."""
+    """Halls were added or replaced by `hall_id`; `proposal` is the id of the proposal that wanted it, or ""."""
 
     halls: list[Hall]
+    proposal: str = ""
 
 
 class ConferenceCreated(msgspec.Struct, frozen=True, kw_only=True, tag="conference_created"):
@@ -266,6 +268,9 @@ class HeadcountReported(msgspec.Struct, frozen=True, kw_only=True, tag="headcoun
 ControlEvent = (
     UnitsImported
     | HallsImported
+    | HallsProposed
+    | ProposalsDecided
+    | HallsWithdrawn
     | ConferenceCreated
     | PhaseChanged
     | RelayRegistered

@@ -125,6 +125,10 @@ class HallPlaces:
         self.version += 1
         self._orders.clear()
 
+    def is_registered(self, hall_id: str) -> bool:
+        """Whether the hall of a row is still registered."""
+        return hall_id in self._halls
+
     def order(self, tree: TreeName) -> TreeOrder:
         """A tree over the halls as they are now; some 20 ms for 40,000 halls after a change, else nothing."""
         order = self._orders.get(tree)

@@ -2,7 +2,7 @@
 
 A unit stands in the tree of territory or in that of organisations; a hall is reached through either. A unit that was
 merged stands under the one that took it over as well, so that whoever answers for that sees the halls that still hang
-on the old code.
+on the old code, from the moment when the merger is registered: it is prepared before its day.
 """
 
 from __future__ import annotations
@@ -35,8 +35,6 @@ class Reach:
         self._units = units
         self.unit = unit
         self._known: dict[str, bool] = {"": False}
-        if unit in units:
-            self._known[unit] = True
 
     @property
     def is_whole(self) -> bool:
@@ -49,7 +47,7 @@ class Reach:
 
     def has_hall(self, hall: Hall) -> bool:
         """Whether the hall belongs to a unit that is reached."""
-        return self.is_whole or self._has(hall.unit)
+        return self.is_whole or self._has(hall.unit) or self._has(hall.organisation)
 
     def require_unit(self, code: str) -> None:
         """Check that a unit is reached; "" stands for all of them.
@@ -73,13 +71,21 @@ class Reach:
         return RejectedError("out_of_reach", f"the token is for unit {self.unit} alone, not for {what}", status=403)
 
     def _has(self, code: str) -> bool:
-        """Go up from a unit until something is known; old data may run in a circle, which reaches nothing."""
-        passed: list[str] = []
-        while code not in self._known:
-            self._known[code] = False
-            passed.append(code)
-            unit = self._units.get(code)
-            code = "" if unit is None else unit.parent
-        found = self._known[code]
-        self._known.update(dict.fromkeys(passed, found))
+        found = self._known.get(code)
+        if found is None:
+            found = self._known[code] = self._is_above(code)
         return found
+
+    def _is_above(self, code: str) -> bool:
+        """Go up from a unit on every way that there is; old data may run in a circle, which ends as well."""
+        seen, ahead = {code}, [code]
+        while ahead:
+            unit = self._units.get(ahead.pop())
+            if unit is None:
+                continue
+            if unit.code == self.unit:
+                return True
+            above = {unit.parent, unit.merged_into} - seen
+            seen |= above
+            ahead += above
+        return False

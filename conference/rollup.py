@@ -142,11 +142,12 @@ class RollUp:
             KeyError: the unit is not in this tree.
         """
         if unit is None:
-            return sorted(self._places.hall_ids)
+            return sorted(filter(self._places.is_registered, self._places.hall_ids))
         order = self._places.order(tree)
         place = order.place(unit)
         inside = (order.positions >= place) & (order.positions < order.ends[place])
-        return sorted(self._places.hall_ids[row] for row in np.flatnonzero(inside))
+        found = (self._places.hall_ids[row] for row in np.flatnonzero(inside))
+        return sorted(filter(self._places.is_registered, found))
 
     def table(self) -> tuple[list[str], npt.NDArray[np.int32]]:
         """The rows of all halls, in the order in which they were registered, and their ids; both are copies."""

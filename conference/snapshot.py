@@ -21,6 +21,7 @@ from conference.errors import CorruptJournalError
 from conference.orders import Orders
 from conference.planner.loads import RelayLoad
 from conference.policy import Policy
+from conference.register import Register
 from conference.roster import ConferenceState, Headcount, RelayState
 from conference.state import State, derive
 
@@ -45,6 +46,7 @@ class _Image(msgspec.Struct, frozen=True, kw_only=True):
     orders: Orders = msgspec.field(default_factory=Orders)
     suspicions: dict[str, Suspicion] = {}
     newest_ms: int = 0
+    register: Register = msgspec.field(default_factory=Register)
 
 
 def encode_state(state: State) -> bytes:
@@ -114,6 +116,7 @@ def decode_state(data: bytes, policy: Policy | None = None) -> State:
     state.orders = image.orders
     state.suspicions = image.suspicions
     state.newest_ms = image.newest_ms
+    state.register = image.register
     derive(state)
     return state
 
@@ -145,4 +148,5 @@ def _image(state: State) -> _Image:
         orders=state.orders,
         suspicions=state.suspicions,
         newest_ms=state.newest_ms,
+        register=state.register,
     )

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from bridges.halls import Hall
 from bridges.presence import HallPresence
-from bridges.units import Unit, root_of
+from bridges.units import Unit
 from conference.checkin_events import (
     CheckinsRecorded,
     CodesReissued,
@@ -51,8 +51,19 @@ from conference.orders import Orders
 from conference.places import HallPlaces
 from conference.planner.loads import HallWish, RelayLoad
 from conference.policy import Policy
+from conference.register import Register
+from conference.register_events import HallsProposed, HallsWithdrawn, ProposalsDecided
+from conference.register_fold import apply_register, locate
 from conference.rollup import RollUp
-from conference.roster import KEPT_INTERRUPTIONS, ConferenceState, HallSeat, Headcount, RelayState, drafted, still_on
+from conference.roster import (
+    KEPT_INTERRUPTIONS,
+    ConferenceState,
+    HallSeat,
+    Headcount,
+    RelayState,
+    drafted,
+    still_on,
+)
 from conference.standing import hall_figures
 from relay.messages import Capacity, RelayRole, SessionOpened
 
@@ -70,6 +81,7 @@ class State:
         headcounts: by conference id and hall id; the technicians' figures.
         checkins: by conference id, its delegates and who of them was checked in; only where there is a roster.
         orders: what operators ordered and what stands.
+        register: the history of halls and the proposals about them.
         suspicions: by relay id, what its halls said of it by leaving it.
         newest_ms: greatest time of a record; what is decided next is never dated before it.
         ledger: charged seats and pools of live relays; derived.
@@ -90,6 +102,7 @@ class State:
         "policy",
         "presence",
         "provinces",
+        "register",
         "relays",
         "rollups",
         "suspicions",
@@ -106,6 +119,7 @@ class State:
         self.headcounts: dict[str, dict[str, Headcount]] = {}
         self.checkins: dict[str, Checkins] = {}
         self.orders = Orders()
+        self.register = Register()
         self.suspicions: dict[str, Suspicion] = {}
         self.newest_ms = 0
         self.ledger = SeatLedger(self.relays, self.policy.overflow, self.excluded)
@@ -213,12 +227,9 @@ def apply(  # noqa: C901, PLR0912 one case for each event there is
                 conference.backup_origins[event.feed] = list(event.backup_relay_ids)
         case UnitsImported():
             state.units.update((unit.code, unit) for unit in event.units)
-            _locate(state, state.halls.values())
-        case HallsImported():
-            state.halls.update((hall.hall_id, hall) for hall in event.halls)
-            _locate(state, event.halls)
-            for rollup in state.rollups.values():
-                rollup.touch(*(hall.hall_id for hall in event.halls))
+            locate(state, state.halls.values())
+        case HallsImported() | HallsWithdrawn() | HallsProposed() | ProposalsDecided():
+            apply_register(state, event, at_ms, actor)
         case _:
             apply_order(state, event, at_ms, actor)
 
@@ -390,18 +401,6 @@ def _apply_phase(state: State, event: PhaseChanged, at_ms: int) -> None:
     state.rollups[event.conference_id].touch_all()
 
 
-def _locate(state: State, halls: Iterable[Hall]) -> None:
-    """Find the place of halls in the trees, and their root unit."""
-    halls = list(halls)
-    state.places.change(hall.hall_id for hall in halls)
-    roots: dict[str, str] = {}
-    for hall in halls:
-        root = roots.get(hall.unit)
-        if root is None:
-            root = roots[hall.unit] = root_of(state.units, hall.unit)
-        state.provinces[hall.hall_id] = root
-
-
 def _refresh(state: State, conference_id: str, hall_id: str) -> None:
     """Note that what is known of a hall in a conference changed."""
     rollup = state.rollups.get(conference_id)
@@ -421,7 +420,7 @@ def derive(state: State) -> None:
         relay.load.parents = parents
     state.ledger.restore()
     state.places = HallPlaces(state.units, state.halls)
-    _locate(state, state.halls.values())
+    locate(state, state.halls.values())
     for conference_id, conference in state.conferences.items():
         for hall_id, seat in conference.seats.items():
             if conference.joinable and not seat.left:

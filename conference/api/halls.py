@@ -16,11 +16,12 @@ from bridges.halls import Hall, HallLevel
 from bridges.importing import parse_halls_csv, serialize_halls_csv
 from conference.access import ApiClaims
 from conference.api.problems import RequestError
+from conference.api.proposals import must_propose, propose
 from conference.api.routing import CSV, MAX_IMPORT_BYTES, STAFF, Call, Query, Route
 from conference.api.turns import AT_ONCE, in_turns
 from conference.commands import ImportHalls
 from conference.errors import RejectedError
-from conference.events import HallsImported
+from conference.events import Event, HallsImported
 from conference.lookup import conference_of, hall_of, unit_of
 from conference.reach import Reach
 from conference.standing import hall_status
@@ -35,11 +36,15 @@ MAX_PAGE = 5_000
 
 
 class HallsImportAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Halls in the file, how many of them are new or different, and whether nothing was written."""
+    """Halls in the file, how many of them are new or different, and whether nothing was written.
+
+    `proposal_id` is that of the proposal which waits for an organiser, "" where what changed is done.
+    """
 
     halls: int
     changed: int
     dry_run: bool
+    proposal_id: str = ""
 
 
 class HallView(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,10 +109,16 @@ async def import_halls(call: Call) -> HallsImportAnswer:
     coordinator = call.services.coordinator
     known = frozenset(coordinator.state.units)
     halls = await asyncio.to_thread(parse_halls_csv, call.body(bytes), known)
-    command = ImportHalls(halls=halls)
-    events = coordinator.preview(command) if dry_run else await coordinator.execute(command, call.claims.actor)
+    command = ImportHalls(halls=halls, reach=call.claims.unit)
+    proposal_id = ""
+    if must_propose(call) or call.query("propose", ("0", "1"), default="0") == "1":
+        events: Sequence[Event] = coordinator.preview(command)
+        if not dry_run:
+            proposal_id = await propose(call, halls=halls, withdrawn=[])
+    else:
+        events = coordinator.preview(command) if dry_run else await coordinator.execute(command, call.claims.actor)
     changed = sum(len(event.halls) for event in events if isinstance(event, HallsImported))
-    return HallsImportAnswer(halls=len(halls), changed=changed, dry_run=dry_run)
+    return HallsImportAnswer(halls=len(halls), changed=changed, dry_run=dry_run, proposal_id=proposal_id)
 
 
 async def list_halls(call: Call) -> HallList:
@@ -218,11 +229,15 @@ ROUTES = (
         summary="Import halls from CSV, all or nothing",
         tag="halls",
         roles=frozenset({"organiser", "technician"}),
+        scope="reach",
         request=bytes,
         request_media=CSV,
         response=HallsImportAnswer,
         errors=(503,),
-        query=(Query(name="dry_run", text="1: check everything, write nothing", values=("0", "1")),),
+        query=(
+            Query(name="dry_run", text="1: check everything, write nothing", values=("0", "1")),
+            Query(name="propose", text="1: ask an organiser, as a bound technician always does", values=("0", "1")),
+        ),
         max_body_bytes=MAX_IMPORT_BYTES,
     ),
     Route(

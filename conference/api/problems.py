@@ -62,7 +62,7 @@ def problem_of(error: Exception) -> Problem:
         case BridgesError():
             return _problem(422, error.code, str(error))
         case RejectedError():
-            return _problem(error.status, error.code, error.detail)
+            return _problem(error.status, error.code, error.detail, error.errors)
         case ConferenceError():
             return _problem(error.status, error.code, str(error))
         case web.HTTPException():

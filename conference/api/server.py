@@ -9,7 +9,20 @@ import time
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from conference.api import conferences, discovery, gateways, hall_session, halls, live, orders, relays, reports, units
+from conference.api import (
+    conferences,
+    discovery,
+    gateways,
+    hall_records,
+    hall_session,
+    halls,
+    live,
+    orders,
+    proposals,
+    relays,
+    reports,
+    units,
+)
 from conference.api.documents import openapi_route
 from conference.api.limiting import limiting
 from conference.api.pages import hall_page_routes, load_pages, page_routes
@@ -32,6 +45,8 @@ def api_routes() -> tuple[Route, ...]:
     table = (
         *hall_session.ROUTES,
         *halls.ROUTES,
+        *hall_records.ROUTES,
+        *proposals.ROUTES,
         *units.ROUTES,
         *conferences.ROUTES,
         *reports.ROUTES,

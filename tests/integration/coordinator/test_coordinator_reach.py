@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 from support.coordinator_harness import CONFERENCE, Api
 
@@ -28,6 +29,7 @@ HALLS = [
     Hall(hall_id="HN-2", name="Hà Nội", unit="01", level="province", seats=90),
     Hall(hall_id="HCM-1", name="Sài Gòn", unit="79", level="province", seats=70),
 ]
+ROLES: tuple[Role, ...] = ("technician", "organiser")
 OWN, FOREIGN = {"HN-1", "HN-2"}, "HCM-1"
 
 # Routes that are the same for everybody, and why.
@@ -65,6 +67,110 @@ async def lists_own_halls(api: Api) -> None:
     found = await ask(api, 200, "GET", "/api/v1/halls?unit=00004")
     assert [hall["hall_id"] for hall in found["halls"]] == ["HN-1"]
     await ask(api, 403, "GET", "/api/v1/halls?unit=79")
+
+
+@proves("POST", "/api/v1/halls/import")
+async def imports_own_halls(api: Api) -> None:
+    """A technician proposes, an organiser does; neither beyond the subtree."""
+    own = serialize_halls_csv([msgspec.structs.replace(HALLS[0], seats=61)])
+    foreign = serialize_halls_csv([*HALLS[:1], msgspec.structs.replace(HALLS[2], unit="01")])
+    answer = await ask(api, 200, "POST", "/api/v1/halls/import", data=own)
+    assert (answer["changed"], answer["proposal_id"]) == (1, "1")
+    assert (await seats(api, "HN-1")) == 60
+    answer = await api.expect(200, "POST", "/api/v1/halls/import", "organiser", unit="01", data=own)
+    assert (answer["changed"], answer["proposal_id"]) == (1, "")
+    assert (await seats(api, "HN-1")) == 61
+    for role in ROLES:
+        for query in ("", "?dry_run=1"):
+            await api.expect(403, "POST", f"/api/v1/halls/import{query}", role, unit="01", data=foreign)
+
+
+@proves("GET", "/api/v1/halls/{hall_id}")
+async def reads_own_hall(api: Api) -> None:
+    """One that is not reached is refused, one that does not exist is not found."""
+    assert (await ask(api, 200, "GET", "/api/v1/halls/HN-1"))["hall"]["name"] == "Ba Đình 1"
+    await ask(api, 403, "GET", f"/api/v1/halls/{FOREIGN}")
+    await ask(api, 404, "GET", "/api/v1/halls/nowhere")
+
+
+@proves("GET", "/api/v1/halls/{hall_id}/history")
+async def reads_own_history(api: Api) -> None:
+    """Who registered it."""
+    found = await ask(api, 200, "GET", "/api/v1/halls/HN-1/history")
+    assert [(change["action"], change["actor"]) for change in found["changes"]] == [("created", "user:test")]
+    await ask(api, 403, "GET", f"/api/v1/halls/{FOREIGN}/history")
+
+
+@proves("PUT", "/api/v1/halls/{hall_id}")
+async def changes_own_hall(api: Api) -> None:
+    """A technician proposes, an organiser does; a hall is neither taken from another province nor given to it."""
+    body = {"name": "Ba Đình 1", "unit": "00004", "level": "commune", "seats": 65}
+    assert await ask(api, 200, "PUT", "/api/v1/halls/HN-1", json=body) == {"changed": False, "proposal_id": "1"}
+    assert (await seats(api, "HN-1")) == 60
+    answer = await api.expect(200, "PUT", "/api/v1/halls/HN-1", "organiser", unit="01", json=body)
+    assert answer == {"changed": True, "proposal_id": ""}
+    assert (await seats(api, "HN-1")) == 65
+    for role in ROLES:
+        for hall_id, unit in ((FOREIGN, "01"), ("HN-1", "79"), ("new", "79")):
+            moved = body | {"unit": unit}
+            await api.expect(403, "PUT", f"/api/v1/halls/{hall_id}", role, unit="01", json=moved)
+
+
+@proves("DELETE", "/api/v1/halls/{hall_id}")
+async def withdraws_own_hall(api: Api) -> None:
+    """A technician proposes, an organiser does."""
+    assert (await ask(api, 200, "DELETE", "/api/v1/halls/HN-2")) == {"changed": False, "proposal_id": "1"}
+    for role in ROLES:
+        await api.expect(403, "DELETE", f"/api/v1/halls/{FOREIGN}", role, unit="01")
+    await api.expect(200, "DELETE", "/api/v1/halls/HN-2", "organiser", unit="01")
+    found = await ask(api, 200, "GET", "/api/v1/halls")
+    assert [hall["hall_id"] for hall in found["halls"]] == ["HN-1"]
+    assert (await ask(api, 200, "GET", "/api/v1/halls/HN-2"))["withdrawn"]
+
+
+async def propose_everywhere(api: Api) -> None:
+    """Proposal 1 is Hà Nội's, proposal 2 Hồ Chí Minh's."""
+    for hall, unit in ((HALLS[0], "01"), (HALLS[2], "79")):
+        data = serialize_halls_csv([msgspec.structs.replace(hall, seats=99)])
+        await api.expect(200, "POST", "/api/v1/halls/import", "technician", unit=unit, data=data)
+
+
+@proves("GET", "/api/v1/proposals")
+async def lists_own_proposals(api: Api) -> None:
+    """Others are left out, and a unit that is named must be reached."""
+    await propose_everywhere(api)
+    found = await ask(api, 200, "GET", "/api/v1/proposals?standing=waiting")
+    assert [each["proposal_id"] for each in found["proposals"]] == ["1"]
+    whole = await api.expect(200, "GET", "/api/v1/proposals")
+    assert [each["proposal_id"] for each in whole["proposals"]] == ["2", "1"]
+    await ask(api, 403, "GET", "/api/v1/proposals?unit=79")
+
+
+@proves("GET", "/api/v1/proposals/{proposal_id}")
+async def reads_own_proposal(api: Api) -> None:
+    """With what it changes."""
+    await propose_everywhere(api)
+    found = await ask(api, 200, "GET", "/api/v1/proposals/1")
+    assert [(each["action"], each["fields"]) for each in found["halls"]] == [("changed", [["seats", "60", "99"]])]
+    await ask(api, 403, "GET", "/api/v1/proposals/2")
+
+
+@proves("POST", "/api/v1/proposals/decide")
+async def decides_own_proposals(api: Api) -> None:
+    """A bound organiser decides those of the subtree, all or none; a technician none."""
+    await propose_everywhere(api)
+    path, body = "/api/v1/proposals/decide", {"verdict": "approved"}
+    await ask(api, 403, "POST", path, json={"proposal_ids": ["1"], **body})
+    await api.expect(403, "POST", path, "organiser", unit="01", json={"proposal_ids": ["1", "2"], **body})
+    assert (await seats(api, "HN-1")) == 60
+    await api.expect(200, "POST", path, "organiser", unit="01", json={"proposal_ids": ["1"], **body})
+    assert (await seats(api, "HN-1")) == 99
+
+
+async def seats(api: Api, hall_id: str) -> int:
+    """Of one hall, as it is registered."""
+    found = await api.expect(200, "GET", f"/api/v1/halls/{hall_id}")
+    return int(found["hall"]["seats"])
 
 
 @proves("GET", "/api/v1/halls/export")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from bridges.halls import Hall
@@ -58,6 +59,21 @@ def test_a_unit_that_does_not_exist_reaches_nothing() -> None:
     reach = Reach(UNITS, "99")
     assert not reach.has_unit("99")
     assert not reach.has_hall(hall("99"))
+
+
+def test_a_hall_is_reached_through_either_tree() -> None:
+    """By the unit of its territory, and by that of its organisation."""
+    units = UNITS | {"DU": unit("DU"), "DB-1": unit("DB-1", "DU")}
+    found = msgspec.structs.replace(hall("010101"), organisation="DB-1")
+    assert [bound for bound in units if Reach(units, bound).has_hall(found)] == ["01", "0101", "010101", "DU", "DB-1"]
+
+
+def test_a_merged_unit_is_reached_from_the_one_that_took_it_over() -> None:
+    """With everything under it, and still from the one above it."""
+    old = msgspec.structs.replace(unit("30"), merged_into="79")
+    units = UNITS | {"30": old, "3001": unit("3001", "30")}
+    assert [bound for bound in units if Reach(units, bound).has_hall(hall("3001"))] == ["79", "30", "3001"]
+    assert not Reach(units, "30").has_unit("79")
 
 
 def test_units_in_a_circle_are_reached_by_nobody_above_them() -> None:
