@@ -15,6 +15,7 @@ from bridges.units import TreeName, Unit
 from conference.checkin_events import DelegateBlock, Mark, Scan
 from conference.lifecycle import ConferenceKind, Phase
 from conference.planner.loads import RelayMode
+from conference.privacy_events import ReadPurpose
 from conference.register_events import Verdict
 from relay.messages import PresenceDelta, Register
 
@@ -297,6 +298,24 @@ class RecordMarks(msgspec.Struct, frozen=True, kw_only=True):
     marks: list[Mark]
 
 
+class NoteReading(msgspec.Struct, frozen=True, kw_only=True):
+    """Note that somebody is about to be given persons; see `privacy_events.PersonsRead`."""
+
+    conference_id: str
+    scope: str
+    count: int
+    purpose: ReadPurpose
+
+
+class NoteErasure(msgspec.Struct, frozen=True, kw_only=True):
+    """Note that persons were erased from the people store; see `privacy_events.PersonsErased`."""
+
+    conference_id: str
+    numbers: list[int] = []
+    count: int
+    reason: str
+
+
 Command = (
     ImportUnits
     | ImportHalls
@@ -327,6 +346,8 @@ Command = (
     | WithdrawDelegates
     | MoveDelegates
     | ReissueCodes
+    | NoteReading
+    | NoteErasure
     | RecordCheckins
     | RecordMarks
 )

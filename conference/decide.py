@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 
 from bridges.messages import HeadcountReport
-from conference import assignment, enrolling, operating, proposing, registering
+from conference import assignment, enrolling, operating, privacy_rules, proposing, registering
 from conference.commands import (
     AuthorisePublisher,
     ChangePhase,
@@ -26,6 +26,8 @@ from conference.commands import (
     LeaveHall,
     LoseRelay,
     MoveDelegates,
+    NoteErasure,
+    NoteReading,
     NoteRelays,
     ObservePresence,
     ProposeHalls,
@@ -123,6 +125,8 @@ def decide(state: State, command: Command, now_ms: int) -> list[Event]:  # noqa:
             RecordCheckins() | RecordMarks() | EnrolDelegates() | WithdrawDelegates() | MoveDelegates() | ReissueCodes()
         ):
             events = [*enrolling.decide_delegates(state, command, now_ms)]
+        case NoteReading() | NoteErasure():
+            events = [privacy_rules.decide_privacy(state, command)]
         case _:
             events = operating.decide_order(state, command, now_ms)
     return events

@@ -21,6 +21,7 @@ from conference.checkin_events import (
 )
 from conference.lifecycle import ConferenceKind, Phase
 from conference.planner.loads import RelayMode
+from conference.privacy_events import PersonsErased, PersonsRead
 from conference.register_events import HallsProposed, HallsWithdrawn, ProposalsDecided
 from relay.messages import PresenceDelta, RelayRole
 
@@ -291,12 +292,13 @@ ControlEvent = (
     | JoinsResumed
     | LimitsChanged
     | RosterEvent
+    | PersonsErased
 )
 OrderEvent = RelayModeChanged | HallsOrdered | HallPinned | HallsExcluded | JoinsPaused | JoinsResumed | LimitsChanged
 """What operators ordered: each carries its reason, and its record who and when."""
-AttendanceEvent = PresenceObserved | HeadcountReported | CheckinEvent
+AttendanceEvent = PresenceObserved | HeadcountReported | CheckinEvent | PersonsRead
 Event = ControlEvent | AttendanceEvent
-_COMMUTING = (PresenceObserved, HeadcountReported, CheckinsRecorded, MarksRecorded)
+_COMMUTING = (PresenceObserved, HeadcountReported, CheckinsRecorded, MarksRecorded, PersonsRead)
 
 
 def stream_of(event: Event) -> str:

@@ -15,6 +15,7 @@ import msgspec
 from bridges.halls import Hall
 from bridges.presence import HallPresence
 from bridges.units import Unit
+from conference.access_log import AccessLog
 from conference.checkins import Checkins, CheckinsImage
 from conference.doubts import Suspicion
 from conference.errors import CorruptJournalError
@@ -43,6 +44,7 @@ class _Image(msgspec.Struct, frozen=True, kw_only=True):
     presence: dict[str, dict[str, HallPresence]]
     headcounts: dict[str, dict[str, Headcount]]
     checkins: dict[str, CheckinsImage] = {}
+    access_log: AccessLog = msgspec.field(default_factory=AccessLog)
     orders: Orders = msgspec.field(default_factory=Orders)
     suspicions: dict[str, Suspicion] = {}
     newest_ms: int = 0
@@ -113,6 +115,7 @@ def decode_state(data: bytes, policy: Policy | None = None) -> State:
         state.checkins = {conference_id: Checkins.of(each) for conference_id, each in image.checkins.items()}
     except ValueError as error:
         raise CorruptJournalError(f"snapshot does not decode: {error}") from error
+    state.access_log = image.access_log
     state.orders = image.orders
     state.suspicions = image.suspicions
     state.newest_ms = image.newest_ms
@@ -145,6 +148,7 @@ def _image(state: State) -> _Image:
         presence=state.presence,
         headcounts=state.headcounts,
         checkins={conference_id: each.image() for conference_id, each in state.checkins.items()},
+        access_log=state.access_log,
         orders=state.orders,
         suspicions=state.suspicions,
         newest_ms=state.newest_ms,

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from bridges.halls import Hall
 from bridges.presence import HallPresence
 from bridges.units import Unit
+from conference.access_log import AccessLog, apply_privacy
 from conference.checkin_events import (
     CheckinsRecorded,
     CodesReissued,
@@ -51,6 +52,7 @@ from conference.orders import Orders
 from conference.places import HallPlaces
 from conference.planner.loads import HallWish, RelayLoad
 from conference.policy import Policy
+from conference.privacy_events import PersonsErased, PersonsRead
 from conference.register import Register
 from conference.register_events import HallsProposed, HallsWithdrawn, ProposalsDecided
 from conference.register_fold import apply_register, locate
@@ -80,6 +82,7 @@ class State:
         presence: by conference id and hall id; presence by connection.
         headcounts: by conference id and hall id; the technicians' figures.
         checkins: by conference id, its delegates and who of them was checked in; only where there is a roster.
+        access_log: who read persons, and what was erased.
         orders: what operators ordered and what stands.
         register: the history of halls and the proposals about them.
         suspicions: by relay id, what its halls said of it by leaving it.
@@ -91,6 +94,7 @@ class State:
     """
 
     __slots__ = (
+        "access_log",
         "checkins",
         "conferences",
         "halls",
@@ -118,6 +122,7 @@ class State:
         self.presence: dict[str, dict[str, HallPresence]] = {}
         self.headcounts: dict[str, dict[str, Headcount]] = {}
         self.checkins: dict[str, Checkins] = {}
+        self.access_log = AccessLog()
         self.orders = Orders()
         self.register = Register()
         self.suspicions: dict[str, Suspicion] = {}
@@ -206,6 +211,8 @@ def apply(  # noqa: C901, PLR0912 one case for each event there is
         ):
             for hall_id in apply_count(state, event, at_ms):
                 _refresh(state, event.conference_id, hall_id)
+        case PersonsRead() | PersonsErased():
+            apply_privacy(state.access_log, event, at_ms, actor)
         case HallLeft():
             _apply_leave(state, event)
         case HallReleased():

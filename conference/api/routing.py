@@ -7,8 +7,8 @@ checks the token, bounds and decodes the body, calls the handler and encodes wha
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -25,16 +25,14 @@ from conference.access import (
 from conference.api.bodies import decode_body, read_body
 from conference.api.limiting import caller
 from conference.api.problems import RequestError
-from conference.commands import Command
 from conference.config import CoordinatorConfig
 from conference.coordinator import Coordinator
-from conference.events import Event
+from conference.decider import Decider
 from conference.forwarding import ForwardingDoor
 from conference.gateway import Gateway
 from conference.live import LiveBoard
 from conference.reach import Reach
 from conference.relay_desk import RelayDesk
-from conference.state import State
 from configs.turn import TurnCredentials
 from monitoring.metrics import CoordinatorMetrics, FrontMetrics
 
@@ -55,40 +53,6 @@ Scope = Literal["whole", "reach", "open"]
 
 _PARAMETER = re.compile(r"\{([a-z_]+)\}")
 T = TypeVar("T")
-
-
-class Decider(Protocol):
-    """Who decides what halls want and makes it durable: the coordinator, or a gateway, which asks it."""
-
-    @property
-    def state(self) -> State:
-        """The state; only to be read, and not kept across an await.
-
-        Raises:
-            JournalError: there is none at the moment.
-        """
-        ...
-
-    def now_ms(self) -> int:
-        """Milliseconds since the epoch."""
-        ...
-
-    async def settled(self) -> None:
-        """Return once `state` has everything that anybody was told, and nothing that may still be lost.
-
-        Raises:
-            JournalError: that cannot be had now.
-        """
-        ...
-
-    async def execute(self, command: Command, actor: str) -> Sequence[Event]:
-        """Return once what a command brings about is durable and in `state`; the events where they were decided here.
-
-        Raises:
-            RejectedError: a rule refuses it; nothing was written.
-            JournalError: it could not be made durable, or nobody decides now.
-        """
-        ...
 
 
 class HallServices(msgspec.Struct, frozen=True, kw_only=True):

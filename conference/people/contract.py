@@ -1,7 +1,7 @@
 """The contract of the people store: who number N of a conference is. It can be erased, which a journal cannot.
 
 The journal knows delegates by number alone: which hall has which numbers, who of them was there. The store knows who a
-number is. Everything about a person is here, so that erasing it here erases it (decision 0028). Implementations:
+number is. Everything about a person is here, so that erasing it here erases it. Implementations:
 `conference.people.sqlite` (one machine), `conference.people.redis` (many).
 
 Numbers are given out here and never twice as long as the store knows of the conference; what a person was given before
