@@ -167,6 +167,20 @@ class ApiClient:
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise ApiUnreachableError(f"{self._server} does not speak this API: {error}") from error
 
+    async def _pages(self, path: str, key: str, wanted: Mapping[str, str]) -> Document:
+        """The first page of a list, with what the others have under `key` as well."""
+        query = {name: value for name, value in wanted.items() if value}
+        first: Document = {}
+        found: list[Document] = []
+        while True:
+            answer = await self._document("GET", path, query=query)
+            first = first or answer
+            found += _list(answer, key)
+            after = answer.get("next")
+            if not isinstance(after, str) or after <= query.get("after", ""):
+                return {**first, key: found, "next": ""}
+            query["after"] = after
+
     async def is_ready(self) -> bool:
         """Say whether the program at this address answers `/readyz` with 200."""
         try:
@@ -194,15 +208,7 @@ class ApiClient:
     async def halls(self, *, conference: str = "", status: str = "", unit: str = "") -> list[Document]:
         """List all halls, of one conference, status or unit where given; page after page."""
         wanted = {"conference": conference, "status": status, "unit": unit, "limit": HALLS_AT_ONCE}
-        query = {key: value for key, value in wanted.items() if value}
-        found: list[Document] = []
-        while True:
-            answer = await self._document("GET", "/api/v1/halls", query=query)
-            found += _list(answer, "halls")
-            after = answer.get("next")
-            if not isinstance(after, str) or after <= query.get("after", ""):
-                return found
-            query["after"] = after
+        return _list(await self._pages("/api/v1/halls", "halls", wanted), "halls")
 
     async def export_halls(self) -> bytes:
         """Return the registry of halls as CSV."""
@@ -240,9 +246,15 @@ class ApiClient:
         """Give a publisher its addresses (see `whip_urls_of`) and its token, `{"token", "expires_at_ms"}`."""
         return await self._document("POST", f"/api/v1/conferences/{conference_id}/publishers", body={"feed": feed})
 
-    async def attendance(self, conference_id: str) -> Document:
-        """Read the attendance, each source apart."""
-        return await self._document("GET", f"/api/v1/conferences/{conference_id}/attendance")
+    async def attendance(self, conference_id: str, *, unit: str = "", tree: str = "") -> Document:
+        """Read the attendance of a unit and of all units right below it, each source apart."""
+        path = f"/api/v1/conferences/{conference_id}/attendance"
+        return await self._pages(path, "children", {"unit": unit, "tree": tree})
+
+    async def discrepancies(self, conference_id: str, *, unit: str = "", tree: str = "") -> list[Document]:
+        """List where the sources contradict each other, in a unit and all below it; page after page."""
+        path = f"/api/v1/conferences/{conference_id}/discrepancies"
+        return _list(await self._pages(path, "discrepancies", {"unit": unit, "tree": tree}), "discrepancies")
 
     async def report(self, conference_id: str, report_format: str) -> bytes:
         """Read the flash report as `json`, `csv`, `html` or `text`."""

@@ -6,91 +6,19 @@ sums up works on copies alone and may run in a thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-import msgspec
-
-from bridges.attendance import (
-    AttendanceRow,
-    Discrepancy,
-    HallAttendance,
-    discrepancies,
-    roll_up,
-    row_of,
-    total_of,
-)
-from bridges.units import UnitTree
+from bridges.attendance import HallAttendance
 from conference.lifecycle import Phase
 from conference.reports.flash import FlashHall, FlashInput
 from conference.roster import ConferenceState
 from conference.standing import hall_attendance
 from conference.state import State
 
-# A list for people to settle one by one; the count says how many there are.
-MAX_DISCREPANCIES = 1_000
-
-
-class ProvinceAttendance(msgspec.Struct, frozen=True, kw_only=True):
-    """The sums of one root unit."""
-
-    code: str
-    name: str
-    attendance: AttendanceRow
-
-
-class AttendanceView(msgspec.Struct, frozen=True, kw_only=True):
-    """Attendance by each source apart; nothing here is a mixture of two.
-
-    Attributes:
-        total: the whole country; real and virtual halls apart.
-        provinces: by code.
-        discrepancies: where sources contradict each other, real halls first, at most 1,000.
-        discrepancy_count: how many there are in all.
-    """
-
-    conference_id: str
-    title: str
-    phase: str
-    at_ms: int
-    total: AttendanceRow
-    provinces: list[ProvinceAttendance]
-    discrepancies: list[Discrepancy]
-    discrepancy_count: int
-
 
 def hall_attendances(state: State, conference: ConferenceState, hall_ids: Iterable[str]) -> list[HallAttendance]:
     """What is known of each of these registered halls, in their order."""
     return [hall_attendance(state, conference.conference_id, state.halls[hall_id]) for hall_id in hall_ids]
-
-
-def attendance_of(
-    conference: ConferenceState, tree: UnitTree, halls: Sequence[HallAttendance], now_ms: int
-) -> AttendanceView:
-    """The attendance of a conference; some hundred milliseconds for a whole country.
-
-    Args:
-        conference: which.
-        tree: all units.
-        halls: what is known of every registered hall.
-        now_ms: milliseconds since the epoch.
-    """
-    rolled = roll_up(tree, (row_of(hall) for hall in halls))
-    provinces = [
-        ProvinceAttendance(code=root.code, name=root.name, attendance=rolled[root.code])
-        for root in sorted(tree.roots, key=lambda unit: unit.code)
-        if root.code in rolled
-    ]
-    found = sorted(discrepancies(halls), key=lambda each: (each.virtual, each.hall_id))
-    return AttendanceView(
-        conference_id=conference.conference_id,
-        title=conference.title,
-        phase=conference.phase,
-        at_ms=now_ms,
-        total=total_of(province.attendance for province in provinces),
-        provinces=provinces,
-        discrepancies=found[:MAX_DISCREPANCIES],
-        discrepancy_count=len(found),
-    )
 
 
 def flash_halls(state: State, conference: ConferenceState, hall_ids: Iterable[str], now_ms: int) -> list[FlashHall]:

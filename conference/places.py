@@ -34,13 +34,13 @@ class TreeOrder:
         kinds: for each row, 1 for a virtual hall and 0 for any other.
     """
 
-    __slots__ = ("_children", "_index", "codes", "ends", "kinds", "positions")
+    __slots__ = ("_children", "_index", "_parents", "codes", "ends", "kinds", "positions")
 
     def __init__(self, units: Mapping[str, Unit], halls: Sequence[Hall | None], tree: TreeName) -> None:
         found = [UNASSIGNED if hall is None else unit_in(hall, tree) for hall in halls]
         self._children: dict[str | None, list[str]] = {None: list(set(found).difference(units))}
-        parents = {code: _parent_of(units[code], units) for code in sorted(units)}
-        for code, parent in parents.items():
+        self._parents = {code: _parent_of(units[code], units) for code in sorted(units)}
+        for code, parent in self._parents.items():
             self._children.setdefault(parent, []).append(code)
         self._children[None].sort()
         self.codes: list[str] = []
@@ -50,7 +50,8 @@ class TreeOrder:
             self._walk(root, ends)
         for code in sorted(set(units).difference(self._index)):  # what no root leads to runs in circles
             if code not in self._index:
-                self._children[parents[code]].remove(code)
+                self._children[self._parents[code]].remove(code)
+                self._parents[code] = None
                 insort(self._children[None], code)
                 self._walk(code, ends)
         self.ends = np.array([ends[place] for place in range(len(self.codes))], dtype=np.int64)
@@ -86,6 +87,13 @@ class TreeOrder:
     def children(self, code: str | None) -> list[str]:
         """The units right below one, ascending by code; the roots for None."""
         return self._children.get(code, [])
+
+    def path(self, code: str) -> list[str]:
+        """The units above one, the root first, and the unit itself."""
+        found = [code]
+        while (above := self._parents.get(found[-1])) is not None:
+            found.append(above)
+        return found[::-1]
 
 
 def _parent_of(unit: Unit, units: Mapping[str, Unit]) -> str | None:

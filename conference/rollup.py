@@ -113,6 +113,10 @@ class RollUp:
         place = sums.order.place(unit)
         return _attendance(unit, sums.between(place, place + 1))
 
+    def order(self, tree: TreeName) -> TreeOrder:
+        """The tree that the sums are over."""
+        return self._places.order(tree)
+
     def children(self, tree: TreeName = "territory", unit: str | None = None) -> list[AttendanceRow]:
         """The units right below one, each with all below it, ascending by code; those without any hall are left out.
 

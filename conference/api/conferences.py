@@ -1,16 +1,13 @@
-"""`/api/v1/conferences`: their life, their publishers and their attendance."""
+"""`/api/v1/conferences`: their life and their publishers."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 import msgspec
 
-from bridges.units import TreeName, UnitTree
+from bridges.units import TreeName
 from conference.api.routing import ORGANISER, STAFF, Call, Route
-from conference.api.turns import in_turns
-from conference.attendance_sources import AttendanceView, attendance_of, hall_attendances
 from conference.commands import AuthorisePublisher, ChangePhase, CreateConference
 from conference.lifecycle import ConferenceKind, Phase
 from conference.live import ConferenceView, view_conference
@@ -116,16 +113,6 @@ async def authorise_publisher(call: Call) -> PublisherAnswer:
     return PublisherAnswer(whip_url=urls[0], whip_urls=urls, token=token, expires_at_ms=expires_at_s * 1000)
 
 
-async def read_attendance(call: Call) -> AttendanceView:
-    """Attendance, each source apart."""
-    coordinator = call.services.coordinator
-    state = coordinator.state
-    conference = conference_of(state, call.path("conference_id"))
-    halls = await in_turns(sorted(state.halls), lambda hall_ids: hall_attendances(state, conference, hall_ids))
-    tree = UnitTree(state.units.values())
-    return await asyncio.to_thread(attendance_of, conference, tree, halls, coordinator.now_ms())
-
-
 def _view(call: Call, conference_id: str) -> ConferenceView:
     state = call.services.coordinator.state
     return view_conference(state, conference_of(state, conference_id))
@@ -185,15 +172,5 @@ ROUTES = (
         request=PublisherRequest,
         response=PublisherAnswer,
         errors=(404, 409, 503),
-    ),
-    Route(
-        method="GET",
-        path="/api/v1/conferences/{conference_id}/attendance",
-        handler=read_attendance,
-        summary="Attendance, each source apart",
-        tag="conferences",
-        roles=STAFF,
-        response=AttendanceView,
-        errors=(404, 503),
     ),
 )

@@ -15,7 +15,7 @@ from bridges.attendance import HallStatus
 from bridges.halls import Hall, HallLevel
 from bridges.importing import parse_halls_csv, serialize_halls_csv
 from conference.access import ApiClaims
-from conference.api.problems import RequestError
+from conference.api.paging import MAX_PAGE, PAGE, page_size
 from conference.api.proposals import must_propose, propose
 from conference.api.routing import CSV, MAX_IMPORT_BYTES, STAFF, Call, Query, Route
 from conference.api.turns import AT_ONCE, in_turns
@@ -30,9 +30,6 @@ from conference.state import State
 STATUSES: tuple[str, ...] = get_args(HallStatus)
 # One request for all halls of a country, and no more work than that.
 MAX_LINKS = 100_000
-# Of one answer: some 300 kB and 2 ms, and at most five times as much.
-PAGE = 1_000
-MAX_PAGE = 5_000
 
 
 class HallsImportAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +121,7 @@ async def import_halls(call: Call) -> HallsImportAnswer:
 async def list_halls(call: Call) -> HallList:
     """Halls by id, a page at a time, with their standing in one conference; by status and by a unit with its own."""
     state, reach = call.services.coordinator.state, call.reach
-    conference_id, limit = call.query("conference"), _page_size(call.query("limit"))
+    conference_id, limit = call.query("conference"), page_size(call.query("limit"))
     status = call.query("status", STATUSES)
     if conference_id:
         conference_of(state, conference_id)
@@ -145,21 +142,6 @@ async def list_halls(call: Call) -> HallList:
                 return HallList(halls=found, next=found[-1].hall_id)
             found.append(_view(state, hall, conference_id))
     return HallList(halls=found)
-
-
-def _page_size(text: str) -> int:
-    """How many halls one answer holds.
-
-    Raises:
-        RequestError: 422 when it is no number, or one that is too great.
-    """
-    if not text:
-        return PAGE
-    # No longer than the greatest: what is longer is out of range, and int() refuses beyond some thousand digits.
-    size = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(MAX_PAGE)) else 0
-    if not 1 <= size <= MAX_PAGE:
-        raise RequestError("bad_parameter", f"limit is {text[:40]!r}; expected 1 to {MAX_PAGE}", status=422)
-    return size
 
 
 async def export_halls(call: Call) -> web.Response:

@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from conference.api import (
+    attendance,
     conferences,
     discovery,
     gateways,
@@ -49,6 +50,7 @@ def api_routes() -> tuple[Route, ...]:
         *proposals.ROUTES,
         *units.ROUTES,
         *conferences.ROUTES,
+        *attendance.ROUTES,
         *reports.ROUTES,
         *relays.ROUTES,
         *orders.ROUTES,

@@ -33,10 +33,20 @@ LABELS = {
     "total": "Cả nước (the whole country)",
     "connection": "Theo kết nối (by connection)",
     "headcount": "Theo số báo cáo (by headcount)",
+    "individual": "Theo điểm danh từng người (by individual check-in)",
+    "halls_enrolled": "điểm cầu có danh sách (halls with a roster)",
+    "registered": "trong danh sách (on the roster)",
+    "by_qr": "quét mã hoặc nhập số (by code or number)",
+    "by_proxy": "cán bộ kỹ thuật đánh dấu (by proxy)",
+    "by_self": "tự điểm danh (by themselves)",
+    "conflicts": "quét ở điểm cầu khác (scanned elsewhere)",
+    "seats_reported": "đăng ký ở điểm cầu đã báo cáo (registered there)",
+    "individual_halls": "điểm cầu có danh sách (halls with a roster)",
+    "individual_registered": "trong danh sách (on rosters)",
+    "individual_present": "có mặt theo điểm danh (present by check-in)",
     "conference_id": "mã (id)",
     "title": "tên (title)",
     "phase": "giai đoạn (phase)",
-    "discrepancy_count": "chênh lệch giữa các nguồn (discrepancies)",
 }
 
 

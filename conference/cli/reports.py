@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from conference.cli.connection import DEFAULT_SERVER, DEFAULT_TOKEN_FILE, AsJson, Server, TokenFile, ask, read_token
-from conference.cli.output import print_bytes, print_fields, print_json, without_virtual
+from conference.cli.output import LABELS, print_bytes, print_fields, print_json, print_table, without_virtual
 
 
 class ReportFormat(StrEnum):
@@ -19,6 +19,25 @@ class ReportFormat(StrEnum):
     CSV = "csv"
     HTML = "html"
     JSON = "json"
+
+
+class Tree(StrEnum):
+    """The trees over the halls: địa bàn, tổ chức."""
+
+    TERRITORY = "territory"
+    ORGANISATION = "organisation"
+
+
+# Each figure under its source; nothing is a mixture of two.
+CHILD_COLUMNS = (
+    "Mã\ncode",
+    "Đơn vị\nunit",
+    "Điểm cầu\nhalls",
+    "Kết nối: đang / mất\nconnection: now / lost",
+    "Báo số: điểm cầu\nheadcount: halls",
+    "Báo số: có mặt / triệu tập\nheadcount: present / summoned",
+    "Điểm danh: có mặt / danh sách\ncheck-in: present / roster",
+)
 
 
 def live(
@@ -44,21 +63,64 @@ def attendance(
     conference: Annotated[str, typer.Argument(help="Id of the conference (mã hội nghị).")],
     server: Server = DEFAULT_SERVER,
     token_file: TokenFile = DEFAULT_TOKEN_FILE,
+    unit: Annotated[str, typer.Option(help="Code of a unit (đơn vị); the whole country when left out.")] = "",
+    tree: Annotated[Tree | None, typer.Option(help="The tree to sum over; the unit's own when left out.")] = None,
     *,
+    discrepancies: Annotated[
+        bool, typer.Option("--discrepancies", help="List where the sources contradict each other (chênh lệch).")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the attendance (điểm danh), each source apart: by connection, by headcount.
+    """Show the attendance (điểm danh) of a unit and of those right below it, each source apart.
 
-    Example: diemcau attendance hn-2026 --json
+    Example: diemcau attendance hn-2026 --unit 01
     """
-    answer = ask(server, token_file, lambda api: api.attendance(conference))
+    chosen = "" if tree is None else tree.value
+    if discrepancies:
+        found = ask(server, token_file, lambda api: api.discrepancies(conference, unit=unit, tree=chosen))
+        _show_discrepancies(found, as_json=as_json)
+        return
+    answer = ask(server, token_file, lambda api: api.attendance(conference, unit=unit, tree=chosen))
     if as_json:
         print_json(answer)
         return
-    fields = {key: value for key, value in answer.items() if not isinstance(value, list) and key != "at_ms"}
-    if isinstance(fields.get("total"), dict):
-        fields["total"] = without_virtual({key: value for key, value in fields["total"].items() if key != "unit"})
-    print_fields(f"Điểm danh (attendance) · {conference}", fields)
+    path, total = answer.get("path"), answer.get("total")
+    place = " › ".join(str(each["name"]) for each in path) if path else LABELS["total"]
+    if isinstance(total, dict):
+        print_fields(f"Điểm danh (attendance) · {conference} · {place}", without_virtual(_named(total)))
+    children = answer.get("children")
+    if isinstance(children, list) and children:
+        print_table("Theo đơn vị (by unit)", CHILD_COLUMNS, [_child_row(child) for child in children])
+
+
+def _named(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != "unit"}
+
+
+def _child_row(child: dict[str, Any]) -> list[object]:
+    """Real halls alone: what is simulated stands in the JSON."""
+    real = child["attendance"]["real"]
+    seen, counted, individual = real["connection"], real["headcount"], real["individual"]
+    return [
+        child["code"],
+        child["name"],
+        real["halls"],
+        f"{seen['present_now']} / {seen['lost']}",
+        f"{counted['halls_reported']}",
+        f"{counted['present']} / {counted['summoned']}",
+        f"{individual['present']} / {individual['registered']}",
+    ]
+
+
+def _show_discrepancies(found: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"discrepancies": found})
+        return
+    print_table(
+        "Chênh lệch giữa các nguồn (discrepancies)",
+        ["Điểm cầu\nhall", "Tên\nname", "Đơn vị\nunit", "Chênh lệch\ndiscrepancy"],
+        [[each["hall_id"], each["name"], each["unit"], f"{each['reason_vi']} ({each['reason_en']})"] for each in found],
+    )
 
 
 def report(

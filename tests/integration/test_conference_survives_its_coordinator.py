@@ -12,10 +12,9 @@ from support.picture_gaps import PictureGaps
 from support.whole_conference import CONFERENCE, FEED, WholeConference, fold, relay_gauge, whole_conference
 
 from bridges.messages import Assignment
-from bridges.units import UnitTree
 from conference.access import ApiClaims
 from conference.api_client import ApiError
-from conference.attendance_sources import attendance_of, hall_attendances
+from conference.attendance_view import attendance_view
 from conference.events import HallAssigned, HallMoved, PresenceObserved, RelayLost, RelayRegistered
 from conference.live import view_conference, view_relays
 from conference.snapshot import encode_state
@@ -54,12 +53,7 @@ async def assert_api_tells_the_fold(whole: WholeConference) -> None:
             "conference": view_conference(state, conference),
             "relays": view_relays(state, live),
             "placements": {hall_id: (seat.primary, seat.backup) for hall_id, seat in conference.seats.items()},
-            "attendance": attendance_of(
-                conference,
-                UnitTree(state.units.values()),
-                hall_attendances(state, conference, sorted(state.halls)),
-                0,
-            ),
+            "attendance": attendance_view(state, conference, "territory", "", 0),
         }
         return dict(msgspec.to_builtins(view))
 

@@ -37,6 +37,7 @@ DOORS = {
     "POST /api/v1/conferences/{conference_id}/phase": {"organiser"},
     "POST /api/v1/conferences/{conference_id}/publishers": {"organiser"},
     "GET /api/v1/conferences/{conference_id}/attendance": STAFF,
+    "GET /api/v1/conferences/{conference_id}/discrepancies": STAFF,
     "GET /api/v1/conferences/{conference_id}/report": STAFF,
     "GET /api/v1/relays": {"organiser", "operator"},
     "GET /api/v1/relays/control": {"relay"},

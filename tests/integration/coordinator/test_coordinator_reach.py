@@ -197,6 +197,32 @@ async def makes_own_link(api: Api) -> None:
     await ask(api, 403, "POST", f"/api/v1/halls/{FOREIGN}/link", json={"conference_id": CONFERENCE})
 
 
+@proves("GET", "/api/v1/conferences/{conference_id}/attendance")
+async def sums_own_halls(api: Api) -> None:
+    """The sum is of the caller's own subtree where no unit is named, and no other is told."""
+    path = f"/api/v1/conferences/{CONFERENCE}/attendance"
+    found = await ask(api, 200, "GET", path)
+    assert (found["unit"], found["tree"], found["total"]["real"]["seats"]) == ("01", "territory", 150)
+    assert [child["code"] for child in found["children"]] == ["00004"]
+    assert (await ask(api, 200, "GET", f"{path}?unit=00004"))["total"]["real"]["halls"] == 1
+    await ask(api, 403, "GET", f"{path}?unit=79")
+    await ask(api, 422, "GET", f"{path}?tree=organisation")
+
+
+@proves("GET", "/api/v1/conferences/{conference_id}/discrepancies")
+async def lists_own_discrepancies(api: Api) -> None:
+    """Others are left out."""
+    for hall in HALLS:
+        await api.call("POST", "/api/v1/halls/headcount", hall=hall.hall_id, json={"summoned": 10, "present": 10})
+    path = f"/api/v1/conferences/{CONFERENCE}/discrepancies"
+    assert {each["hall_id"] for each in (await ask(api, 200, "GET", path))["discrepancies"]} == OWN
+    page = await ask(api, 200, "GET", f"{path}?limit=1")
+    assert ({each["hall_id"] for each in page["discrepancies"]}, page["next"]) == ({"HN-1"}, "HN-1")
+    page = await ask(api, 200, "GET", f"{path}?after=HN-1")
+    assert ({each["hall_id"] for each in page["discrepancies"]}, page["next"]) == ({"HN-2"}, "")
+    await ask(api, 403, "GET", f"{path}?unit=79")
+
+
 def key(route: Route) -> tuple[str, str]:
     """How the tables name a route."""
     return route.method, route.path
