@@ -66,11 +66,31 @@ class RowError(msgspec.Struct, frozen=True, kw_only=True):
     reason_en: str
 
 
+class UnreadableTableError(BridgesError):
+    """A file cannot be read on as a table.
+
+    Attributes:
+        code: `too_large`, `encoding`, `nul_byte`, `malformed`, `old_format` or `no_sheet`.
+        row: row at which it ends, as a spreadsheet counts it; 0 for the file as a whole.
+        reason_vi: why, in Vietnamese.
+        reason_en: the same in English.
+        value: what stood there.
+    """
+
+    def __init__(self, code: str, row: int, reason_vi: str, reason_en: str, *, value: str = "") -> None:
+        super().__init__(f"{reason_vi} / {reason_en}")
+        self.code = code
+        self.row = row
+        self.reason_vi = reason_vi
+        self.reason_en = reason_en
+        self.value = value
+
+
 class ImportFailedError(BridgesError):
     """A file was not imported, no row of it.
 
     Attributes:
-        code: `too_large`, `too_many_rows`, `encoding`, `nul_byte`, `malformed`, `empty`, `columns` or `rows`.
+        code: `too_many_rows`, `empty`, `columns`, `rows`, or a code of `UnreadableTableError`.
         errors: every bad row, in order of the file, at most `bridges.tables.MAX_ERRORS`.
         more: how many further errors were left off.
     """

@@ -1,8 +1,11 @@
-"""Tables as CSV text: headings in two languages, bounds before parsing, every bad row named.
+"""Tables from CSV or XLSX: headings in two languages, bounds before parsing, every bad row named.
 
-Owns the file format (RFC 4180 with `,` or `;`, UTF-8 with or without a byte order mark) and the guard against formulas
-in spreadsheets. Refuses, as `ImportFailedError` and nothing else, whatever is too large, wrongly encoded or ragged.
-Knows nothing of units or halls; `bridges.importing` does.
+What a file is shows in its first bytes; who imports does not know. Owns what rows and headings are, and the guard
+against formulas in spreadsheets. Refuses, as `ImportFailedError` and nothing else, whatever is too large, broken or
+ragged. Knows nothing of units or halls; `bridges.importing` does.
+
+Rows above the headings (a title, a date) are passed over; headings may stand in two rows, one over several columns. A
+row whose code begins with `#` is a remark.
 """
 
 from __future__ import annotations
@@ -12,25 +15,36 @@ import io
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, zip_longest
 
 import msgspec
 
-from bridges.errors import ImportFailedError, RowError
+from bridges.csv_records import csv_records
+from bridges.errors import ImportFailedError, RowError, UnreadableTableError
+from bridges.xlsx_records import MAGIC, UNCALCULATED, xlsx_records
 
 MAX_BYTES = 32 * 1024 * 1024  # 200,000 rows of 160 bytes
 MAX_ROWS = 200_000  # five times the largest conference that we size for
 MAX_ERRORS = 10_000  # more than anybody corrects by hand, less than a reply that hurts
-MAX_LINE = 65_536  # a line of millions of empty cells costs far more memory than its bytes
+# Files begin with a name of the authority, the title, a date; the headings come after a few such rows.
+_ROWS_ABOVE = 20
 _SHOWN = 200
-# What spreadsheets take for the beginning of a formula, full-width forms included, behind any number of our own quotes.
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+_OLD_MAGIC = bytes.fromhex("d0cf11e0a1b11ae1")  # of .xls, and of an .xlsx with a password
+_ERROR_VALUES = frozenset(
+    ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#SPILL!", "#GETTING_DATA", UNCALCULATED)
+)
+# What spreadsheets take for the beginning of a formula, full-width forms included, or for an error, behind any number
+# of our own quotes.
+_FORMULA = re.compile(rf"'*(?:[=+\-@\t\r\n＝＋－＠]|(?:{'|'.join(map(re.escape, sorted(_ERROR_VALUES)))})\Z)")
+# What comes with a copied cell and nobody sees: byte order mark, zero-width space, word joiner.
+_UNSEEN = {0xFEFF: None, 0x200B: None, 0x2060: None}
 
 
 class Column(msgspec.Struct, frozen=True):
     """A column that a table may have.
 
     Attributes:
-        field: our name of it.
+        field: our name of it; a column named "" may stand in the file and is not read.
         headings: headings that mean it, the Vietnamese one for exports first, then the English one; compared by `fold`.
         required: the file must have it.
     """
@@ -111,24 +125,68 @@ def serialize_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> b
     return text.getvalue().encode("utf-8-sig", "replace")
 
 
-def parse_table(data: bytes | str, columns: Sequence[Column], faults: Faults) -> Iterator[Row]:
+def parse_table(data: bytes | str, columns: Sequence[Column], faults: Faults, *, sheet: str = "") -> Iterator[Row]:
     """Read a file row by row; ragged rows go to `faults` and are left out, blank ones are left out silently.
 
     Cells are normalised: Unicode NFC, one space for each run of white space, formula quotes removed.
 
+    Args:
+        data: the file, CSV or XLSX.
+        columns: what it may hold; the first is the code, at which remarks are known.
+        faults: takes what is wrong.
+        sheet: name of the sheet of a workbook; "" for the first.
+
     Raises:
-        ImportFailedError: too large, not UTF-8, broken quoting, no or wrong headings; raised while iterating.
+        ImportFailedError: too large, broken, no or wrong headings; raised while iterating.
     """
-    records = _records(_decode(data, faults), faults)
-    heading_row, headings = next(records, (0, []))
-    if not headings:
-        raise faults.stop("empty", 0, "", "tệp trống, cần dòng tiêu đề", "the file is empty, a heading row is needed")
+    if len(data) > MAX_BYTES:
+        raise faults.stop("too_large", 0, "", f"tệp lớn hơn {MAX_BYTES} byte", f"the file exceeds {MAX_BYTES} bytes")
+    try:
+        is_text = isinstance(data, str) or not data.startswith((MAGIC, _OLD_MAGIC))
+        yield from _parse_rows(_clean(_records(data, sheet)), columns, faults, is_text=is_text)
+    except UnreadableTableError as error:
+        raise faults.stop(error.code, error.row, error.value, error.reason_vi, error.reason_en) from None
+
+
+def _records(data: bytes | str, sheet: str) -> Iterator[tuple[int, list[str]]]:
+    if isinstance(data, str) or not data.startswith((MAGIC, _OLD_MAGIC)):
+        return csv_records(data)
+    if data.startswith(_OLD_MAGIC):
+        raise UnreadableTableError(
+            "old_format",
+            0,
+            "tệp .xls cũ hoặc có mật khẩu; hãy lưu dạng .xlsx không mật khẩu",
+            "an old .xls file, or one with a password; save it as .xlsx without one",
+        )
+    return xlsx_records(data, sheet, fold)
+
+
+def _clean(records: Iterable[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
+    """Cells normalised, blank rows left out."""
+    for number, record in records:
+        cells = [_clean_cell(cell) for cell in record]
+        if any(cells):
+            yield number, cells
+
+
+def _clean_cell(cell: str) -> str:
+    if not cell.isascii():
+        cell = unicodedata.normalize("NFC", cell.translate(_UNSEEN))
+    return " ".join(cell.split())
+
+
+def _parse_rows(
+    records: Iterator[tuple[int, list[str]]], columns: Sequence[Column], faults: Faults, *, is_text: bool
+) -> Iterator[Row]:
+    heading_row, headings, records = _find_headings(records, columns, faults)
     fields = _match_headings(heading_row, headings, columns, faults)
     absent = {column.field: "" for column in columns if column.field not in fields}
+    code = columns[0].field
     for count, (number, record) in enumerate(records, start=1):
         if count > MAX_ROWS:
             raise faults.stop("too_many_rows", number, "", f"quá {MAX_ROWS} dòng", f"more than {MAX_ROWS} rows")
-        if len(record) != len(headings):
+        # A workbook keeps no empty cells at the end of a row; a line of text that is short lost a comma somewhere.
+        if len(record) != len(headings) if is_text else any(record[len(headings) :]):
             faults.add(
                 number,
                 "",
@@ -138,73 +196,74 @@ def parse_table(data: bytes | str, columns: Sequence[Column], faults: Faults) ->
             )
             continue
         cells = dict(absent)
-        for field, cell in zip(fields, record, strict=True):
+        for position, field in enumerate(fields):
+            cell = record[position] if position < len(record) else ""
             if field:
                 cells[field] = unescape_formula(cell)
-            elif cell:
+            elif cell and not headings[position]:
                 faults.add(number, "", cell, "ô nằm ngoài các cột có tiêu đề", "a cell under an empty heading")
-        yield Row(number, cells)
+            if cell in _ERROR_VALUES:
+                faults.add(
+                    number, field, cell, "công thức lỗi hoặc chưa được tính", "a formula that failed or has no value"
+                )
+        if not cells[code].startswith("#") or cells[code] in _ERROR_VALUES:
+            yield Row(number, cells)
 
 
-def _decode(data: bytes | str, faults: Faults) -> str:
-    if len(data) > MAX_BYTES:
-        raise faults.stop("too_large", 0, "", f"tệp lớn hơn {MAX_BYTES} byte", f"the file exceeds {MAX_BYTES} bytes")
-    try:
-        raw = data.encode() if isinstance(data, str) else data
-        if b"\0" in raw:
-            row = raw.count(b"\n", 0, raw.index(b"\0")) + 1
-            raise faults.stop(
-                "nul_byte", row, "", "có byte NUL; hãy lưu dạng CSV UTF-8", "a NUL byte; save the file as CSV UTF-8"
-            )
-        return raw.decode("utf-8-sig")
-    except UnicodeError as error:
-        start = error.start if isinstance(error, UnicodeDecodeError | UnicodeEncodeError) else 0
-        row = (data.count("\n", 0, start) if isinstance(data, str) else data.count(b"\n", 0, start)) + 1
-        reason_en = "the text is not UTF-8; save the file as CSV UTF-8"
-        raise faults.stop("encoding", row, "", "không phải UTF-8; hãy lưu dạng CSV UTF-8", reason_en) from None
+def _find_headings(
+    records: Iterator[tuple[int, list[str]]], columns: Sequence[Column], faults: Faults
+) -> tuple[int, list[str], Iterator[tuple[int, list[str]]]]:
+    """The row of headings, two rows taken together where they part one over several columns, and what comes after.
+
+    Where no row has all that is required, the first is taken for them, to say what it lacks.
+    """
+    above: list[tuple[int, list[str]]] = []
+    for number, record in records:
+        upper = above[-1][1] if above else []
+        both = [bottom or top for bottom, top in zip_longest(record, upper, fillvalue="")]
+        best = max(record, both, key=lambda headings: _known(headings, columns))
+        if _known(best, columns) and all(
+            _names(column) & set(map(_folded, best)) for column in columns if column.required
+        ):
+            return number, best, records
+        above.append((number, record))
+        if len(above) > _ROWS_ABOVE:
+            break
+    if not above:
+        raise faults.stop("empty", 0, "", "tệp trống, cần dòng tiêu đề", "the file is empty, a heading row is needed")
+    (number, record), *rest = above
+    return number, record, chain(rest, records)
 
 
-def _records(text: str, faults: Faults) -> Iterator[tuple[int, list[str]]]:
-    """Records with their numbers, cells normalised, without the blank ones."""
-    found = re.search(r"\S[^\r\n]*", text)
-    first = found.group(0)[:MAX_LINE] if found else ""
-    delimiter = ";" if first.count(";") > first.count(",") else ","
-    reader = csv.reader(_bounded_lines(text, faults), delimiter=delimiter, strict=True)
-    number = 0
-    try:
-        for record in reader:
-            number += 1
-            cells = [" ".join(unicodedata.normalize("NFC", cell).split()) for cell in record]
-            if any(cells):
-                yield number, cells
-    except csv.Error as error:
-        raise faults.stop(
-            "malformed", number + 1, "", f"dấu nháy hoặc xuống dòng sai ({error})", f"broken quoting or line ({error})"
-        ) from None
+def _known(headings: Sequence[str], columns: Sequence[Column]) -> int:
+    """How many columns these headings name."""
+    found = set(map(_folded, headings))
+    return sum(1 for column in columns if _names(column) & found)
 
 
-def _bounded_lines(text: str, faults: Faults) -> Iterator[str]:
-    for number, line in enumerate(io.StringIO(text, newline=""), start=1):
-        if len(line) > MAX_LINE:
-            raise faults.stop("too_large", number, line, f"dòng dài hơn {MAX_LINE} ký tự", f"a line exceeds {MAX_LINE}")
-        yield line
+def _names(column: Column) -> set[str]:
+    return {fold(name) for name in (column.field, *column.headings) if name}
+
+
+def _folded(heading: str) -> str:
+    return fold(unescape_formula(heading))
 
 
 def _match_headings(row: int, headings: list[str], columns: Sequence[Column], faults: Faults) -> list[str]:
     """Field of each column of the file, "" under an empty heading; all wrong headings are reported together."""
-    known = {fold(heading): column.field for column in columns for heading in (column.field, *column.headings)}
+    known = {name: column.field for column in columns for name in _names(column)}
     fields: list[str] = []
     named: dict[str, str] = {}
     for heading in headings:
-        field = known.get(fold(unescape_formula(heading)), "")
-        if heading and not field:
+        field = known.get(_folded(heading))
+        if heading and field is None:
             faults.add(row, heading, heading, "cột không rõ nghĩa", "unknown column")
         elif field and field in named:
             first = named[field]
             faults.add(row, heading, heading, f"cột bị lặp với cột {first!r}", f"the column repeats {first!r}")
         elif field:
             named[field] = heading
-        fields.append(field)
+        fields.append(field or "")
     for column in columns:
         if column.required and column.field not in named:
             names = " / ".join(column.headings[:2])
