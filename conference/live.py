@@ -17,6 +17,7 @@ from conference.coordinator import Coordinator
 from conference.errors import JournalError
 from conference.journal.contract import Entry
 from conference.lifecycle import ConferenceKind, Phase
+from conference.lookup import unit_of
 from conference.planner.loads import RelayMode
 from conference.roster import ConferenceState, RelayState
 from conference.state import State
@@ -163,9 +164,14 @@ class LiveSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     lost: list[LostHall]
 
 
-def totals_of(state: State, conference: ConferenceState) -> Totals:
-    """Counts of one conference."""
-    total = state.rollups[conference.conference_id].total()
+def totals_of(state: State, conference: ConferenceState, unit: str = "") -> Totals:
+    """Counts of one conference in a unit and everything under it; "" for the whole country.
+
+    Raises:
+        RejectedError: there is no such unit.
+    """
+    rollup = state.rollups[conference.conference_id]
+    total = rollup.total(unit_of(state, unit).tree, unit) if unit else rollup.total()
     real, virtual = total.real, total.virtual
     seen, counted = real.connection + virtual.connection, real.headcount
     return Totals(
@@ -188,8 +194,12 @@ def totals_of(state: State, conference: ConferenceState) -> Totals:
     )
 
 
-def view_conference(state: State, conference: ConferenceState) -> ConferenceView:
-    """A conference with its totals."""
+def view_conference(state: State, conference: ConferenceState, unit: str = "") -> ConferenceView:
+    """A conference with its totals in a unit, "" for the whole country.
+
+    Raises:
+        RejectedError: there is no such unit.
+    """
     return ConferenceView(
         conference_id=conference.conference_id,
         title=conference.title,
@@ -199,7 +209,7 @@ def view_conference(state: State, conference: ConferenceState) -> ConferenceView
         kind=conference.kind,
         rehearsal_of=conference.rehearsal_of,
         starts_at_ms=conference.starts_at_ms,
-        totals=totals_of(state, conference),
+        totals=totals_of(state, conference, unit),
     )
 
 

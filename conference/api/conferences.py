@@ -80,9 +80,9 @@ async def create_conference(call: Call) -> ConferenceView:
 
 
 async def list_conferences(call: Call) -> ConferenceList:
-    """All conferences."""
-    state = call.services.coordinator.state
-    return ConferenceList(conferences=[view_conference(state, each) for each in state.conferences.values()])
+    """All conferences, with the totals of what the caller reaches."""
+    state, unit = call.services.coordinator.state, call.reach.unit
+    return ConferenceList(conferences=[view_conference(state, each, unit) for each in state.conferences.values()])
 
 
 async def read_conference(call: Call) -> ConferenceView:
@@ -115,7 +115,7 @@ async def authorise_publisher(call: Call) -> PublisherAnswer:
 
 def _view(call: Call, conference_id: str) -> ConferenceView:
     state = call.services.coordinator.state
-    return view_conference(state, conference_of(state, conference_id))
+    return view_conference(state, conference_of(state, conference_id), call.reach.unit)
 
 
 ROUTES = (
@@ -135,19 +135,21 @@ ROUTES = (
         method="GET",
         path="/api/v1/conferences",
         handler=list_conferences,
-        summary="All conferences",
+        summary="All conferences, each with the totals of what the caller reaches",
         tag="conferences",
         roles=STAFF,
+        scope="reach",
         response=ConferenceList,
-        errors=(503,),
+        errors=(404, 503),
     ),
     Route(
         method="GET",
         path="/api/v1/conferences/{conference_id}",
         handler=read_conference,
-        summary="One conference with its totals",
+        summary="One conference with the totals of what the caller reaches",
         tag="conferences",
         roles=STAFF,
+        scope="reach",
         response=ConferenceView,
         errors=(404, 503),
     ),

@@ -39,7 +39,7 @@ _HALL_PAGES: Final = {
     # At the root and not under /static/, for a worker may serve only what lies below its own folder.
     "/checkin-worker.js": "checkin-worker.js",
 }
-_STAFF_PAGES: Final = {"/live": "live.html"}
+_STAFF_PAGES: Final = {"/live": "live.html", "/halls": "halls.html", "/attendance": "attendance.html"}
 _VENDOR: Final = "vendor"
 
 

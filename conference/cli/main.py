@@ -18,7 +18,6 @@ from conference.cli import (
     orders,
     plan,
     programs,
-    report,
     reports,
     simulate,
     swarm,
@@ -63,7 +62,7 @@ app.command("operations")(orders.operations)
 app.add_typer(conferences.app, name="conference")
 app.command("live")(reports.live)
 app.command("attendance")(reports.attendance)
-app.add_typer(report.app, name="report")
+app.command("report")(reports.report)
 app.command("token")(tokens.token)
 app.add_typer(journal.app, name="journal")
 app.add_typer(configuration.app, name="config")

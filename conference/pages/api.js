@@ -2,15 +2,17 @@
 // The token stands in the URL's fragment, which no browser sends to a server and no proxy writes to a log.
 
 const TIMEOUT_MS = 10_000;
+const FILE_TIMEOUT_MS = 120_000; // as long as the coordinator waits for a file
 
 /** The coordinator refused or could not be reached: `status` is 0 without an answer, `code` as in the problem. */
 export class ApiError extends Error {
-  constructor(status, code, detail, retryAfterMs = 0) {
+  constructor(status, code, detail, retryAfterMs = 0, errors = []) {
     super(detail || code);
     this.status = status;
     this.code = code;
     this.detail = detail;
     this.retryAfterMs = retryAfterMs;
+    this.errors = errors;
   }
 }
 
@@ -34,36 +36,53 @@ async function problemOf(answer) {
   const retryAfterMs = Number(answer.headers.get("Retry-After") ?? 0) * 1000 || 0;
   try {
     const problem = await answer.json();
-    return new ApiError(answer.status, problem.code ?? "", problem.detail ?? problem.title ?? "", retryAfterMs);
+    const detail = problem.detail ?? problem.title ?? "";
+    return new ApiError(answer.status, problem.code ?? "", detail, retryAfterMs, problem.errors ?? []);
   } catch {
     return new ApiError(answer.status, "", answer.statusText, retryAfterMs);
   }
 }
 
-/** One call; the parsed body, or null for 204. Throws ApiError, also when nobody answers. */
-export async function call(token, method, path, body) {
+async function ask(token, method, path, { type, body, timeoutMs = TIMEOUT_MS }) {
   let answer;
   try {
     answer = await fetch(path, {
       method,
-      headers: {
-        Authorization: `Bearer ${token}`,
-        ...(body === undefined ? {} : { "Content-Type": "application/json" }),
-      },
-      body: body === undefined ? undefined : JSON.stringify(body),
+      headers: { Authorization: `Bearer ${token}`, ...(type === undefined ? {} : { "Content-Type": type }) },
+      body,
       cache: "no-store",
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal: AbortSignal.timeout(timeoutMs),
     });
   } catch {
     throw new ApiError(0, "unreachable", "");
   }
   if (!answer.ok) throw await problemOf(answer);
+  return answer;
+}
+
+async function bodyOf(answer) {
   if (answer.status === 204) return null;
   try {
     return await answer.json();
   } catch {
     throw new ApiError(answer.status, "malformed", "");
   }
+}
+
+/** One call; the parsed body, or null for 204. Throws ApiError, also when nobody answers. */
+export async function call(token, method, path, body) {
+  const json = body === undefined ? {} : { type: "application/json", body: JSON.stringify(body) };
+  return bodyOf(await ask(token, method, path, json));
+}
+
+/** Sends a file as it is; the parsed answer. Throws as `call` does; `errors` of the ApiError are the rows refused. */
+export async function upload(token, path, file, type) {
+  return bodyOf(await ask(token, "POST", path, { type, body: file, timeoutMs: FILE_TIMEOUT_MS }));
+}
+
+/** Fetches a file: a Blob. Throws as `call` does. */
+export async function download(token, path) {
+  return (await ask(token, "GET", path, { timeoutMs: FILE_TIMEOUT_MS })).blob();
 }
 
 /**

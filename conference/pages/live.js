@@ -1,12 +1,9 @@
 // The operator's page: the country as the coordinator sees it, as it happens.
 
-import { jittered, tokenOfLink } from "./api.js";
 import { $, english, make, number, reconcile, setText, time, virtualMark } from "./dom.js";
-import { readEvents } from "./sse.js";
+import { enter } from "./staff.js";
+import { follow, showLink } from "./stream.js";
 
-const BACKOFF_FIRST_MS = 500;
-const BACKOFF_MAX_MS = 8000;
-const STALE_MS = 30_000; // the stream sends a heartbeat more often; without one it is opened again
 const MOST_LOST_ROWS = 200; // more cannot be phoned; the rest is counted
 
 const PHASES = {
@@ -29,19 +26,6 @@ const TOTALS = [
   ["individual_registered", "Đại biểu trong danh sách", "Delegates on rosters", ""],
   ["individual_present", "Có mặt theo điểm danh", "Present by check-in", "present"],
 ];
-
-const LINK = {
-  connecting: "Đang nối… / Connecting…",
-  live: "Trực tiếp / Live",
-  lost: "Mất kết nối, đang nối lại… / Link lost, reconnecting…",
-  refused: "Đường dẫn không còn hiệu lực / This link is not valid any more",
-};
-
-function showLink(state, at) {
-  const link = $("link");
-  link.dataset.state = state;
-  link.querySelector("span").textContent = at ? `${LINK[state]} · ${time(at)}` : LINK[state];
-}
 
 // Halls are counted without the simulated ones; those stand below, labelled.
 function showTile(tile, totals, key) {
@@ -216,44 +200,7 @@ function draw() {
   window.diemcau = { state: "live", snapshot };
 }
 
-async function follow(token) {
-  for (let wait = BACKOFF_FIRST_MS; ; wait = Math.min(wait * 2, BACKOFF_MAX_MS)) {
-    const attempt = new AbortController();
-    let opened = false;
-    try {
-      await readEvents("/api/v1/live", {
-        token,
-        signal: attempt.signal,
-        onOpen: () => {
-          opened = true;
-          showLink("live");
-        },
-        onEvent: (type, data) => type === "snapshot" && show(JSON.parse(data)),
-        onBytes: watchdog(attempt),
-      });
-    } catch (error) {
-      if (error.status === 401 || error.status === 403) return showLink("refused");
-    }
-    attempt.abort();
-    if (opened) wait = BACKOFF_FIRST_MS;
-    showLink("lost");
-    await jittered(wait);
-  }
-}
-
-// A line that broke without a word leaves a stream that never ends.
-function watchdog(attempt) {
-  let timer = 0;
-  const stir = () => {
-    clearTimeout(timer);
-    if (!attempt.signal.aborted) timer = setTimeout(() => attempt.abort(), STALE_MS);
-  };
-  attempt.signal.addEventListener("abort", () => clearTimeout(timer));
-  stir();
-  return stir;
-}
-
-const token = tokenOfLink(location);
+const { token } = enter();
 window.diemcau = { state: "connecting", snapshot: null };
 showLink(token ? "connecting" : "refused");
-if (token) follow(token);
+if (token) follow({ token, onSnapshot: show, onLink: showLink });

@@ -2,12 +2,13 @@ import asyncio
 import signal
 from pathlib import Path
 
+import msgspec
 import pytest
 from support.whole_conference import CONFERENCE, WholeConference, fold, whole_conference
 
 from bridges.hall_counts import HallMove
 from conference.events import RelayLost
-from conference.reports.sealing import unseal
+from conference.reports.flash import FlashReport
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
@@ -57,7 +58,7 @@ async def test_a_killed_relay_interrupts_its_own_halls_only_and_briefly(tmp_path
         assert set((await whole.placements()).values()) == {("tram-2", "")}
 
         async def reported() -> bool:
-            report, _ = unseal(await whole.api.report(CONFERENCE, "json"))
+            report = msgspec.json.decode(await whole.api.report(CONFERENCE, "json"), type=FlashReport)
             real = report.interruptions.real
             return real.halls == len(served) and real.max_ms is not None and 0 < real.max_ms < INTERRUPTION_MS
 

@@ -197,6 +197,20 @@ async def makes_own_link(api: Api) -> None:
     await ask(api, 403, "POST", f"/api/v1/halls/{FOREIGN}/link", json={"conference_id": CONFERENCE})
 
 
+@proves("GET", "/api/v1/conferences")
+async def lists_conferences_with_own_totals(api: Api) -> None:
+    """Every conference is told, and of each the caller's own halls are counted."""
+    (found,) = (await ask(api, 200, "GET", "/api/v1/conferences"))["conferences"]
+    assert (found["conference_id"], found["totals"]["halls"]) == (CONFERENCE, len(OWN))
+
+
+@proves("GET", "/api/v1/conferences/{conference_id}")
+async def reads_a_conference_with_own_totals(api: Api) -> None:
+    """The caller's own halls are counted."""
+    found = await ask(api, 200, "GET", f"/api/v1/conferences/{CONFERENCE}")
+    assert found["totals"]["halls"] == len(OWN)
+
+
 @proves("GET", "/api/v1/conferences/{conference_id}/attendance")
 async def sums_own_halls(api: Api) -> None:
     """The sum is of the caller's own subtree where no unit is named, and no other is told."""

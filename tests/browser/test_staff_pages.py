@@ -1,0 +1,175 @@
+"""The technician's page and the attendance page in a real browser, with a real coordinator behind them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
+from support.coordinator_harness import CONFERENCE, Api
+from support.staff_pages import OLD_PC, PHONE, nameless, opened, picture, wider_than_screen
+
+from bridges.halls import Hall
+from bridges.importing import serialize_halls_csv, serialize_units_csv
+from bridges.units import Unit
+from conference.access import Role
+from conference.app import serve_coordinator
+from conference.config import CoordinatorConfig
+
+pytestmark = [pytest.mark.browser, pytest.mark.integration, pytest.mark.timeout(90)]
+
+UNITS = [
+    Unit(code="01", name="Thành phố Hà Nội", kind="Thành phố", parent=""),
+    Unit(code="00004", name="Phường Ba Đình", kind="Phường", parent="01"),
+    Unit(code="00008", name="Phường Ngọc Hà", kind="Phường", parent="01"),
+    Unit(code="04", name="Tỉnh Cao Bằng", kind="Tỉnh", parent=""),
+    Unit(code="01273", name="Phường Thục Phán", kind="Phường", parent="04"),
+]
+HALLS = [
+    Hall(
+        hall_id=f"VN-{unit}-{number}",
+        name=f"Điểm cầu {name} {number}",
+        unit=unit,
+        level="base",
+        seats=60,
+        contact_name="Nguyễn Văn An",
+        contact_phone=f"0900 000 1{number:02}",
+    )
+    for unit, name in [("00004", "Ba Đình"), ("00008", "Ngọc Hà"), ("01273", "Thục Phán")]
+    for number in range(1, 4)
+]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
+    """A coordinator with nine halls in two provinces and an open conference."""
+    config = CoordinatorConfig(port=0, state_dir=tmp_path_factory.mktemp("state"))
+    async with (
+        serve_coordinator(config) as running,
+        contextlib.aclosing(Api(running.url, running.services.keys)) as asking,
+    ):
+        await asking.expect(200, "POST", "/api/v1/units/import", data=serialize_units_csv(UNITS))
+        await asking.expect(200, "POST", "/api/v1/halls/import", data=serialize_halls_csv(HALLS))
+        draft = {"conference_id": CONFERENCE, "title": "Hội nghị toàn quốc 2026"}
+        await asking.expect(201, "POST", "/api/v1/conferences", json=draft)
+        await asking.expect(200, "POST", f"/api/v1/conferences/{CONFERENCE}/phase", json={"phase": "open"})
+        yield asking
+
+
+def _link(api: Api, page: str, role: Role = "technician", *, unit: str = "") -> str:
+    return f"{api.url}{page}#token={api.bearer(role, unit=unit)['Authorization'].removeprefix('Bearer ')}"
+
+
+async def _well_made(page: Page) -> None:
+    assert await nameless(page) == []
+    assert await wider_than_screen(page) == []
+
+
+async def test_a_technician_finds_a_hall_and_its_telephone(chromium: Browser, api: Api) -> None:
+    """The filter by unit, the number that a phone calls, and the links of a hall."""
+    async with opened(chromium, _link(api, "/halls"), PHONE) as page:
+        await expect(page.locator("#hall-rows tr")).to_have_count(9)
+        await page.select_option("#unit", "04")
+        await expect(page.locator("#hall-rows tr")).to_have_count(3)
+        await expect(page.locator("#hall-rows")).to_contain_text("Phường Thục Phán")
+        await expect(page.locator("#hall-rows a.phone").first).to_have_attribute("href", "tel:0900000101")
+        await _well_made(page)
+        await picture(page, "halls-phone")
+        await page.click("#hall-rows button")
+        await expect(page.locator("#link-dialog")).to_be_visible()
+        assert "/checkin#token=" in await page.input_value("#link-checkin")
+        await picture(page, "halls-links")
+
+
+async def test_an_import_shows_errors_then_the_difference_then_applies(
+    chromium: Browser, api: Api, tmp_path: Path
+) -> None:
+    """Every error by row and column; nothing written before somebody looked; then all of it."""
+    lines = serialize_halls_csv(HALLS).decode().splitlines()
+    new = lines[1].replace("VN-00004-1", "VN-00004-9").replace("Ba Đình 1", "Ba Đình 9")
+    bad, good = tmp_path / "sai.csv", tmp_path / "dung.csv"
+    bad.write_text("\n".join([*lines, new.replace("00004", "99999"), new.replace(",60,", ",sáu mươi,")]) + "\n")
+    good.write_text("\n".join([lines[0], new]) + "\n")
+    async with opened(chromium, _link(api, "/halls", "organiser"), OLD_PC, allowed="422") as page:
+        await expect(page.locator("#hall-rows tr")).to_have_count(9)
+        await picture(page, "halls-pc")
+        await page.click("#tab-import")
+        await page.set_input_files("#file", bad)
+        await expect(page.locator("#error-rows tr")).to_have_count(2)
+        await expect(page.locator("#error-rows")).to_contain_text("sáu mươi")
+        await expect(page.locator("#apply")).to_be_hidden()
+        await _well_made(page)
+        await picture(page, "halls-import-errors")
+        await page.set_input_files("#file", good)
+        await expect(page.locator("#difference")).to_contain_text("1 điểm cầu mới")
+        await expect(page.locator("#import-errors")).to_be_hidden()
+        await picture(page, "halls-import-difference")
+        await page.click("#apply")
+        await expect(page.locator("#import-done")).to_contain_text("1 thay đổi")
+        await page.click("#tab-list")
+        await expect(page.locator("#hall-rows tr")).to_have_count(10)
+    await api.expect(200, "DELETE", "/api/v1/halls/VN-00004-9")
+
+
+async def test_a_province_proposes_and_an_organiser_decides(chromium: Browser, api: Api, tmp_path: Path) -> None:
+    """What a technician of a province imports waits; the organiser sees each field before and after, and approves."""
+    changed = [
+        msgspec.structs.replace(HALLS[6], seats=75),
+        msgspec.structs.replace(HALLS[7], name="Điểm cầu Hợp Giang"),
+    ]
+    file = tmp_path / "cao-bang.csv"
+    file.write_bytes(serialize_halls_csv(changed))
+    async with opened(chromium, _link(api, "/halls", unit="04"), PHONE) as page:
+        await expect(page.locator("#hall-rows tr")).to_have_count(3)
+        await page.click("#tab-import")
+        await page.set_input_files("#file", file)
+        await page.click("#apply")
+        await expect(page.locator("#import-done")).to_contain_text("Đã gửi đề xuất")
+    async with opened(chromium, _link(api, "/halls", "organiser"), OLD_PC) as page:
+        await expect(page.locator("#proposal-count")).to_have_text("(1)")
+        await page.click("#tab-proposals")
+        await page.click("#proposal-rows button")
+        await expect(page.locator("#proposal-halls > li")).to_have_count(2)
+        await expect(page.locator("#proposal-halls")).to_contain_text("số đại biểu: 60 → 75")
+        await page.click("#reject")
+        await expect(page.locator("#decision-problem")).to_contain_text("lý do")
+        await picture(page, "halls-proposal")
+        await page.click("#approve")
+        await expect(page.locator("#proposal-rows")).to_contain_text("Đã duyệt")
+        await picture(page, "halls-proposals")
+    found = await api.expect(200, "GET", "/api/v1/halls/VN-01273-1")
+    assert found["hall"]["seats"] == 75
+
+
+async def test_attendance_is_seen_as_it_changes_at_every_level(chromium: Browser, api: Api) -> None:
+    """A headcount appears by itself in the country, its province and its commune, beside the other sources."""
+    async with opened(chromium, _link(api, "/attendance", "operator"), OLD_PC) as page:
+        await expect(page.locator("#unit-rows tr")).to_have_count(2)
+        present = page.locator("#total-row td").nth(6)
+        await expect(present).to_have_text("0")
+        report = {"summoned": 60, "present": 45, "excused": 5}
+        status, _ = await api.call("POST", "/api/v1/halls/headcount", hall="VN-00004-1", json=report)
+        assert status == 204
+        await expect(present).to_have_text("45", timeout=2_000)
+        await picture(page, "attendance-pc")
+        await page.click("#unit-rows button:has-text('Hà Nội')")
+        await expect(page.locator("#unit-rows tr")).to_have_count(2)
+        await expect(page.locator("#crumbs")).to_contain_text("Thành phố Hà Nội")
+        await expect(page.locator("#discrepancies")).to_be_visible()
+        await expect(page.locator("#discrepancy-rows")).to_contain_text("chưa từng kết nối")
+        await page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+        await _well_made(page)
+        await picture(page, "attendance-phone")
+        await page.select_option("#tree", "organisation")
+        await expect(page.locator("#unit-rows")).to_contain_text("chưa xếp")
+        await expect(present).to_have_text("45")
+
+
+@pytest.fixture(autouse=True)
+def _short_waits() -> None:
+    """What a browser has not shown within ten seconds is wrong."""
+    expect.set_options(timeout=10_000)
