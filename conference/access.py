@@ -136,6 +136,10 @@ class KeyRing:
         except OSError as error:
             raise KeyFileError(path, error.strerror or str(error)) from error
 
+    def sign(self, message: bytes) -> bytes:
+        """The Ed25519 signature (RFC 8032, 64 bytes) of a message, which begins with what it is, as no other does."""
+        return self._private_key.sign(message)
+
     def issue_relay_token(
         self,
         *,

@@ -6,6 +6,7 @@ by itself; the caller knows whether a request may be repeated. Answers are the A
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -129,6 +130,19 @@ class ApiClient:
             ApiError: the answer is 400 or above.
             ApiUnreachableError: there was no answer.
         """
+        payload, _ = await self.exchange(method, path, body=body, csv=csv, query=query)
+        return payload
+
+    async def exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        csv: bytes | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> tuple[bytes, Mapping[str, str]]:
+        """Like `request`, with the headers of the answer beside its body."""
         if self._session is None:
             raise RuntimeError("use ApiClient as an async context manager")
         data: bytes | None = None
@@ -146,7 +160,7 @@ class ApiClient:
                 payload = await answer.read()
                 if answer.status >= 400:
                     raise parse_problem(answer.status, payload)
-                return payload
+                return payload, answer.headers
         except NO_ANSWER as error:
             raise ApiUnreachableError(f"no answer from {self._server}: {why_no_answer(error)}") from error
 
@@ -256,9 +270,26 @@ class ApiClient:
         path = f"/api/v1/conferences/{conference_id}/discrepancies"
         return _list(await self._pages(path, "discrepancies", {"unit": unit, "tree": tree}), "discrepancies")
 
-    async def report(self, conference_id: str, report_format: str) -> bytes:
-        """Read the flash report as `json`, `csv`, `html` or `text`."""
-        return await self.request("GET", f"/api/v1/conferences/{conference_id}/report", query={"format": report_format})
+    async def report(self, conference_id: str, report_format: str, **query: str) -> bytes:
+        """Read a report as `json`, `csv`, `html`, `text` or `xlsx`; see `sealed_report`."""
+        payload, _ = await self.sealed_report(conference_id, report_format, **query)
+        return payload
+
+    async def sealed_report(self, conference_id: str, report_format: str, **query: str) -> tuple[bytes, bytes]:
+        """Read a report in one of its forms, and the seal of its bytes (`conference.reports.sealing.FileSeal`).
+
+        Args:
+            conference_id: which conference.
+            report_format: the form.
+            query: what else the API takes: `kind`, `language`, `unit`, `tree`, `section`.
+        """
+        asked = {"format": report_format, **{name: value for name, value in query.items() if value}}
+        payload, headers = await self.exchange("GET", f"/api/v1/conferences/{conference_id}/report", query=asked)
+        return payload, base64.urlsafe_b64decode(headers.get("Diemcau-Seal", ""))
+
+    async def public_keys(self) -> list[str]:
+        """The keys with which reports are verified, PEM; needs no token."""
+        return [str(key) for key in (await self._document("GET", "/api/v1/public-keys")).get("keys") or []]
 
     async def relays(self) -> list[Document]:
         """List the relays with their place in the tree."""

@@ -27,6 +27,7 @@ from conference.journal.opening import open_journal
 from conference.live import LiveBoard
 from conference.partitions import PartitionFollower
 from conference.relay_desk import RelayDesk
+from conference.report_making import ReportMaker
 from conference.serving import SHUTDOWN_TIMEOUT_S, listen, own_url, tell_ready, until_told, version
 from conference.state_lock import hold
 from conference.suspecting import Suspecting
@@ -161,6 +162,7 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
             metrics=metrics,
             turn=turn,
             public_url=lambda: config.public_url or address[0],
+            reports=ReportMaker(keys),
         )
         health.add_check("state", lambda: None if coordinator.is_ready else "the journal is not readable or writable")
         _feed_gauges(metrics, coordinator, admission)

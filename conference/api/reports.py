@@ -1,43 +1,98 @@
-"""`/api/v1/conferences/{id}/report`: the flash report (báo cáo nhanh) in the form that is asked for."""
+"""`/api/v1/conferences/{id}/report`: flash and summary report in the form that is asked for, sealed."""
 
 from __future__ import annotations
 
-import asyncio
+import base64
+from collections.abc import AsyncIterator
 from typing import cast, get_args
 
+import msgspec
 from aiohttp import web
 
+from bridges.units import TreeName
 from conference.api.routing import STAFF, Call, Query, Route
-from conference.api.turns import in_turns
-from conference.attendance_sources import flash_halls, flash_input_of
-from conference.lookup import conference_of
-from conference.reports.flash import FlashInput, build_flash_report
+from conference.api.turns import turns
+from conference.lookup import conference_of, unit_of
+from conference.reach import Reach
+from conference.report_sources import day_of, heading_of, incidents_of, report_halls, report_units
+from conference.report_wire import ReportRequest, frame
+from conference.reports.model import Heading, ReportKind
 from conference.reports.page import content_security_policy
-from conference.reports.rendering import ReportFormat, render
+from conference.reports.rendering import MEDIA_TYPES, ReportFormat
+from conference.reports.sealing import FileSeal
+from conference.reports.tables import Section
+from conference.reports.words import Language
+from conference.roster import ConferenceState
 
 FORMATS: tuple[str, ...] = get_args(ReportFormat)
+KINDS: tuple[str, ...] = get_args(ReportKind)
+LANGUAGES: tuple[str, ...] = get_args(Language)
+TREES: tuple[str, ...] = get_args(TreeName)
+SECTIONS: tuple[str, ...] = get_args(Section)
+SEAL_HEADER = "Diemcau-Seal"
+
+
+class PublicKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """Keys with which what this coordinator signed is verified, PEM."""
+
+    keys: list[str]
 
 
 async def read_report(call: Call) -> web.Response:
-    """The flash report now, also before the end."""
+    """A report now, also before the end."""
+    kind = cast("ReportKind", call.query("kind", KINDS, default="flash"))
     wanted = cast("ReportFormat", call.query("format", FORMATS, default="json"))
+    language = cast("Language", call.query("language", LANGUAGES, default="vi"))
+    section = call.query("section", SECTIONS)
     coordinator = call.services.coordinator
     conference = conference_of(coordinator.state, call.path("conference_id"))
+    tree = cast("TreeName", call.query("tree", TREES, default=conference.reporting))
+    unit = call.query("unit") or call.claims.unit
+    if unit:
+        unit_of(coordinator.state, unit)
+        call.reach.require_unit(unit)
     state, now_ms = coordinator.state, coordinator.now_ms()
-    halls = await in_turns(sorted(state.halls), lambda hall_ids: flash_halls(state, conference, hall_ids, now_ms))
-    given = flash_input_of(conference, halls, now_ms)
-    media_type, body = await asyncio.to_thread(_build, given, wanted)
-    headers = {"Content-Type": media_type}
+    heading = heading_of(state, conference, now_ms, kind=kind, tree=tree, unit=unit)
+    request = ReportRequest(
+        heading=heading,
+        report_format=wanted,
+        language=language,
+        section=section,
+        public_key=call.services.reports.public_key,
+        incidents=incidents_of(state, heading, Reach(state.units, unit)),
+    )
+    form = await call.services.reports.make(request, _frames(call, conference, heading))
+    return web.Response(body=form.payload, headers=_headers(heading, wanted, form.seal))
+
+
+async def _frames(call: Call, conference: ConferenceState, heading: Heading) -> AsyncIterator[bytes]:
+    """The halls and units of a report as frames, so many at a time that joins go on meanwhile."""
+    state = call.services.coordinator.state
+    scope = Reach(state.units, heading.unit)
+    day = day_of(heading)
+    async for codes in turns(list(state.units)):
+        yield frame(b"U", report_units(state.units, codes, heading.tree, day))
+    async for hall_ids in turns(sorted(state.halls)):
+        chosen = [hall_id for hall_id in hall_ids if scope.has_hall(state.halls[hall_id])]
+        yield frame(b"H", report_halls(state, conference, chosen, heading.at_ms, heading.tree))
+
+
+def _headers(heading: Heading, wanted: ReportFormat, seal: FileSeal) -> dict[str, str]:
+    headers = {
+        "Content-Type": MEDIA_TYPES[wanted],
+        SEAL_HEADER: base64.urlsafe_b64encode(msgspec.json.encode(seal)).decode("ascii"),
+    }
     if wanted == "html":
         headers["Content-Security-Policy"] = f"{content_security_policy()}; frame-ancestors 'none'"
-    if wanted == "csv":
-        headers["Content-Disposition"] = f'attachment; filename="{conference.conference_id}.csv"'
-    return web.Response(body=body, headers=headers)
+    if wanted in ("csv", "xlsx"):
+        name = f"{heading.conference_id}-{heading.kind}.{wanted}"
+        headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return headers
 
 
-def _build(given: FlashInput, wanted: ReportFormat) -> tuple[str, bytes]:
-    """The longer part of the work, for a thread: it touches plain values only."""
-    return render(build_flash_report(given), wanted)
+async def read_public_keys(call: Call) -> PublicKeys:
+    """Keys with which reports are verified."""
+    return PublicKeys(keys=call.services.keys.public_keys)
 
 
 ROUTES = (
@@ -45,11 +100,27 @@ ROUTES = (
         method="GET",
         path="/api/v1/conferences/{conference_id}/report",
         handler=read_report,
-        summary="The flash report",
+        summary="The flash or the summary report, sealed",
         tag="conferences",
         roles=STAFF,
-        response_media=("application/json", "text/csv", "text/html", "text/plain"),
-        errors=(404, 422, 503),
-        query=(Query(name="format", text="json unless given", values=FORMATS),),
+        scope="reach",
+        response_media=tuple(media_type.partition(";")[0] for media_type in MEDIA_TYPES.values()),
+        errors=(403, 404, 422, 500, 503),
+        query=(
+            Query(name="kind", text="flash unless given", values=KINDS),
+            Query(name="format", text="json unless given", values=FORMATS),
+            Query(name="language", text="vi unless given; JSON has no language", values=LANGUAGES),
+            Query(name="unit", text="only what is below this unit"),
+            Query(name="tree", text="how halls are summed; the conference's reporting tree unless given", values=TREES),
+            Query(name="section", text="of CSV, one table alone", values=SECTIONS),
+        ),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/public-keys",
+        handler=read_public_keys,
+        summary="Keys with which reports are verified",
+        tag="conferences",
+        response=PublicKeys,
     ),
 )

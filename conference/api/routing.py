@@ -33,6 +33,7 @@ from conference.gateway import Gateway
 from conference.live import LiveBoard
 from conference.reach import Reach
 from conference.relay_desk import RelayDesk
+from conference.report_making import ReportMaker
 from configs.turn import TurnCredentials
 from monitoring.metrics import CoordinatorMetrics, FrontMetrics
 
@@ -88,6 +89,7 @@ class Services(HallServices, frozen=True, kw_only=True):
     live: LiveBoard
     metrics: CoordinatorMetrics
     public_url: Callable[[], str]
+    reports: ReportMaker
 
 
 ServicesT = TypeVar("ServicesT", bound=HallServices)

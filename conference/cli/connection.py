@@ -59,6 +59,11 @@ def read_token(path: Path) -> str:
     return token
 
 
+def ask_openly(server: str, question: Callable[[ApiClient], Awaitable[T]]) -> T:
+    """Like `ask`, for what is open to everybody: no token is read or sent."""
+    return _ask(server, "", question)
+
+
 def ask(server: str, token_file: Path, question: Callable[[ApiClient], Awaitable[T]]) -> T:
     """Connect to the coordinator, ask, and close the connection again.
 
@@ -70,11 +75,14 @@ def ask(server: str, token_file: Path, question: Callable[[ApiClient], Awaitable
     Returns:
         What `question` returned.
     """
+    return _ask(server, read_token(token_file), question)
+
+
+def _ask(server: str, token: str, question: Callable[[ApiClient], Awaitable[T]]) -> T:
     from conference.api_client import ApiClient  # noqa: PLC0415 - `--help` should not pay for HTTP
 
     if not server.startswith(("http://", "https://")):
         fail(f"--server is {server!r}; an address such as {DEFAULT_SERVER} was expected")
-    token = read_token(token_file)
 
     async def run() -> T:
         async with ApiClient(server, token) as api:

@@ -18,6 +18,7 @@ from conference.cli import (
     orders,
     plan,
     programs,
+    report,
     reports,
     simulate,
     swarm,
@@ -62,7 +63,7 @@ app.command("operations")(orders.operations)
 app.add_typer(conferences.app, name="conference")
 app.command("live")(reports.live)
 app.command("attendance")(reports.attendance)
-app.command("report")(reports.report)
+app.add_typer(report.app, name="report")
 app.command("token")(tokens.token)
 app.add_typer(journal.app, name="journal")
 app.add_typer(configuration.app, name="config")

@@ -1,24 +1,14 @@
-"""`diemcau live`, `attendance` and `report`: the live page, who is present, and the flash report (báo cáo nhanh)."""
+"""`diemcau live` and `attendance`: the live page, and who is present."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from conference.cli.connection import DEFAULT_SERVER, DEFAULT_TOKEN_FILE, AsJson, Server, TokenFile, ask, read_token
-from conference.cli.output import LABELS, print_bytes, print_fields, print_json, print_table, without_virtual
-
-
-class ReportFormat(StrEnum):
-    """What `diemcau report` can write."""
-
-    TEXT = "text"
-    CSV = "csv"
-    HTML = "html"
-    JSON = "json"
+from conference.cli.output import LABELS, print_fields, print_json, print_table, without_virtual
 
 
 class Tree(StrEnum):
@@ -121,27 +111,3 @@ def _show_discrepancies(found: list[dict[str, Any]], *, as_json: bool) -> None:
         ["Điểm cầu\nhall", "Tên\nname", "Đơn vị\nunit", "Chênh lệch\ndiscrepancy"],
         [[each["hall_id"], each["name"], each["unit"], f"{each['reason_vi']} ({each['reason_en']})"] for each in found],
     )
-
-
-def report(
-    conference: Annotated[str, typer.Argument(help="Id of the conference (mã hội nghị).")],
-    report_format: Annotated[
-        ReportFormat, typer.Option("--format", help="text for the terminal, csv for tables, html to print, json.")
-    ] = ReportFormat.TEXT,
-    out: Annotated[Path | None, typer.Option(help="File to write to instead of the terminal.")] = None,
-    server: Server = DEFAULT_SERVER,
-    token_file: TokenFile = DEFAULT_TOKEN_FILE,
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Write the flash report (báo cáo nhanh) of a conference.
-
-    Example: diemcau report hn-2026 --format html --out bao-cao.html
-    """
-    chosen = ReportFormat.JSON if as_json else report_format
-    payload = ask(server, token_file, lambda api: api.report(conference, chosen.value))
-    if out is None:
-        print_bytes(payload)
-    else:
-        out.write_bytes(payload)
-        typer.echo(f"Đã ghi (written): {out}")

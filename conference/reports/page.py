@@ -1,44 +1,53 @@
-"""The flash report as one HTML page to print: no script, nothing loaded, every value escaped."""
+"""A report as one HTML page to read, to print and to keep as PDF: no script, nothing loaded, every value escaped."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator
 from html import escape
 from itertools import groupby
 
-from conference.reports.flash import FlashReport, GroupRow
-from conference.reports.words import (
-    ABBREVIATIONS,
-    COLUMNS,
-    PHASES,
-    SOURCES,
-    TITLE,
-    VIRTUAL,
-    duration,
-    durations_sentence,
-    lines_of,
-    moment,
-    number,
-)
+from conference.reports.heading import heading_lines, seal_lines, signature_lines, title_of
+from conference.reports.model import Report
+from conference.reports.sealing import Seal
+from conference.reports.tables import Cell, Column, Table, tables_of
+from conference.reports.words import ABBREVIATIONS, Language, duration, moment, number, said
+
+MAX_HALLS = 3_000
+"""Beyond this a page does not list single halls: it would print to a thousand sheets."""
 
 _STYLE = """
 :root { color-scheme: light; }
-body { font: 11pt/1.4 "Times New Roman", "Liberation Serif", serif; color: #111; margin: 2rem auto; max-width: 70rem; }
+body { font: 11pt/1.4 "Times New Roman", "Liberation Serif", serif; color: #111; margin: 2rem auto; max-width: 80rem; }
 h1 { font-size: 16pt; text-align: center; margin: 0 0 .2rem; }
-h2 { font-size: 12pt; margin: 1.4rem 0 .4rem; }
-.en { color: #555; font-weight: normal; font-style: italic; }
+h2 { font-size: 12pt; margin: 1.4rem 0 .4rem; break-after: avoid; }
 .head { text-align: center; margin: 0; }
+.wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
-th, td { border: 1px solid #999; padding: .15rem .4rem; text-align: left; vertical-align: top; }
+th, td { border: 1px solid #999; padding: .1rem .3rem; text-align: left; vertical-align: top; }
+th { text-align: center; background: #eee; }
 td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-tr.virtual td { color: #666; font-style: italic; }
+td.d1 { padding-left: 1.2rem; }
+td.d2 { padding-left: 2.4rem; }
+td.d3 { padding-left: 3.6rem; }
+tr.virtual td { color: #555; font-style: italic; }
 tr.sum td { font-weight: bold; }
 thead { display: table-header-group; }
 tr { break-inside: avoid; }
-@page { size: A4 landscape; margin: 12mm; }
-@media print { body { margin: 0; max-width: none; font-size: 9pt; } }
+.sign { display: flex; justify-content: space-around; text-align: center; margin: 2rem 0 6rem; break-inside: avoid; }
+.sign p { margin: 0; min-height: 1.4em; }
+.seal { font: 8pt/1.4 monospace; overflow-wrap: anywhere; break-inside: avoid; }
+@page {
+  size: A4 landscape;
+  margin: 12mm 10mm 14mm;
+  @bottom-right { content: counter(page) "/" counter(pages); font: 8pt serif; }
+}
+@media print {
+  body { margin: 0; max-width: none; font-size: 9pt; }
+  .figures { font-size: 7pt; }
+  .wide { overflow: visible; }
+}
 """
 
 
@@ -48,125 +57,83 @@ def content_security_policy() -> str:
     return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
 
 
-def render_html(report: FlashReport) -> str:
-    """A whole page, Vietnamese first, English second; virtual halls stand in lines of their own, labelled so."""
-    title = f"{TITLE[0]} – {report.title}"
+def render_html(report: Report, language: Language, seal: Seal) -> str:
+    """A whole page in one language; virtual halls stand in lines of their own, labelled so."""
     parts = [
-        '<!doctype html>\n<html lang="vi">\n<head>\n<meta charset="utf-8">',
+        f'<!doctype html>\n<html lang="{language}">\n<head>\n<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>",
-        *_head(report),
-        *_totals(report),
-        *_figures("Theo cấp", "By level", report, report.by_level),
-        *_figures("Theo tỉnh", "By province", report, report.by_province),
-        f"<p>{escape(ABBREVIATIONS)}</p>",
-        *_lost(report),
-        *_interruptions(report),
-        *_discrepancies(report),
-        "</body>\n</html>\n",
+        f"<title>{escape(title_of(report, language))}</title>\n<style>{_STYLE}</style>\n</head>\n<body>",
     ]
-    return "\n".join(parts)
+    for text, weight in heading_lines(report, language):
+        shown = escape(text)
+        parts.append(
+            f"<h1>{shown}</h1>"
+            if weight == 2
+            else f'<p class="head">{f"<strong>{shown}</strong>" if weight else shown}</p>'
+        )
+    for table in tables_of(report, language):
+        parts += _section(table, language)
+    parts += [f"<p>{escape(said(ABBREVIATIONS, language))}</p>", *_signatures(language)]
+    parts += [f'<p class="seal">{"<br>".join(escape(text) for text in seal_lines(seal, language))}</p>']
+    return "\n".join([*parts, "</body>\n</html>\n"])
 
 
-def _both(vi: str, en: str) -> str:
-    return f'{escape(vi)} <span class="en">({escape(en)})</span>'
-
-
-def _head(report: FlashReport) -> list[str]:
-    phase = escape(PHASES.get(report.phase, report.phase))
-    made, started, ended = (escape(moment(at)) for at in (report.at_ms, report.started_at_ms, report.ended_at_ms))
-    begun, over = _both("bắt đầu", "started"), _both("kết thúc", "ended")
+def _section(table: Table, language: Language) -> list[str]:
+    is_list = table.section not in ("totals", "levels", "units", "interruptions")
+    count = f": {number(len(table.lines), language)}" if is_list else ""
+    title = f"<h2>{escape(table.title)}{count}</h2>"
+    if not table.lines:
+        return [title]
+    if table.section == "halls" and len(table.lines) > MAX_HALLS:
+        elsewhere = ("danh sách từng điểm cầu ở bản XLSX, CSV và JSON", "single halls are listed in XLSX, CSV and JSON")
+        return [title, f"<p>{escape(said(elsewhere, language))}</p>"]
+    kind = ' class="figures"' if any(column.group for column in table.columns) else ""
     return [
-        f'<h1>{escape(TITLE[0])} <span class="en">{escape(TITLE[1])}</span></h1>',
-        f'<p class="head"><strong>{escape(report.title)}</strong> [{escape(report.conference_id)}]</p>',
-        f'<p class="head">{phase} · {_both("lập lúc", "made at")}: {made}</p>',
-        f'<p class="head">{begun}: {started} · {over}: {ended}</p>',
+        title,
+        f'<div class="wide"><table{kind}>',
+        *_head(table),
+        "<tbody>",
+        *_body(table, language),
+        "</tbody></table></div>",
     ]
 
 
-def _totals(report: FlashReport) -> list[str]:
-    with_virtual = report.total.virtual.halls > 0
-    headings = [_both("Chỉ tiêu", "Figure"), _both("Nguồn", "Source"), _both("Thật", "Real")]
-    rows: list[str] = []
-    for total in report.totals:
-        cells = [f"<td>{_both(total.label_vi, total.label_en)}</td>"]
-        cells.append(f"<td>{escape(SOURCES[total.source][0])} ({total.source})</td>")
-        cells.append(f'<td class="n">{number(total.real)}</td>')
-        if with_virtual:
-            cells.append(f'<td class="n">{number(total.virtual)}</td>')
-        rows.append(f"<tr>{''.join(cells)}</tr>")
-    if with_virtual:
-        headings.append(escape(VIRTUAL))
-    return [f"<h2>{_both('Tổng hợp', 'Totals')}</h2>", *_table(headings, rows)]
+def _head(table: Table) -> Iterator[str]:
+    yield "<thead>"
+    if any(column.group for column in table.columns):
+        cells = []
+        for group, columns in groupby(table.columns, key=lambda column: column.group):
+            cells.append(f'<th colspan="{len(list(columns))}">{escape(group)}</th>')
+        yield f"<tr>{''.join(cells)}</tr>"
+    yield f"<tr>{''.join(f'<th>{escape(column.heading)}</th>' for column in table.columns)}</tr></thead>"
 
 
-def _figures(vi: str, en: str, report: FlashReport, groups: Iterable[GroupRow]) -> list[str]:
-    by_source = "".join(
-        f'<th colspan="{len(list(columns))}">{_both(SOURCES[source][0], source)}</th>'
-        for source, columns in groupby(COLUMNS, key=lambda column: column[0])
-    )
-    labels = "".join(f"<th>{_both(label_vi, label_en)}</th>" for _, label_vi, label_en in COLUMNS)
-    head = f'<thead><tr><th rowspan="2"></th>{by_source}</tr><tr>{labels}</tr></thead>'
-    lines = lines_of(report, groups)
-    sums = 2 if report.total.virtual.halls else 1
-    rows: list[str] = []
-    for place, (name, is_virtual, figures) in enumerate(lines):
-        classes = [word for word, on in (("virtual", is_virtual), ("sum", place >= len(lines) - sums)) if on]
-        shown = f"{name} – {VIRTUAL}" if is_virtual else name
-        cells = "".join(f'<td class="n">{number(value)}</td>' for value in figures)
-        rows.append(f'<tr class="{" ".join(classes)}"><td>{escape(shown)}</td>{cells}</tr>')
-    return [f"<h2>{_both(vi, en)}</h2>", "<table>", head, "<tbody>", *rows, "</tbody></table>"]
+def _body(table: Table, language: Language) -> Iterator[str]:
+    names = 1 if table.section == "units" else 0
+    for line in table.lines:
+        classes = " ".join(word for word, on in (("virtual", line.virtual), ("sum", line.is_sum)) if on)
+        cells = (
+            _cell(column, cell, language, line.depth if place == names else 0)
+            for place, (column, cell) in enumerate(zip(table.columns, line.cells, strict=True))
+        )
+        yield f"<tr{f' class={chr(34)}{classes}{chr(34)}' if classes else ''}>{''.join(cells)}</tr>"
 
 
-def _lost(report: FlashReport) -> list[str]:
-    title = f"<h2>{_both('Điểm cầu mất kết nối', 'Halls lost')} [connection]: {number(len(report.lost))}</h2>"
-    if not report.lost:
-        return [title]
-    headings = [
-        _both("Điểm cầu", "Hall"),
-        _both("Đơn vị", "Unit"),
-        _both("Từ lúc", "Since"),
-        _both("Thời gian", "For"),
-        _both("Người phụ trách", "Contact"),
-    ]
-    rows = [
-        f'<tr class="{"virtual" if hall.virtual else ""}">'
-        f"<td>{escape(hall.name)} ({escape(hall.hall_id)}){' – ' + VIRTUAL if hall.virtual else ''}</td>"
-        f"<td>{escape(hall.unit_name)}, {escape(hall.province_name)}</td>"
-        f'<td>{escape(moment(hall.since_ms))}</td><td class="n">{duration(hall.lost_ms)}</td>'
-        f"<td>{escape(hall.contact_name)} {escape(hall.contact_phone)}</td></tr>"
-        for hall in report.lost
-    ]
-    return [title, *_table(headings, rows)]
+def _cell(column: Column, cell: Cell, language: Language, depth: int) -> str:
+    if isinstance(cell, str):
+        return f'<td class="d{min(depth, 3)}">{escape(cell)}</td>' if depth else f"<td>{escape(cell)}</td>"
+    if cell is None:
+        return "<td></td>"
+    match column.kind:
+        case "time":
+            return f"<td>{escape(moment(cell, language))}</td>"
+        case "duration":
+            return f'<td class="n">{duration(cell)}</td>'
+        case _:
+            return f'<td class="n">{number(cell, language)}</td>'
 
 
-def _interruptions(report: FlashReport) -> list[str]:
-    lines = [f"<h2>{_both('Gián đoạn', 'Interruptions')}</h2>", "<ul>"]
-    for vi, en, found in (
-        ("khi chuyển trạm", "at moves between relays", report.interruptions),
-        ("vắng giữa hai lần kết nối", "gaps in presence", report.absences),
-    ):
-        label = f"{_both(vi, en)} [{escape(SOURCES[found.source][0])} / {found.source}]"
-        lines.append(f"<li>{label}: {escape(durations_sentence(found.real))}</li>")
-        if found.virtual.count:
-            lines.append(f"<li>{label} – {escape(VIRTUAL)}: {escape(durations_sentence(found.virtual))}</li>")
-    return [*lines, "</ul>"]
-
-
-def _discrepancies(report: FlashReport) -> list[str]:
-    count = number(len(report.discrepancies))
-    title = f"<h2>{_both('Chênh lệch giữa các nguồn', 'Discrepancies between sources')}: {count}</h2>"
-    if not report.discrepancies:
-        return [title]
-    rows = [
-        f'<tr class="{"virtual" if entry.virtual else ""}">'
-        f"<td>{escape(entry.name)} ({escape(entry.hall_id)}){' – ' + VIRTUAL if entry.virtual else ''}</td>"
-        f"<td>{_both(entry.reason_vi, entry.reason_en)}</td></tr>"
-        for entry in report.discrepancies
-    ]
-    return [title, *_table([_both("Điểm cầu", "Hall"), _both("Nội dung", "Finding")], rows)]
-
-
-def _table(headings: Sequence[str], rows: Iterable[str]) -> list[str]:
-    head = "".join(f"<th>{heading}</th>" for heading in headings)
-    return ["<table>", f"<thead><tr>{head}</tr></thead>", "<tbody>", *rows, "</tbody></table>"]
+def _signatures(language: Language) -> list[str]:
+    columns = list(zip(*signature_lines(language), strict=True))
+    shown = ["".join(f"<p>{escape(text)}</p>" for text in column) for column in columns]
+    return [f'<div class="sign">{"".join(f"<div>{column}</div>" for column in shown)}</div>']

@@ -1,157 +1,188 @@
-"""The flash report as text for the terminal, CSV for spreadsheets, JSON for machines; HTML is in `page`."""
+"""The forms of a report: JSON, CSV and text for the terminal are made here; HTML in `page`, XLSX in `workbook`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Literal, assert_never
 
-import msgspec
-
 from bridges.tables import serialize_table
-from conference.reports.flash import FlashReport, GroupRow
+from conference.reports.figures import MEASURES
+from conference.reports.heading import heading_lines, seal_lines
+from conference.reports.model import Report
 from conference.reports.page import render_html
-from conference.reports.words import (
-    ABBREVIATIONS,
-    COLUMNS,
-    PHASES,
-    REAL,
-    SOURCES,
-    TITLE,
-    VIRTUAL,
-    duration,
-    durations_sentence,
-    lines_of,
-    measures,
-    moment,
-    number,
-)
+from conference.reports.sealing import Seal, sealed_json
+from conference.reports.tables import Cell, Column, Line, Section, Table, tables_of
+from conference.reports.words import ABBREVIATIONS, Language, duration, moment, number, said
+from conference.reports.workbook import render_workbook
 
-ReportFormat = Literal["json", "csv", "html", "text"]
+ReportFormat = Literal["json", "csv", "html", "text", "xlsx"]
+MEDIA_TYPES: dict[ReportFormat, str] = {
+    "json": "application/json",
+    "csv": "text/csv; charset=utf-8",
+    "html": "text/html; charset=utf-8",
+    "text": "text/plain; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+TEXT_LIST_LIMIT = 40  # a terminal is for a glance; the other forms hold the whole
+# What fits on a line of 160 columns; the other forms have all.
+_TEXT_FIGURES = {
+    ("registration", "halls"),
+    ("registration", "seats"),
+    ("connection", "present_now"),
+    ("connection", "present_ever"),
+    ("connection", "lost"),
+    ("headcount", "halls_reported"),
+    ("headcount", "summoned"),
+    ("headcount", "present"),
+    ("headcount", "excused"),
+    ("headcount", "unexcused"),
+    ("individual", "registered"),
+    ("individual", "present"),
+}
+_TEXT_CELL = 48
 
-TEXT_LIST_LIMIT = 40  # a terminal is for a glance; CSV, HTML and JSON hold the whole
-_NAME_WIDTH = 34
 
+def render(
+    report: Report, canonical: bytes, report_format: ReportFormat, language: Language, seal: Seal, section: str = ""
+) -> bytes:
+    """Write a report.
 
-def render(report: FlashReport, report_format: ReportFormat) -> tuple[str, bytes]:
-    """Write the report; returns its media type and its bytes."""
+    Args:
+        report: what it says.
+        canonical: its canonical JSON.
+        report_format: the form.
+        language: of all words; JSON has none.
+        seal: of the report; every form shows it.
+        section: of CSV, the one table to write, "" for all.
+    """
     match report_format:
         case "json":
-            return "application/json", render_json(report)
+            return sealed_json(canonical, seal)
         case "csv":
-            return "text/csv; charset=utf-8", render_csv(report)
+            return render_csv(report, language, seal, section)
         case "html":
-            return "text/html; charset=utf-8", render_html(report).encode()
+            return render_html(report, language, seal).encode()
         case "text":
-            return "text/plain; charset=utf-8", render_text(report).encode()
+            return render_text(report, language, seal).encode()
+        case "xlsx":
+            return render_workbook(report, language, seal)
         case _:
             assert_never(report_format)
 
 
-def render_json(report: FlashReport) -> bytes:
-    """The report as one JSON object with the field names of `FlashReport`."""
-    return msgspec.json.encode(report)
+def render_csv(report: Report, language: Language, seal: Seal, section: str = "") -> bytes:
+    """All tables one after the other, each below its title and parted by an empty line; or one table alone.
 
-
-def render_csv(report: FlashReport) -> bytes:
-    """One table: the total, then levels, then provinces; a line for real and one for virtual halls; guarded cells.
-
-    Each figure's heading names its source in brackets.
+    Cells are guarded against formulas, figures are bare numbers, and the heading of a figure names its source.
     """
-    headings = ["phần (section)", "mã (code)", "tên (name)", "loại (kind)"]
-    headings += [f"{label_vi} / {label_en} [{SOURCES[source][0]} / {source}]" for source, label_vi, label_en in COLUMNS]
-    total = GroupRow(code="", name_vi="Tổng", name_en="Total", real=report.total.real, virtual=report.total.virtual)
-    sections = (("tổng (total)", [total]), ("cấp (level)", report.by_level), ("tỉnh (province)", report.by_province))
-    rows: list[list[str]] = []
-    for section, groups in sections:
-        for group in groups:
-            for kind, figures in ((REAL, group.real), (VIRTUAL, group.virtual)):
-                if figures.halls or kind == REAL:
-                    cells = [section, group.code, group.name_vi, kind]
-                    rows.append(cells + [str(value) for value in measures(figures)])
+    tables = {table.section: table for table in tables_of(report, language)}
+    if section:
+        found = [table for name, table in tables.items() if name == section]
+        return b"".join(_csv_table(table, language) for table in found)
+    head = [[text] for text, _ in heading_lines(report, language)] + [[text] for text in seal_lines(seal, language)]
+    parts = [serialize_table(head[0], head[1:])]
+    for table in tables.values():
+        parts += [b"\r\n", serialize_table([table.title], []), _csv_table(table, language)]
+    mark = "\ufeff".encode()
+    return mark + b"".join(part.removeprefix(mark) for part in parts)
+
+
+def _csv_table(table: Table, language: Language) -> bytes:
+    headings = [f"{column.heading} [{column.group}]" if column.group else column.heading for column in table.columns]
+    rows = ([_csv_cell(column, cell, language) for column, cell in _cells(table, line)] for line in table.lines)
     return serialize_table(headings, rows)
 
 
-def render_text(report: FlashReport) -> str:
-    """The report for a terminal of 160 columns, Vietnamese first."""
-    return "\n".join([*_head(report), *_totals(report), *_tables(report), *_lists(report), ""])
+def _cells(table: Table, line: Line) -> Iterable[tuple[Column, Cell]]:
+    return zip(table.columns, line.cells, strict=True)
 
 
-def _head(report: FlashReport) -> list[str]:
-    return [
-        f"{TITLE[0]} / {TITLE[1]}",
-        f"{_one_line(report.title)} [{_one_line(report.conference_id)}] · {PHASES.get(report.phase, report.phase)}",
-        f"Lập lúc (made at): {moment(report.at_ms)}",
-        f"Bắt đầu (started): {moment(report.started_at_ms)} · Kết thúc (ended): {moment(report.ended_at_ms)}",
-        "",
+def _csv_cell(column: Column, cell: Cell, language: Language) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, str):
+        return cell
+    return str(cell) if column.kind == "number" else _shown(column, cell, language)
+
+
+def _shown(column: Column, cell: Cell, language: Language) -> str:
+    """A cell for people."""
+    if cell is None:
+        return ""
+    if isinstance(cell, str):
+        return cell
+    match column.kind:
+        case "time":
+            return moment(cell, language)
+        case "duration":
+            return duration(cell)
+        case _:
+            return number(cell, language)
+
+
+def render_text(report: Report, language: Language, seal: Seal) -> str:
+    """The report for a terminal of 160 columns; long lists are cut, and of figures only the chief ones are shown."""
+    lines = [_one_line(text) for text, _ in heading_lines(report, language)]
+    for table in tables_of(report, language):
+        if table.section != "halls":
+            lines += ["", *_text_table(table, language)]
+    return "\n".join([*lines, "", said(ABBREVIATIONS, language), *seal_lines(seal, language), ""])
+
+
+def _text_table(table: Table, language: Language) -> list[str]:
+    title = table.title if table.section in _SHORT else f"{table.title}: {number(len(table.lines), language)}"
+    if not table.lines:
+        return [title]
+    shown = [place for place, column in enumerate(table.columns) if not column.group] + [
+        len(table.columns) - len(MEASURES) + place
+        for place, key in enumerate(MEASURES)
+        if table.section in ("levels", "units") and key in _TEXT_FIGURES
     ]
-
-
-def _totals(report: FlashReport) -> list[str]:
-    width = max(len(f"{total.label_vi} ({total.label_en})") for total in report.totals)
-    with_virtual = report.total.virtual.halls > 0
-    lines: list[str] = []
-    for total in report.totals:
-        name = f"{total.label_vi} ({total.label_en})"
-        line = f"{name:<{width}} {number(total.real):>12}  [{SOURCES[total.source][0]} / {total.source}]"
-        lines.append(f"{line:<{width + 42}} {VIRTUAL}: {number(total.virtual)}" if with_virtual else line)
-    return [*lines, ""]
-
-
-def _tables(report: FlashReport) -> list[str]:
-    lines: list[str] = []
-    for title, groups in (("Theo cấp (by level)", report.by_level), ("Theo tỉnh (by province)", report.by_province)):
-        lines += [title, *_table(report, groups), ""]
-    return [*lines, ABBREVIATIONS, ""]
-
-
-def _table(report: FlashReport, groups: Iterable[GroupRow]) -> list[str]:
-    widths = [max(len(label_vi), len(label_en), 8) for _, label_vi, label_en in COLUMNS]
-    lines = [*_headings(widths, language=0), *_headings(widths, language=1)]
-    for name, is_virtual, figures in lines_of(report, groups):
-        label = f" – {VIRTUAL}" if is_virtual else ""  # a long name is cut, the label never
-        shown = _one_line(name)[: _NAME_WIDTH - len(label)] + label
-        cells = "".join(f" {number(value):>{width}}" for value, width in zip(figures, widths, strict=True))
-        lines.append(f"{shown:<{_NAME_WIDTH}}{cells}")
+    kept = table.lines if table.section in _SHORT else table.lines[:TEXT_LIST_LIMIT]
+    rows = [
+        [
+            _one_line("  " * line.depth * (place == 0) + _cut(_shown(column, cell, language)))
+            for place, (column, cell) in enumerate(_cells(table, line))
+            if place in shown
+        ]
+        for line in kept
+    ]
+    columns = [table.columns[place] for place in shown]
+    widths = [max(len(column.heading), *(len(row[place]) for row in rows)) for place, column in enumerate(columns)]
+    lines = [title, *_text_groups(columns, widths)]
+    lines.append(_text_row(columns, widths, [column.heading for column in columns]))
+    lines += [_text_row(columns, widths, row) for row in rows]
+    left = len(table.lines) - len(kept)
+    if left:
+        more = number(left, language)
+        lines.append(said((f"… và {more} mục nữa", f"… and {more} more"), language))
     return lines
 
 
-def _headings(widths: Sequence[int], *, language: Literal[0, 1]) -> list[str]:
-    """A line of sources and a line of columns, Vietnamese (0) or English (1)."""
-    sources, labels, last = " " * _NAME_WIDTH, " " * _NAME_WIDTH, ""
-    for column, width in zip(COLUMNS, widths, strict=True):
-        source = f"[{SOURCES[column[0]][language]}]" if column[0] != last else ""
-        last = column[0]
-        room = len(labels) + 1
-        sources = sources if not source else f"{sources:<{room}}{source}"
-        labels += f" {column[1 + language]:>{width}}"
-    return [sources, labels]
+_SHORT: tuple[Section, ...] = ("totals", "levels", "units", "interruptions")
 
 
-def _lists(report: FlashReport) -> list[str]:
-    lines = [f"Điểm cầu mất kết nối (halls lost) [connection]: {number(len(report.lost))}"]
-    for hall in report.lost[:TEXT_LIST_LIMIT]:
-        kind = f" – {VIRTUAL}" if hall.virtual else ""
-        whom = _one_line(f"{hall.contact_name} {hall.contact_phone}".strip())
-        name = _one_line(f"{hall.name} ({hall.hall_id}), {hall.province_name}")
-        lines.append(f"  {duration(hall.lost_ms):>9}  {name}{kind} · {whom or '–'}")
-    lines += _rest(len(report.lost))
-    for title, found in (
-        ("Gián đoạn khi chuyển trạm (interruptions at moves)", report.interruptions),
-        ("Vắng giữa hai lần kết nối (gaps in presence)", report.absences),
-    ):
-        lines.append(f"{title} [{found.source}]: {durations_sentence(found.real)}")
-        if found.virtual.count:
-            lines.append(f"  {VIRTUAL}: {durations_sentence(found.virtual)}")
-    lines.append(f"Chênh lệch giữa các nguồn (discrepancies): {number(len(report.discrepancies))}")
-    for entry in report.discrepancies[:TEXT_LIST_LIMIT]:
-        kind = f" – {VIRTUAL}" if entry.virtual else ""
-        lines.append(f"  {_one_line(entry.name)} ({entry.hall_id}){kind}: {entry.reason_vi} ({entry.reason_en})")
-    return [*lines, *_rest(len(report.discrepancies))]
+def _text_groups(columns: Sequence[Column], widths: Sequence[int]) -> list[str]:
+    """A line with the source above the first of its figures; none where no column has one."""
+    line, room, last = "", 0, ""
+    for column, width in zip(columns, widths, strict=True):
+        if column.group and column.group != last:
+            line = f"{line:<{room}}[{column.group}]"
+            last = column.group
+        room += width + 2
+    return [line] if line else []
 
 
-def _rest(count: int) -> list[str]:
-    left = count - TEXT_LIST_LIMIT
-    return [f"  … và {number(left)} mục nữa (and {number(left)} more)"] if left > 0 else []
+def _text_row(columns: Sequence[Column], widths: Sequence[int], cells: Sequence[str]) -> str:
+    aligned = [
+        f"{cell:<{width}}" if column.kind == "text" else f"{cell:>{width}}"
+        for column, width, cell in zip(columns, widths, cells, strict=True)
+    ]
+    return "  ".join(aligned).rstrip()
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _TEXT_CELL else f"{text[: _TEXT_CELL - 1]}…"
 
 
 def _one_line(text: str) -> str:

@@ -57,6 +57,8 @@ def test_a_command_in_a_page_exists(page: str, line: str) -> None:
     words = [word for word in shlex.split(line, comments=True)[1:] if word != "&"]
     command = get_command(app)
     while words and not words[0].startswith("-") and hasattr(command, "commands"):
+        if words[0] not in command.commands and hasattr(command, "default_command"):
+            words.insert(0, command.default_command)
         assert words[0] in command.commands, f"{page}: {line}"
         command = command.commands[words.pop(0)]
     known = {"--help"} | {option for parameter in command.params for option in parameter.opts}

@@ -2,13 +2,12 @@ import asyncio
 import signal
 from pathlib import Path
 
-import msgspec
 import pytest
 from support.whole_conference import CONFERENCE, WholeConference, fold, whole_conference
 
 from bridges.hall_counts import HallMove
 from conference.events import RelayLost
-from conference.reports.flash import FlashReport
+from conference.reports.sealing import unseal
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
@@ -58,7 +57,7 @@ async def test_a_killed_relay_interrupts_its_own_halls_only_and_briefly(tmp_path
         assert set((await whole.placements()).values()) == {("tram-2", "")}
 
         async def reported() -> bool:
-            report = msgspec.json.decode(await whole.api.report(CONFERENCE, "json"), type=FlashReport)
+            report, _ = unseal(await whole.api.report(CONFERENCE, "json"))
             real = report.interruptions.real
             return real.halls == len(served) and real.max_ms is not None and 0 < real.max_ms < INTERRUPTION_MS
 

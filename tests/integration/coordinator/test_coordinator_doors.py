@@ -39,6 +39,7 @@ DOORS = {
     "GET /api/v1/conferences/{conference_id}/attendance": STAFF,
     "GET /api/v1/conferences/{conference_id}/discrepancies": STAFF,
     "GET /api/v1/conferences/{conference_id}/report": STAFF,
+    "GET /api/v1/public-keys": None,
     "GET /api/v1/relays": {"organiser", "operator"},
     "GET /api/v1/relays/control": {"relay"},
     "GET /api/v1/relays/{relay_id}": OPERATORS,

@@ -32,10 +32,11 @@ def test_help_names_every_command() -> None:
     "command",
     [
         ["demo"], ["up"], ["coordinator"], ["relay"], ["hall"], ["publish"], ["virtual"], ["swarm"], ["plan"], ["live"],
-        ["attendance"], ["report"], ["token"], ["units", "import"], ["units", "list"], ["halls", "import"],
-        ["halls", "list"], ["halls", "export"], ["halls", "link"], ["conference", "create"], ["conference", "open"],
-        ["conference", "rehearse"], ["conference", "launch"], ["conference", "end"],
-        ["conference", "publish"], ["conference", "status"], ["config", "check"], ["journal", "copy"],
+        ["attendance"], ["report"], ["report", "make"], ["report", "verify"], ["token"], ["units", "import"],
+        ["units", "list"], ["halls", "import"], ["halls", "list"], ["halls", "export"], ["halls", "link"],
+        ["conference", "create"], ["conference", "open"], ["conference", "rehearse"], ["conference", "launch"],
+        ["conference", "end"], ["conference", "publish"],
+        ["conference", "status"], ["config", "check"], ["journal", "copy"],
     ],
     ids=" ".join,
 )  # fmt: skip
