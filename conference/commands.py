@@ -11,6 +11,7 @@ import msgspec
 
 from bridges.halls import Hall
 from bridges.messages import HeadcountReport, MovedReport
+from bridges.prechecks import Precheck
 from bridges.units import TreeName, Unit
 from conference.checkin_events import DelegateBlock, Mark, Scan
 from conference.lifecycle import ConferenceKind, Phase
@@ -316,6 +317,25 @@ class NoteErasure(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class ReportPrecheck(msgspec.Struct, frozen=True, kw_only=True):
+    """What a pre-check of a hall measured; its time is that at which it comes in."""
+
+    conference_id: str
+    hall_id: str
+    precheck: Precheck
+
+
+class SignOffReadiness(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer for a hall, or for a unit with everything under it; one of them is ""; or take that back."""
+
+    conference_id: str
+    hall_id: str = ""
+    unit: str = ""
+    by: str
+    note: str = ""
+    withdrawn: bool = False
+
+
 Command = (
     ImportUnits
     | ImportHalls
@@ -350,4 +370,6 @@ Command = (
     | NoteErasure
     | RecordCheckins
     | RecordMarks
+    | ReportPrecheck
+    | SignOffReadiness
 )

@@ -11,6 +11,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from bridges.prechecks import Measure
+from bridges.readiness import Thresholds
 from conference.journal.redis.address import JournalAddressError, parse_redis_url
 from conference.planner.loads import MAX_CHAIN
 from conference.policy import MediaCost, Policy
@@ -145,6 +147,43 @@ class AdmissionConfig(Section):
     burst: int = Field(default=1_000, ge=1, le=1_000_000)
 
 
+class ReadinessConfig(Section):
+    """When a hall's line is good and when it is bad, and what must be known of a hall before it is ready.
+
+    Attributes:
+        good_share: of its layer's bitrate that a good line carries; below `bad_share` it is bad.
+        good_loss: share of lost packets below which a line is good; above `bad_loss` it is bad.
+        good_rtt_ms: likewise, round trip.
+        good_jitter_ms: likewise, jitter.
+        stale_after_h: a pre-check older than this must be made again.
+        required: what must have been measured; what was not is never taken as good.
+    """
+
+    good_share: float = Field(default=1.0, gt=0, le=10)
+    bad_share: float = Field(default=0.8, gt=0, le=10)
+    good_loss: float = Field(default=0.01, gt=0, le=1)
+    bad_loss: float = Field(default=0.025, gt=0, le=1)
+    good_rtt_ms: float = Field(default=50.0, gt=0, le=60_000)
+    bad_rtt_ms: float = Field(default=150.0, gt=0, le=60_000)
+    good_jitter_ms: float = Field(default=30.0, gt=0, le=60_000)
+    bad_jitter_ms: float = Field(default=80.0, gt=0, le=60_000)
+    stale_after_h: float = Field(default=72.0, gt=0, le=8_760)
+    required: frozenset[Measure] = frozenset({"reach", "rtt", "loss", "jitter", "throughput", "speaker"})
+
+    @model_validator(mode="after")
+    def _good_is_better_than_bad(self) -> Self:
+        if self.good_share < self.bad_share:
+            raise ValueError("good_share must not be below bad_share")
+        for name in ("loss", "rtt_ms", "jitter_ms"):
+            if getattr(self, f"good_{name}") > getattr(self, f"bad_{name}"):
+                raise ValueError(f"good_{name} must not be above bad_{name}")
+        return self
+
+    def as_thresholds(self) -> Thresholds:
+        """The same for the rules."""
+        return Thresholds(**self.model_dump())
+
+
 class JournalConfig(Section):
     """Where the journal is.
 
@@ -205,6 +244,7 @@ class CoordinatorConfig(Section):
         placement: cost of a hall and limits of relays.
         rate_limits: how often one caller may ask.
         admission: how fast newcomers are let in.
+        readiness: when a hall is ready for the day.
         turn: TURN servers that halls are told of, for those whose network lets no UDP out.
     """
 
@@ -223,6 +263,7 @@ class CoordinatorConfig(Section):
     placement: PlacementConfig = PlacementConfig()
     rate_limits: RateLimitsConfig = RateLimitsConfig()
     admission: AdmissionConfig = AdmissionConfig()
+    readiness: ReadinessConfig = ReadinessConfig()
     turn: TurnServers | None = None
 
     @model_validator(mode="after")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 
 from bridges.messages import HeadcountReport
-from conference import assignment, enrolling, operating, privacy_rules, proposing, registering
+from conference import assignment, enrolling, operating, privacy_rules, proposing, readying, registering
 from conference.commands import (
     AuthorisePublisher,
     ChangePhase,
@@ -37,6 +37,8 @@ from conference.commands import (
     ReissueCodes,
     ReportHeadcount,
     ReportMove,
+    ReportPrecheck,
+    SignOffReadiness,
     SuspectRelay,
     WithdrawDelegates,
     WithdrawHalls,
@@ -127,6 +129,8 @@ def decide(state: State, command: Command, now_ms: int) -> list[Event]:  # noqa:
             events = [*enrolling.decide_delegates(state, command, now_ms)]
         case NoteReading() | NoteErasure():
             events = [privacy_rules.decide_privacy(state, command)]
+        case ReportPrecheck() | SignOffReadiness():
+            events = [*readying.decide_readiness(state, command, now_ms)]
         case _:
             events = operating.decide_order(state, command, now_ms)
     return events

@@ -12,6 +12,7 @@ import msgspec
 
 from bridges.halls import Hall
 from bridges.messages import MoveReason
+from bridges.prechecks import Precheck
 from bridges.units import TreeName, Unit
 from conference.checkin_events import (
     CheckinEvent,
@@ -266,6 +267,29 @@ class HeadcountReported(msgspec.Struct, frozen=True, kw_only=True, tag="headcoun
     revision: int = 0
 
 
+class PrecheckReported(msgspec.Struct, frozen=True, kw_only=True, tag="precheck_reported"):
+    """A hall was checked before the day. The newest `precheck.at_ms` counts; the last few are kept."""
+
+    conference_id: str
+    hall_id: str
+    precheck: Precheck
+
+
+class RehearsalSignedOff(msgspec.Struct, frozen=True, kw_only=True, tag="rehearsal_signed_off"):
+    """Somebody answers for a hall, or for a unit with everything under it; of several the newest `at_ms` counts.
+
+    One of `hall_id` and `unit` is "". `withdrawn`: what was signed off stands no longer.
+    """
+
+    conference_id: str
+    hall_id: str = ""
+    unit: str = ""
+    at_ms: int
+    by: str
+    note: str
+    withdrawn: bool = False
+
+
 ControlEvent = (
     UnitsImported
     | HallsImported
@@ -296,9 +320,18 @@ ControlEvent = (
 )
 OrderEvent = RelayModeChanged | HallsOrdered | HallPinned | HallsExcluded | JoinsPaused | JoinsResumed | LimitsChanged
 """What operators ordered: each carries its reason, and its record who and when."""
-AttendanceEvent = PresenceObserved | HeadcountReported | CheckinEvent | PersonsRead
+ReadinessEvent = PrecheckReported | RehearsalSignedOff
+AttendanceEvent = PresenceObserved | HeadcountReported | CheckinEvent | PersonsRead | ReadinessEvent
 Event = ControlEvent | AttendanceEvent
-_COMMUTING = (PresenceObserved, HeadcountReported, CheckinsRecorded, MarksRecorded, PersonsRead)
+_COMMUTING = (
+    PresenceObserved,
+    HeadcountReported,
+    CheckinsRecorded,
+    MarksRecorded,
+    PersonsRead,
+    PrecheckReported,
+    RehearsalSignedOff,
+)
 
 
 def stream_of(event: Event) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from bridges.halls import Hall
+from bridges.prechecks import Precheck, SignOff
 from bridges.presence import HallPresence
 from bridges.units import Unit
 from conference.access_log import AccessLog
@@ -22,13 +23,14 @@ from conference.errors import CorruptJournalError
 from conference.orders import Orders
 from conference.planner.loads import RelayLoad
 from conference.policy import Policy
+from conference.prechecking import Prechecks
 from conference.register import Register
 from conference.roster import ConferenceState, Headcount, RelayState
 from conference.state import State, derive
 
 SNAPSHOT_SCHEMA = 1
 # Fields of the image whose records are frozen: `apply` replaces them, so that references to them keep the moment.
-_REPLACED = ("units", "halls", "headcounts")
+_REPLACED = ("units", "halls", "headcounts", "prechecks", "sign_offs")
 # Fields that are an image already, of which nothing changes any more.
 _TAKEN = ("checkins",)
 
@@ -45,6 +47,8 @@ class _Image(msgspec.Struct, frozen=True, kw_only=True):
     headcounts: dict[str, dict[str, Headcount]]
     checkins: dict[str, CheckinsImage] = {}
     access_log: AccessLog = msgspec.field(default_factory=AccessLog)
+    prechecks: dict[str, dict[str, tuple[Precheck, ...]]] = {}
+    sign_offs: dict[str, dict[str, SignOff]] = {}
     orders: Orders = msgspec.field(default_factory=Orders)
     suspicions: dict[str, Suspicion] = {}
     newest_ms: int = 0
@@ -116,6 +120,7 @@ def decode_state(data: bytes, policy: Policy | None = None) -> State:
     except ValueError as error:
         raise CorruptJournalError(f"snapshot does not decode: {error}") from error
     state.access_log = image.access_log
+    state.prechecks = Prechecks(image.prechecks, image.sign_offs)
     state.orders = image.orders
     state.suspicions = image.suspicions
     state.newest_ms = image.newest_ms
@@ -149,6 +154,8 @@ def _image(state: State) -> _Image:
         headcounts=state.headcounts,
         checkins={conference_id: each.image() for conference_id, each in state.checkins.items()},
         access_log=state.access_log,
+        prechecks=state.prechecks.by_hall,
+        sign_offs=state.prechecks.sign_offs,
         orders=state.orders,
         suspicions=state.suspicions,
         newest_ms=state.newest_ms,

@@ -37,8 +37,10 @@ from conference.events import (
     HallsImported,
     HeadcountReported,
     PhaseChanged,
+    PrecheckReported,
     PresenceObserved,
     PublishingAuthorised,
+    RehearsalSignedOff,
     RelayCleared,
     RelayLost,
     RelayRegistered,
@@ -52,6 +54,7 @@ from conference.orders import Orders
 from conference.places import HallPlaces
 from conference.planner.loads import HallWish, RelayLoad
 from conference.policy import Policy
+from conference.prechecking import Prechecks
 from conference.privacy_events import PersonsErased, PersonsRead
 from conference.register import Register
 from conference.register_events import HallsProposed, HallsWithdrawn, ProposalsDecided
@@ -83,6 +86,7 @@ class State:
         headcounts: by conference id and hall id; the technicians' figures.
         checkins: by conference id, its delegates and who of them was checked in; only where there is a roster.
         access_log: who read persons, and what was erased.
+        prechecks: what pre-checks of halls measured, and who signed off for them.
         orders: what operators ordered and what stands.
         register: the history of halls and the proposals about them.
         suspicions: by relay id, what its halls said of it by leaving it.
@@ -104,6 +108,7 @@ class State:
         "orders",
         "places",
         "policy",
+        "prechecks",
         "presence",
         "provinces",
         "register",
@@ -123,6 +128,7 @@ class State:
         self.headcounts: dict[str, dict[str, Headcount]] = {}
         self.checkins: dict[str, Checkins] = {}
         self.access_log = AccessLog()
+        self.prechecks = Prechecks()
         self.orders = Orders()
         self.register = Register()
         self.suspicions: dict[str, Suspicion] = {}
@@ -213,6 +219,8 @@ def apply(  # noqa: C901, PLR0912 one case for each event there is
                 _refresh(state, event.conference_id, hall_id)
         case PersonsRead() | PersonsErased():
             apply_privacy(state.access_log, event, at_ms, actor)
+        case PrecheckReported() | RehearsalSignedOff():
+            state.prechecks.apply(event)
         case HallLeft():
             _apply_leave(state, event)
         case HallReleased():

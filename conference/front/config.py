@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from conference.config import JournalConfig, RateLimitsConfig
+from conference.config import JournalConfig, RateLimitsConfig, ReadinessConfig
 from configs.loading import Section
 from configs.tls import TlsFiles
 from configs.turn import TurnServers
@@ -31,6 +31,7 @@ class GatewayConfig(Section):
         leader_wait_s: a hall that only the leader can answer waits so long for one, while another takes over.
         relay_token_s: how long a hall's token for a relay is good for; `tokens.relay_s` of the coordinators.
         rate_limits: how often one caller may ask this gateway.
+        readiness: when a hall is ready, as the coordinators have it.
         turn: TURN servers that halls are told of, as the coordinators have them.
     """
 
@@ -45,6 +46,7 @@ class GatewayConfig(Section):
     leader_wait_s: float = Field(default=4.0, ge=0.1, le=60)
     relay_token_s: int = Field(default=600, ge=30, le=86_400)
     rate_limits: RateLimitsConfig = RateLimitsConfig()
+    readiness: ReadinessConfig = ReadinessConfig()
     turn: TurnServers | None = None
 
     @model_validator(mode="after")

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from conference.commands import Command, JoinHall, LeaveHall, NoteReading, ReportHeadcount, ReportMove
+from conference.commands import (
+    Command,
+    JoinHall,
+    LeaveHall,
+    NoteReading,
+    ReportHeadcount,
+    ReportMove,
+    ReportPrecheck,
+    SignOffReadiness,
+)
 from conference.coordinator import Clock, wall_clock_ms
 from conference.decide import decide
 from conference.errors import RejectedError
@@ -54,12 +63,12 @@ class FrontDesk:
 
     async def execute(self, command: Command, actor: str) -> Sequence[Event]:
         """See `Decider`; what the leader decided is in the state, and its events are not repeated here."""
-        if isinstance(command, ReportHeadcount | NoteReading):
+        if isinstance(command, ReportHeadcount | ReportPrecheck | SignOffReadiness | NoteReading):
             return await self._record(command, actor)
         await self._following.reached(await self._leader.ask(_forwarded(command, actor)))
         return []
 
-    async def _record(self, command: ReportHeadcount | NoteReading, actor: str) -> list[Event]:
+    async def _record(self, command: Command, actor: str) -> list[Event]:
         # What the hall reported before, here or elsewhere, is what this corrects.
         await self._following.caught_up()
         now_ms = max(self._clock(), self.state.newest_ms)
