@@ -127,16 +127,16 @@ def test_a_snapshot_keeps_readiness(country: Country) -> None:
     country.do(ReportPrecheck(conference_id="hn", hall_id="h1", precheck=PRECHECK))
     country.do(SignOffReadiness(conference_id="hn", hall_id="h1", by="hall:h1"))
 
-    def made_in_steps() -> Generator[None, None, None]:
-        nonlocal in_steps
-        in_steps = yield from encode_in_steps(country.state)
+    made: list[bytes] = []
 
-    in_steps = b""
+    def made_in_steps() -> Generator[None, None, None]:
+        made.append((yield from encode_in_steps(country.state)))
+
     for _ in made_in_steps():
         country.do(ReportPrecheck(conference_id="hn", hall_id="h2", precheck=PRECHECK))
     whole = decode_state(encode_state(country.state))
     assert fingerprint(whole) == fingerprint(country.state)
     assert whole.prechecks.of_hall("hn", "h1") == country.state.prechecks.of_hall("hn", "h1")
-    restored = decode_state(in_steps)
+    restored = decode_state(made[0])
     assert restored.prechecks.of_hall("hn", "h2") == ()
     assert restored.prechecks.sign_off_of_hall("hn", "h1") is not None
