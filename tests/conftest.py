@@ -11,11 +11,16 @@ import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from support.namespaces import require_namespaces
 
 # Those that take long begin first, so that all workers end together. Within a kind the order stays random.
 LONG = ("alone", "browser", "integration")
+
+# What is true is tested here and how long it takes is not: another worker's browser may hold up any example.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -54,21 +54,21 @@ def messages_of(kind: Any) -> st.SearchStrategy[Any]:
     return values_of(inspect.type_info(kind))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(message=messages_of(RelayMessage) | messages_of(CoordinatorMessage) | messages_of(Assignment))
 def test_any_values_in_a_message_are_taken_or_refused(message: Any) -> None:
     """What a relay or a coordinator may put into its messages never breaks a reader, the journal or a snapshot."""
     fuzz_json.fuzz_one(msgspec.json.encode(message))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(body=st.one_of([values_of(kind) for kind in BODIES]))
 def test_any_values_in_a_body_are_taken_or_refused(body: Any) -> None:
     """What a hall or an organiser may put into a body never breaks a route, the journal or a snapshot."""
     fuzz_json.fuzz_one(msgspec.json.encode(body))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     claims=messages_of(RelayClaims) | messages_of(ApiClaims),
     registered=st.fixed_dictionaries(

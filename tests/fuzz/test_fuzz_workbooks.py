@@ -38,14 +38,14 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min
 
 
 @given(st.lists(ROWS, max_size=6), st.sampled_from((b"", b"</sheetData></worksheet>", b"</c>")))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_sheet_reads_or_is_refused_as_typed(found: list[bytes], end: bytes) -> None:
     """Cells of every kind at every place, in sheets that end well or badly, raise nothing but `ImportFailedError`."""
     fuzz_one(HEAD + b"".join(found) + end)
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_archive_reads_or_is_refused_as_typed(tail: bytes) -> None:
     """What only begins as an archive does raises nothing but `ImportFailedError`."""
     with suppress(ImportFailedError):
@@ -53,7 +53,7 @@ def test_any_archive_reads_or_is_refused_as_typed(tail: bytes) -> None:
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=8))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_what_is_written_comes_back(texts: list[str]) -> None:
     """Any printable text in a cell is the same after a workbook was written and read, in Unicode's composed form."""
     data = serialize_workbook([Sheet(name="a", headings=["mã", "tên"], rows=[("c", text) for text in texts])])

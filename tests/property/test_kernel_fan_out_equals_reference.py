@@ -183,7 +183,7 @@ START: list[tuple[object, ...]] = [
 
 
 @pytest.mark.parametrize("threads", [0, 1, 2])
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(program=st.lists(operations, max_size=14), first_index=st.sampled_from(FIRST_INDEXES))
 def test_the_kernel_sends_what_the_reference_sends(
     threads: int, program: list[tuple[object, ...]], first_index: int
@@ -195,7 +195,7 @@ def test_the_kernel_sends_what_the_reference_sends(
     assert seen == expected
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(program=st.lists(operations, max_size=8), first_index=st.sampled_from(FIRST_INDEXES))
 def test_they_are_equal_over_ipv6(program: list[tuple[object, ...]], first_index: int) -> None:
     """The same over an IPv6 socket."""

@@ -20,7 +20,7 @@ reports = st.tuples(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(said=st.lists(reports, min_size=1, max_size=240))
 def test_changes_keep_their_distance(said: list[tuple[float, int, int, int | None]]) -> None:
     """Down no sooner than reports can speak of the layer; up after a calm time; up after down only after the retry."""

@@ -10,7 +10,7 @@ SHIFTS = st.tuples(st.integers(-400, 400), st.integers(0, (1 << 32) - 1))
 FATES = st.lists(st.sampled_from([(A, B), (B, A), (A,), (B,), ()]), min_size=40, max_size=160)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(shift=SHIFTS, fates=FATES)
 def test_a_hall_is_shown_the_programme_and_nothing_else(shift: tuple[int, int], fates: list[tuple[int, ...]]) -> None:
     """However two parents number it, lose it and overtake each other: in order, nothing twice, at its own times."""

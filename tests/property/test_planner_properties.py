@@ -118,7 +118,7 @@ def naive_walk(plan: Plan, lost: Sequence[str]) -> tuple[int, int, set[str]]:
 
 
 @given(relay_lists(), wish_lists())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_no_relay_is_over_its_hard_limit_before_and_after_any_loss(
     relays: list[RelayLoad], wishes: list[HallWish]
 ) -> None:
@@ -143,7 +143,7 @@ def assert_within_limits(plan: Plan) -> None:
 
 
 @given(relay_lists(), wish_lists())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_the_proof_is_what_a_naive_walk_finds(relays: list[RelayLoad], wishes: list[HallWish]) -> None:
     """For every relay and for every two origins."""
     plan = make_plan(relays, wishes, CHAINS)
@@ -156,7 +156,7 @@ def test_the_proof_is_what_a_naive_walk_finds(relays: list[RelayLoad], wishes: l
 
 
 @given(relay_lists(), wish_lists(), st.randoms(use_true_random=False))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_the_order_of_the_input_makes_no_difference(
     relays: list[RelayLoad], wishes: list[HallWish], random: st.DataObject
 ) -> None:
@@ -171,7 +171,7 @@ def test_the_order_of_the_input_makes_no_difference(
 
 
 @given(relay_lists(), wish_lists())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_a_plan_keeps_orders_and_says_what_it_could_not_do(relays: list[RelayLoad], wishes: list[HallWish]) -> None:
     """Two different open relays, none excluded, pins held or named; who lacks a relay found none with room."""
     plan = make_plan(relays, wishes, CHAINS)
@@ -199,7 +199,7 @@ def test_a_plan_keeps_orders_and_says_what_it_could_not_do(relays: list[RelayLoa
 
 
 @given(relay_lists(), wish_lists())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_a_loss_moves_only_its_halls(relays: list[RelayLoad], wishes: list[HallWish]) -> None:
     """A hall that had the lost relay neither as primary nor as backup keeps both; a promoted backup is kept too."""
     plan = make_plan(relays, wishes, CHAINS)
@@ -216,7 +216,7 @@ def test_a_loss_moves_only_its_halls(relays: list[RelayLoad], wishes: list[HallW
 
 
 @given(relay_lists(), wish_lists())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_planning_again_from_what_stands_moves_nobody(relays: list[RelayLoad], wishes: list[HallWish]) -> None:
     """Least movement: who has a relay and a backup keeps both when the plan is made again."""
     plan = make_plan(relays, [msgspec.structs.replace(wish, pins=()) for wish in wishes], CHAINS)
@@ -229,7 +229,7 @@ def test_planning_again_from_what_stands_moves_nobody(relays: list[RelayLoad], w
 
 
 @given(roomy_countries(), wish_lists())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_with_room_and_two_origins_every_single_loss_is_survived(
     relays: list[RelayLoad], wishes: list[HallWish]
 ) -> None:

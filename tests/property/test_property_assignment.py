@@ -485,4 +485,4 @@ class Country(RuleBasedStateMachine):
 
 
 TestCountry = Country.TestCase
-TestCountry.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestCountry.settings = settings(max_examples=60, stateful_step_count=40)

@@ -22,7 +22,7 @@ def contexts() -> tuple[DtlsContext, DtlsContext]:
     return DtlsContext(Certificate.generate(1e9)), DtlsContext(Certificate.generate(1e9))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(mutations=st.lists(st.tuples(st.integers(0, 12), st.integers(0, 1200), st.integers(1, 255)), max_size=6))
 def test_a_damaged_handshake_connects_or_fails_and_never_raises(mutations: list[Mutation]) -> None:
     """Octets of any flight may be changed; afterwards each end stands in a known state."""
@@ -58,7 +58,6 @@ def test_a_damaged_handshake_connects_or_fails_and_never_raises(mutations: list[
         assert server.state is client.state is DtlsState.CONNECTED
 
 
-@settings(deadline=None)
 @given(datagrams=st.lists(st.binary(max_size=200), max_size=20))
 def test_a_server_survives_any_datagram(datagrams: list[bytes]) -> None:
     """Random octets, also behind a proper record header, raise nothing."""

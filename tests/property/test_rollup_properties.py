@@ -231,4 +231,4 @@ class Conference(RuleBasedStateMachine):
 
 
 TestConference = Conference.TestCase
-TestConference.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestConference.settings = settings(max_examples=60, stateful_step_count=30)

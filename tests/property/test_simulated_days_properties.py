@@ -36,7 +36,7 @@ HAPPENINGS = st.one_of(
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(HAPPENINGS, max_size=4), st.integers(0, 1_000))
 # Halls that were given other relays while they were about to connect, and the first one came back meanwhile.
 @example([{"at_s": 8.0, "kind": "region_cut", "region": "01", "for_s": 2.5}], 750)

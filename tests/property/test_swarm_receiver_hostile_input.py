@@ -5,7 +5,7 @@ from support.swarm_server import SERVER, STRANGER, SwarmServer
 from relay.swarm.receiver import MAX_STREAMS, Outcome
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     reads=st.lists(
         st.tuples(st.binary(min_size=1, max_size=200), st.integers(1, 200), st.booleans(), st.booleans()), max_size=20

@@ -1,11 +1,10 @@
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bridges.timecode import Timecode, draw_timecode, read_timecode
 
 
-@settings(deadline=None)  # a large picture takes its time on a busy machine
 @given(
     at_ms=st.integers(0, (1 << 48) - 1),
     frame_number=st.integers(0, (1 << 24) - 1),
@@ -21,7 +20,6 @@ def test_a_drawn_timecode_is_read_back_through_noise(at_ms: int, frame_number: i
     assert read_timecode(noisy) == Timecode(at_ms=at_ms, frame_number=frame_number)
 
 
-@settings(deadline=None)  # a large picture takes its time on a busy machine
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_picture_without_a_timecode_reads_as_none(seed: int) -> None:
     """Random grey pictures never look like a timecode."""
@@ -29,7 +27,6 @@ def test_a_picture_without_a_timecode_reads_as_none(seed: int) -> None:
     assert read_timecode(luma) is None
 
 
-@settings(deadline=None)  # a large picture takes its time on a busy machine
 @given(at_ms=st.integers(0, (1 << 48) - 1), bit=st.integers(0, 79))
 def test_one_turned_cell_is_noticed(at_ms: int, bit: int) -> None:
     """The CRC finds every single wrong bit."""
@@ -41,7 +38,6 @@ def test_one_turned_cell_is_noticed(at_ms: int, bit: int) -> None:
     assert read_timecode(luma) is None
 
 
-@settings(deadline=None)  # a large picture takes its time on a busy machine
 @given(data=st.data())
 def test_reading_never_raises(data: st.DataObject) -> None:
     """Any plane of any size reads as a timecode or as none."""

@@ -134,7 +134,7 @@ def served() -> Iterator[Served]:
 
 
 @pytest.mark.parametrize("name", ROUTES)
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(data=st.data())
 def test_each_answer_is_one_that_the_document_promises(served: Served, name: str, data: st.DataObject) -> None:
     """For bodies, parameters and roles of all kinds: a promised status, its media type, and a body of its type."""
