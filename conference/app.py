@@ -14,6 +14,7 @@ from aiohttp import web
 
 from conference.access import KeyRing
 from conference.admission import Admission
+from conference.api.finding import HallFinder
 from conference.api.routing import Services
 from conference.api.server import build_app
 from conference.config import CoordinatorConfig
@@ -159,6 +160,7 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
             keys=keys,
             config=config,
             live=live,
+            finder=HallFinder(),
             metrics=metrics,
             turn=turn,
             public_url=lambda: config.public_url or address[0],

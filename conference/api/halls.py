@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import islice
 from typing import get_args
 
 import msgspec
@@ -15,6 +14,7 @@ from bridges.attendance import HallStatus
 from bridges.halls import Hall, HallLevel
 from bridges.importing import parse_halls_csv, serialize_halls_csv
 from conference.access import ApiClaims
+from conference.api.finding import after, question_of
 from conference.api.paging import MAX_PAGE, PAGE, page_size
 from conference.api.proposals import must_propose, propose
 from conference.api.routing import CSV, MAX_IMPORT_BYTES, STAFF, Call, Query, Route
@@ -27,6 +27,7 @@ from conference.reach import Reach
 from conference.standing import hall_status
 from conference.state import State
 
+ORDERS = ("id", "name")
 STATUSES: tuple[str, ...] = get_args(HallStatus)
 # One request for all halls of a country, and no more work than that.
 MAX_LINKS = 100_000
@@ -67,7 +68,7 @@ class HallView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HallList(msgspec.Struct, frozen=True, kw_only=True):
-    """Halls by id; `next` is what `after` is to be for those that follow, "" where there are none."""
+    """Halls in the order that was asked for; `next` is what `after` is to be for the rest, "" where there is none."""
 
     halls: list[HallView]
     next: str = ""
@@ -119,7 +120,7 @@ async def import_halls(call: Call) -> HallsImportAnswer:
 
 
 async def list_halls(call: Call) -> HallList:
-    """Halls by id, a page at a time, with their standing in one conference; by status and by a unit with its own."""
+    """Halls a page at a time, with their standing in one conference; by search, status and unit."""
     state, reach = call.services.coordinator.state, call.reach
     conference_id, limit = call.query("conference"), page_size(call.query("limit"))
     status = call.query("status", STATUSES)
@@ -130,11 +131,12 @@ async def list_halls(call: Call) -> HallList:
         reach.require_unit(unit_of(state, wanted).code)
         reach = Reach(state.units, wanted)  # never more than the caller's own, of which it is a part
     found: list[HallView] = []
-    hall_ids = sorted(state.halls)
-    for number, hall_id in enumerate(islice(hall_ids, bisect_right(hall_ids, call.query("after")), None)):
+    for number, hall_id in enumerate(await _listed(call, state)):
         if number % AT_ONCE == AT_ONCE - 1:
             await asyncio.sleep(0)
-        hall = state.halls[hall_id]
+        hall = state.halls.get(hall_id)
+        if hall is None:  # withdrawn meanwhile
+            continue
         if reach.has_hall(hall) and (
             not status or status == (hall_status(state, conference_id, hall_id) if conference_id else "")
         ):
@@ -144,10 +146,22 @@ async def list_halls(call: Call) -> HallList:
     return HallList(halls=found)
 
 
+async def _listed(call: Call, state: State) -> Sequence[str]:
+    """The halls that a list goes through: by id, by name, or those that answer a search."""
+    question, order, last = question_of(call.query("search")), call.query("order", ORDERS), call.query("after")
+    if question is None and order != "name":
+        hall_ids = sorted(state.halls)
+        return hall_ids[bisect_right(hall_ids, last) :]
+    directory = await call.services.finder.directory(state)
+    return after(directory.ordered() if question is None else directory.find(question), last)
+
+
 async def export_halls(call: Call) -> web.Response:
     """The registry as CSV, to be edited and imported again."""
-    halls, reach = call.services.coordinator.state.halls, call.reach
-    reached = [halls[hall_id] for hall_id in sorted(halls) if reach.has_hall(halls[hall_id])]
+    state, reach = call.services.coordinator.state, call.reach
+    halls = state.halls
+    ordered = (await call.services.finder.directory(state)).ordered()
+    reached = [halls[hall_id] for hall_id in ordered if hall_id in halls and reach.has_hall(halls[hall_id])]
     body = await asyncio.to_thread(serialize_halls_csv, reached)
     return web.Response(
         body=body,
@@ -236,8 +250,10 @@ ROUTES = (
             Query(name="conference", text="conference that status, primary and backup are about"),
             Query(name="status", text="only halls that stand so in the conference", values=STATUSES),
             Query(name="unit", text="only halls of this unit and of everything under it"),
+            Query(name="search", text="words without marks in any order, a code or a telephone number; best first"),
+            Query(name="order", text="id unless given; a search has an order of its own", values=ORDERS),
             Query(name="limit", text=f"halls in one answer, 1 to {MAX_PAGE}; {PAGE} unless given"),
-            Query(name="after", text="only halls whose id is greater: `next` of the answer before"),
+            Query(name="after", text="only what follows: `next` of the answer before"),
         ),
     ),
     Route(

@@ -23,6 +23,7 @@ from conference.access import (
     require_whole,
 )
 from conference.api.bodies import decode_body, read_body
+from conference.api.finding import HallFinder
 from conference.api.limiting import caller
 from conference.api.problems import RequestError
 from conference.config import CoordinatorConfig
@@ -87,6 +88,7 @@ class Services(HallServices, frozen=True, kw_only=True):
     forwarding: ForwardingDoor
     config: CoordinatorConfig
     live: LiveBoard
+    finder: HallFinder
     metrics: CoordinatorMetrics
     public_url: Callable[[], str]
     reports: ReportMaker

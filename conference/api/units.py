@@ -6,9 +6,11 @@ import asyncio
 
 import msgspec
 
+from bridges.directory import find_units
 from bridges.importing import parse_units_csv
 from bridges.units import Unit
-from conference.api.routing import CSV, MAX_IMPORT_BYTES, ORGANISER, STAFF, Call, Route
+from conference.api.finding import question_of
+from conference.api.routing import CSV, MAX_IMPORT_BYTES, ORGANISER, STAFF, Call, Query, Route
 from conference.commands import ImportUnits
 from conference.events import UnitsImported
 
@@ -21,7 +23,7 @@ class UnitsImportAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UnitList(msgspec.Struct, frozen=True, kw_only=True):
-    """All units, by code."""
+    """Units, by code; where they were searched for, by name."""
 
     units: list[Unit]
 
@@ -37,9 +39,11 @@ async def import_units(call: Call) -> UnitsImportAnswer:
 
 
 async def list_units(call: Call) -> UnitList:
-    """All units."""
-    units = call.services.coordinator.state.units
-    return UnitList(units=[units[code] for code in sorted(units)])
+    """Units by code; those that answer a search by name."""
+    units, question = call.services.coordinator.state.units, question_of(call.query("search"))
+    if question is None:
+        return UnitList(units=[units[code] for code in sorted(units)])
+    return UnitList(units=await asyncio.to_thread(find_units, list(units.values()), question))
 
 
 ROUTES = (
@@ -65,6 +69,7 @@ ROUTES = (
         roles=STAFF,
         scope="open",
         response=UnitList,
-        errors=(503,),
+        errors=(422, 503),
+        query=(Query(name="search", text="words without marks in any order, or a code"),),
     ),
 )

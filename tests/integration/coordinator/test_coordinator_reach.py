@@ -67,6 +67,9 @@ async def lists_own_halls(api: Api) -> None:
     found = await ask(api, 200, "GET", "/api/v1/halls?unit=00004")
     assert [hall["hall_id"] for hall in found["halls"]] == ["HN-1"]
     await ask(api, 403, "GET", "/api/v1/halls?unit=79")
+    for query in ("search=01 ba 1 noi", "search=sai gon", "search=1", "order=name"):
+        found = await ask(api, 200, "GET", f"/api/v1/halls?{query}")
+        assert {hall["hall_id"] for hall in found["halls"]} <= OWN
 
 
 @proves("POST", "/api/v1/halls/import")
