@@ -32,7 +32,7 @@ _KINDS: dict[str, PersonKind] = {fold(word): kind for kind, words in KIND_WORDS.
 Known = Literal["known", "unknown", "out_of_reach"]
 
 
-def parse_roster(data: bytes | str, hall: Callable[[str], Known]) -> list[Person]:
+def parse_roster(data: bytes | str, hall: Callable[[str], Known]) -> dict[int, Person]:
     """Read a roster.
 
     Args:
@@ -40,14 +40,14 @@ def parse_roster(data: bytes | str, hall: Callable[[str], Known]) -> list[Person
         hall: whether a hall exists, and whether the sender reaches it.
 
     Returns:
-        People without numbers, in order of the file; no two have the same identity.
+        People without numbers, by row, in order of the file; no two have the same identity.
 
     Raises:
         ImportFailedError: with every bad row; nobody is to be imported.
     """
     faults = Faults()
     first_rows: dict[bytes, int] = {}
-    people: list[Person] = []
+    people: dict[int, Person] = {}
     for row in parse_table(data, ROSTER_COLUMNS, faults):
         cells = row.cells
         _check_texts(row, faults)
@@ -63,7 +63,7 @@ def parse_roster(data: bytes | str, hall: Callable[[str], Known]) -> list[Person
         )
         _check_unique(row, person, first_rows, faults)
         if not faults.errors:
-            people.append(person)
+            people[row.number] = person
     faults.raise_if_any("rows")
     return people
 

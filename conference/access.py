@@ -7,6 +7,7 @@ and never read from a token, so a token cannot choose how it is checked.
 
 from __future__ import annotations
 
+import base64
 import os
 import secrets
 from collections.abc import Sequence
@@ -102,6 +103,11 @@ class KeyRing:
                 "ascii"
             )
         ]
+
+    @property
+    def code_key(self) -> str:
+        """The public key for devices that check delegates' codes themselves: 32 bytes, base64url without padding."""
+        return base64.urlsafe_b64encode(self._public_key.public_bytes_raw()).decode("ascii").rstrip("=")
 
     @classmethod
     def generate(cls) -> KeyRing:

@@ -27,6 +27,9 @@ from conference.journal.contract import Entry
 from conference.journal.opening import open_journal
 from conference.live import LiveBoard
 from conference.partitions import PartitionFollower
+from conference.people.opening import open_people
+from conference.people.reading import Reading
+from conference.people.rostering import Rostering
 from conference.relay_desk import RelayDesk
 from conference.report_making import ReportMaker
 from conference.serving import SHUTDOWN_TIMEOUT_S, listen, own_url, tell_ready, until_told, version
@@ -149,8 +152,13 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
         live = LiveBoard(coordinator, desk.sessions)
         address: list[str] = []
         partitions = PartitionFollower(coordinator, journal, lambda: own_url(config.own_url, config.host, address[0]))
+        people = open_people(config.journal, config.state_dir)
+        stack.push_async_callback(people.close)
         services = Services(
             decider=coordinator,
+            people=people,
+            reading=Reading(people, coordinator),
+            rostering=Rostering(people, coordinator),
             avoid=lambda: desk.avoid,
             relay_token_s=config.tokens.relay_s,
             coordinator=coordinator,

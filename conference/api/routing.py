@@ -32,6 +32,9 @@ from conference.decider import Decider
 from conference.forwarding import ForwardingDoor
 from conference.gateway import Gateway
 from conference.live import LiveBoard
+from conference.people.contract import PeopleStore
+from conference.people.reading import Reading
+from conference.people.rostering import Rostering
 from conference.reach import Reach
 from conference.relay_desk import RelayDesk
 from conference.report_making import ReportMaker
@@ -65,6 +68,7 @@ class HallServices(msgspec.Struct, frozen=True, kw_only=True):
         avoid: relays that no hall is newly sent to, as far as this process knows.
         relay_token_s: how long a hall's token for a relay is good for.
         turn: issues credentials for TURN servers, None where there are none.
+        reading: gives the names of delegates to those who may have them.
     """
 
     decider: Decider
@@ -73,16 +77,21 @@ class HallServices(msgspec.Struct, frozen=True, kw_only=True):
     relay_token_s: int
     metrics: FrontMetrics
     turn: TurnCredentials | None
+    reading: Reading
 
 
 class Services(HallServices, frozen=True, kw_only=True):
     """What the coordinator's handlers work with; made once by the composition root.
 
     Attributes:
+        people: who the delegates are.
+        rostering: imports rosters.
         public_url: where halls and operators reach this coordinator, without a slash at the end.
     """
 
     coordinator: Coordinator
+    people: PeopleStore
+    rostering: Rostering
     desk: RelayDesk
     gateway: Gateway
     forwarding: ForwardingDoor

@@ -12,9 +12,11 @@ from aiohttp.typedefs import Handler, Middleware
 from conference.api import (
     attendance,
     conferences,
+    delegates,
     discovery,
     gateways,
     hall_records,
+    hall_roster,
     hall_session,
     halls,
     live,
@@ -45,12 +47,14 @@ def api_routes() -> tuple[Route, ...]:
     # The hall's own routes come first: `/halls/{hall_id}/link` must never catch one of theirs.
     table = (
         *hall_session.ROUTES,
+        *hall_roster.ROUTES,
         *halls.ROUTES,
         *hall_records.ROUTES,
         *proposals.ROUTES,
         *units.ROUTES,
         *conferences.ROUTES,
         *attendance.ROUTES,
+        *delegates.ROUTES,
         *reports.ROUTES,
         *relays.ROUTES,
         *orders.ROUTES,
@@ -75,7 +79,7 @@ def build_hall_app(
 ) -> web.Application:
     """An application for halls alone: what they ask and the page that they open, ready to be served."""
     app = bare_app(services, limits)
-    add_routes(app, hall_session.ROUTES, services)
+    add_routes(app, (*hall_session.ROUTES, *hall_roster.ROUTES), services)
     app.add_routes(hall_page_routes(load_pages()))
     app.add_routes(health_routes(health, registry))
     return app

@@ -26,6 +26,8 @@ from conference.front.leader_link import LeaderLink
 from conference.front.messages import Hello
 from conference.journal.contract import Entry
 from conference.journal.opening import open_redis
+from conference.people.opening import open_people
+from conference.people.reading import Reading
 from conference.serving import SHUTDOWN_TIMEOUT_S, listen, own_url, tell_ready, until_told, version
 from configs.loading import ConfigError, Mistake
 from configs.turn import TurnCredentials
@@ -115,8 +117,12 @@ async def serve_gateway(config: GatewayConfig) -> AsyncIterator[RunningGateway]:
 
         leader = LeaderLink(session, hello, sign, wait_s=config.leader_wait_s, tls=_trust(config))
         following = Following(journal, leader.handle_writer)
+        people = open_people(config.journal, config.key_file.parent)
+        stack.push_async_callback(people.close)
+        front_desk = FrontDesk(following, leader, attendance)
         services = HallServices(
-            decider=FrontDesk(following, leader, attendance),
+            decider=front_desk,
+            reading=Reading(people, front_desk),
             avoid=frozenset,  # the leader knows, and decides
             keys=keys,
             relay_token_s=config.relay_token_s,

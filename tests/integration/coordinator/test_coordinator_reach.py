@@ -36,6 +36,7 @@ OWN, FOREIGN = {"HN-1", "HN-2"}, "HCM-1"
 OPEN = {
     ("GET", "/api/v1/units"): "codes and names of administrative units are public; nothing of halls or persons",
     ("GET", "/api/v1/openapi.json"): "describes the API",
+    ("GET", "/api/v1/conferences/{conference_id}/delegates/template"): "an empty table",
 }
 # Routes without a role, and why they need none.
 PUBLIC = {("GET", "/api/v1/openapi.json"): "describes the API"}
@@ -238,6 +239,67 @@ async def lists_own_discrepancies(api: Api) -> None:
     page = await ask(api, 200, "GET", f"{path}?after=HN-1")
     assert ({each["hall_id"] for each in page["discrepancies"]}, page["next"]) == ({"HN-2"}, "")
     await ask(api, 403, "GET", f"{path}?unit=79")
+
+
+DELEGATES = f"/api/v1/conferences/{CONFERENCE}/delegates"
+
+
+async def bring_delegates(api: Api) -> None:
+    """Numbers 1, 2 and 3 are of HCM-1, HN-1 and HN-2."""
+    rows = "\n".join(["hall,name,card", "HN-1,Lan,1", "HN-2,Mai,2", "HCM-1,Hùng,3"])
+    await api.expect(200, "POST", f"{DELEGATES}/import", data=rows.encode())
+
+
+@proves("POST", "/api/v1/conferences/{conference_id}/delegates/import")
+async def imports_own_delegates(api: Api) -> None:
+    """Neither into a hall elsewhere, nor by taking a delegate away from one."""
+    await bring_delegates(api)
+    for row in ("HCM-1,An,4", "HN-1,Hùng,3"):
+        for query in ("", "?dry_run=1"):
+            await ask(api, 422, "POST", f"{DELEGATES}/import{query}", data=f"hall,name,card\n{row}".encode())
+    await ask(api, 200, "POST", f"{DELEGATES}/import", data=b"hall,name,card\nHN-1,An,4")
+
+
+@proves("GET", "/api/v1/conferences/{conference_id}/delegates")
+async def lists_own_delegates(api: Api) -> None:
+    """Others are left out, and what is named must be reached."""
+    await bring_delegates(api)
+    assert [each["number"] for each in (await ask(api, 200, "GET", DELEGATES))["delegates"]] == [2, 3]
+    for query in (f"hall={FOREIGN}", "unit=79"):
+        await ask(api, 403, "GET", f"{DELEGATES}?{query}")
+
+
+@proves("GET", "/api/v1/conferences/{conference_id}/delegates/{number}")
+async def reads_own_delegate(api: Api) -> None:
+    """One elsewhere is refused."""
+    await bring_delegates(api)
+    assert (await ask(api, 200, "GET", f"{DELEGATES}/2"))["name"] == "Lan"
+    await ask(api, 403, "GET", f"{DELEGATES}/1")
+
+
+@proves("POST", "/api/v1/conferences/{conference_id}/delegates/withdraw")
+async def withdraws_own_delegates(api: Api) -> None:
+    """All or none."""
+    await bring_delegates(api)
+    await ask(api, 403, "POST", f"{DELEGATES}/withdraw", json={"numbers": [2, 1]})
+    await ask(api, 204, "POST", f"{DELEGATES}/withdraw", json={"numbers": [2]})
+
+
+@proves("POST", "/api/v1/conferences/{conference_id}/delegates/move")
+async def moves_own_delegates(api: Api) -> None:
+    """Neither from elsewhere nor to there."""
+    await bring_delegates(api)
+    await ask(api, 403, "POST", f"{DELEGATES}/move", json={"numbers": [1], "hall_id": "HN-1"})
+    await ask(api, 403, "POST", f"{DELEGATES}/move", json={"numbers": [2], "hall_id": FOREIGN})
+    await ask(api, 204, "POST", f"{DELEGATES}/move", json={"numbers": [2], "hall_id": "HN-2"})
+
+
+@proves("POST", "/api/v1/conferences/{conference_id}/delegates/reissue")
+async def reissues_own_codes(api: Api) -> None:
+    """All or none."""
+    await bring_delegates(api)
+    await ask(api, 403, "POST", f"{DELEGATES}/reissue", json={"numbers": [2, 1]})
+    await ask(api, 204, "POST", f"{DELEGATES}/reissue", json={"numbers": [2]})
 
 
 def key(route: Route) -> tuple[str, str]:
