@@ -121,6 +121,12 @@ class PublishError(BridgesError):
         self.code = code
 
 
+class CheckinCodeError(BridgesError):
+    """What was scanned is no delegate's code of this version; says why, and not what it was."""
+
+    code = "bad_code"
+
+
 class LinkError(BridgesError):
     """A hall's link is not `<public_url>/hall#token=<jwt>` with a hall and a conference in its token."""
 

@@ -8,6 +8,7 @@ and never read from a token, so a token cannot choose how it is checked.
 from __future__ import annotations
 
 import base64
+import hmac
 import os
 import secrets
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from bridges.checkin import CheckinCode, conference_tag, content, serialize_code
 from conference.errors import ConferenceError
 from relay.access import ALGORITHM, ISSUER, MAX_TOKEN_BYTES, Action
 from relay.access import AUDIENCE as RELAY_AUDIENCE
@@ -29,7 +31,8 @@ MAX_KEY_FILE_BYTES = 16 * 1024
 # Tokens that need not be verified again; some 70 MB when full. Twice as many as a country has halls.
 MAX_REMEMBERED = 100_000
 
-Role = Literal["organiser", "technician", "operator", "hall", "relay", "gateway"]
+Role = Literal["organiser", "technician", "operator", "hall", "poster", "relay", "gateway"]
+OF_ONE_HALL: frozenset[Role] = frozenset({"hall", "poster"})
 STAFF_ROLES: frozenset[Role] = frozenset({"organiser", "technician", "operator"})
 
 
@@ -67,7 +70,7 @@ class ApiClaims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         role: what the holder is; each route names the roles that it serves.
         exp: expiry, seconds since the epoch.
         conference: the one conference it is for, or "" for all.
-        hall: the one hall it is for; set for the role `hall`.
+        hall: the one hall it is for; set for the roles `hall` and `poster`.
         unit: code of the unit that a member of staff is bound to, with everything under it, or "" for the whole
             country; see `conference.reach`.
     """
@@ -81,8 +84,8 @@ class ApiClaims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def actor(self) -> str:
-        """How the journal names the holder: `hall:…`, `relay:…`, `gateway:…` or `user:…`."""
-        prefix = self.role if self.role in {"hall", "relay", "gateway"} else "user"
+        """How the journal names the holder: `hall:…`, `poster:…`, `relay:…`, `gateway:…` or `user:…`."""
+        prefix = self.role if self.role in {"hall", "poster", "relay", "gateway"} else "user"
         return f"{prefix}:{self.sub}"
 
 
@@ -98,6 +101,7 @@ class KeyRing:
         self._verified: dict[str, ApiClaims] = {}
         public_key = private_key.public_key()
         self._public_key: Ed25519PublicKey = public_key
+        self._pin_key = hmac.digest(private_key.private_bytes_raw(), b"diemcau pin 1", "sha256")
         self.public_keys: list[str] = [
             public_key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode(
                 "ascii"
@@ -174,6 +178,24 @@ class KeyRing:
         payload: dict[str, object] = {"iss": ISSUER, "aud": AUDIENCE, **msgspec.to_builtins(claims)}
         return jwt.encode(payload, self._private_key, algorithm=ALGORITHM)
 
+    def issue_code(self, conference_id: str, number: int, issue: int) -> str:
+        """The digits of a delegate's QR code; see `bridges.checkin`."""
+        signature = self._private_key.sign(content(conference_id, number, issue))
+        return serialize_code(CheckinCode(conference_tag(conference_id), number, issue, signature))
+
+    def is_issued(self, conference_id: str, code: CheckinCode) -> bool:
+        """Whether a code was issued for this conference by the holder of this key.
+
+        Ed25519 signs the same with the same (RFC 8032), so it is signed anew: a fifth of the cost of a verification.
+        """
+        signature = self._private_key.sign(content(conference_id, code.number, code.issue))
+        return hmac.compare_digest(signature, code.signature)
+
+    def pin(self, conference_id: str, number: int, issue: int) -> str:
+        """The six digits that stand below a delegate's QR code beside the number, for who types."""
+        found = hmac.digest(self._pin_key, content(conference_id, number, issue), "sha256")
+        return f"{int.from_bytes(found[:8], 'big') % 1_000_000:06}"
+
     def verify_api_token(self, token: str, now: float) -> ApiClaims:
         """Verify a bearer token of the API.
 
@@ -214,7 +236,7 @@ class KeyRing:
             raise AccessDeniedError(f"token is not valid: {error}") from error
         except msgspec.ValidationError as error:
             raise AccessDeniedError(f"token claims are not the API's: {error}") from error
-        if claims.role == "hall" and not (claims.hall and claims.conference):
+        if claims.role in OF_ONE_HALL and not (claims.hall and claims.conference):
             raise AccessDeniedError("a hall's token must name its hall and its conference")
         if claims.unit and claims.role not in STAFF_ROLES:
             raise AccessDeniedError(f"a token of the role {claims.role} is bound to no unit")

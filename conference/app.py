@@ -17,6 +17,7 @@ from conference.admission import Admission
 from conference.api.finding import HallFinder
 from conference.api.routing import Services
 from conference.api.server import build_app
+from conference.checkin_desk import CheckinDesk
 from conference.config import CoordinatorConfig
 from conference.coordinator import Coordinator
 from conference.errors import JournalError, StaleEpochError
@@ -154,6 +155,7 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
         partitions = PartitionFollower(coordinator, journal, lambda: own_url(config.own_url, config.host, address[0]))
         people = open_people(config.journal, config.state_dir)
         stack.push_async_callback(people.close)
+        checkins = CheckinDesk(coordinator, keys, lambda result: metrics.checkins_total.labels(result=result).inc())
         services = Services(
             decider=coordinator,
             people=people,
@@ -171,6 +173,7 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
             finder=HallFinder(),
             metrics=metrics,
             turn=turn,
+            checkins=checkins,
             public_url=lambda: config.public_url or address[0],
             reports=ReportMaker(keys),
         )
@@ -182,6 +185,7 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
             build_app(services, health, registry), access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S
         )
         await runner.setup()
+        stack.push_async_callback(checkins.stop)
         stack.push_async_callback(runner.cleanup)
         address.append(await listen(runner, config.host, config.port, config.tls))
         stack.push_async_callback(coordinator.stop)

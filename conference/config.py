@@ -119,6 +119,8 @@ class RateLimitsConfig(Section):
     Attributes:
         holder_per_s: requests a second of one token's holder; a hall at work makes one now and then.
         holder_burst: requests that a holder may make at once.
+        poster_per_s: requests a second of all phones that read the poster of one hall.
+        poster_burst: such requests that may be made at once: everybody in the largest hall, and once more.
         address_per_s: requests a second without a valid token (pages, refused tokens) from one address. Generous:
             a province of halls, or everybody behind a proxy, has one address.
         address_burst: such requests that an address may make at once.
@@ -128,6 +130,8 @@ class RateLimitsConfig(Section):
 
     holder_per_s: float = Field(default=50.0, ge=0.1, le=100_000)
     holder_burst: int = Field(default=500, ge=1, le=1_000_000)
+    poster_per_s: float = Field(default=200.0, ge=0.1, le=100_000)
+    poster_burst: int = Field(default=5_000, ge=1, le=1_000_000)
     address_per_s: float = Field(default=1_000.0, ge=0.1, le=100_000)
     address_burst: int = Field(default=50_000, ge=1, le=10_000_000)
     behind_proxy: bool = False

@@ -45,6 +45,12 @@ class RateLimit:
         self._buckets[key] = (left - 1, now_s)
         return 0.0
 
+    def wait_s(self, key: str, now_s: float) -> float:
+        """Seconds until a request of a key may be made, 0 where it may be now; takes nothing."""
+        if key not in self._buckets and len(self._buckets) >= self._max_keys:
+            key = ""
+        return max(0.0, (1 - self._left(key, now_s)) / self._per_s)
+
     def _left(self, key: str, now_s: float) -> float:
         left, at_s = self._buckets.get(key, (self._burst, now_s))
         return min(self._burst, left + (now_s - at_s) * self._per_s)

@@ -191,6 +191,9 @@ class FrontMetrics(Families):
             "How long a hall that moved had no picture, as the hall measured it.",
             INTERRUPTION_BUCKETS_S,
         )
+        self.checkins_total = self._counter(
+            "checkins_total", "Check-ins and marks of delegates by what became of them.", ["result"]
+        )
         self.http_requests_total = self._counter(
             "http_requests_total", "HTTP requests by route template and status.", ["route", "status"]
         )

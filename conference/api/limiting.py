@@ -1,6 +1,7 @@
 """Who calls, and how often: verifies the bearer token once per request, and holds its holder to a rate.
 
-A request with a valid token counts for the token's holder; any other counts for the address that it came from. So a
+A request with a valid token counts for the token's holder, and all phones that read the poster of one hall are one
+holder with a rate of its own; any other counts for the address that it came from. So a
 province of halls behind one address joins all at once, and somebody without a token cannot use up a hall's rate.
 """
 
@@ -14,7 +15,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from conference.access import AccessDeniedError, ApiClaims, KeyRing
+from conference.access import OF_ONE_HALL, AccessDeniedError, ApiClaims, KeyRing
 from conference.config import RateLimitsConfig
 from conference.errors import RateLimitedError
 from conference.rate_limits import RateLimit
@@ -52,6 +53,7 @@ def limiting(
         clock_s: a monotonic clock, seconds.
     """
     by_holder = RateLimit(per_s=limits.holder_per_s, burst=limits.holder_burst)
+    by_poster = RateLimit(per_s=limits.poster_per_s, burst=limits.poster_burst)
     by_address = RateLimit(per_s=limits.address_per_s, burst=limits.address_burst)
 
     @web.middleware
@@ -60,7 +62,8 @@ def limiting(
             return await handler(request)
         found = request[_CALLER] = _identify(request, keys)
         if isinstance(found, ApiClaims):
-            kind, wait_s = "holder", by_holder.take(found.actor, clock_s())
+            kind = "poster" if found.role == "poster" else "holder"
+            wait_s = (by_poster if kind == "poster" else by_holder).take(_holder(found), clock_s())
         else:
             kind, wait_s = "address", by_address.take(_address(request, behind_proxy=limits.behind_proxy), clock_s())
         if wait_s > 0:
@@ -69,6 +72,11 @@ def limiting(
         return await handler(request)
 
     return limit
+
+
+def _holder(claims: ApiClaims) -> str:
+    """Who is held to a rate; a hall is another one in each conference."""
+    return f"{claims.conference}/{claims.actor}" if claims.role in OF_ONE_HALL else claims.actor
 
 
 def _identify(request: web.Request, keys: KeyRing) -> ApiClaims | AccessDeniedError:

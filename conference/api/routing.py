@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 
 from conference.access import (
+    OF_ONE_HALL,
     STAFF_ROLES,
     ApiClaims,
     KeyRing,
@@ -26,6 +27,7 @@ from conference.api.bodies import decode_body, read_body
 from conference.api.finding import HallFinder
 from conference.api.limiting import caller
 from conference.api.problems import RequestError
+from conference.checkin_desk import CheckinDesk
 from conference.config import CoordinatorConfig
 from conference.coordinator import Coordinator
 from conference.decider import Decider
@@ -49,6 +51,7 @@ MAX_IMPORT_BYTES = 32 * 1024 * 1024
 STAFF: frozenset[Role] = STAFF_ROLES
 ORGANISER: frozenset[Role] = frozenset({"organiser"})
 HALL: frozenset[Role] = frozenset({"hall"})
+POSTER: frozenset[Role] = frozenset({"poster"})
 Scope = Literal["whole", "reach", "open"]
 """What a holder who is bound to a unit meets at a route.
 
@@ -69,6 +72,7 @@ class HallServices(msgspec.Struct, frozen=True, kw_only=True):
         relay_token_s: how long a hall's token for a relay is good for.
         turn: issues credentials for TURN servers, None where there are none.
         reading: gives the names of delegates to those who may have them.
+        checkins: checks delegates in.
     """
 
     decider: Decider
@@ -78,6 +82,7 @@ class HallServices(msgspec.Struct, frozen=True, kw_only=True):
     metrics: FrontMetrics
     turn: TurnCredentials | None
     reading: Reading
+    checkins: CheckinDesk
 
 
 class Services(HallServices, frozen=True, kw_only=True):
@@ -236,7 +241,7 @@ def _serve(route: Route, services: HallServices) -> Callable[[web.Request], Awai
             require_role(claims, route.roles)
             if route.scope == "whole":
                 require_whole(claims)
-            if claims.role != "hall":  # a hall's routes take the conference from the token itself
+            if claims.role not in OF_ONE_HALL:  # a hall's routes take the conference from the token itself
                 require_conference(claims, request.match_info.get("conference_id", ""))
         body: object = None
         if route.takes_body:

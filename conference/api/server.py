@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from conference.api import (
     attendance,
+    checkins,
     conferences,
     delegates,
     discovery,
@@ -48,6 +49,8 @@ def api_routes() -> tuple[Route, ...]:
     table = (
         *hall_session.ROUTES,
         *hall_roster.ROUTES,
+        *checkins.ROUTES,
+        *checkins.POSTER_ROUTES,
         *halls.ROUTES,
         *hall_records.ROUTES,
         *proposals.ROUTES,
@@ -79,7 +82,7 @@ def build_hall_app(
 ) -> web.Application:
     """An application for halls alone: what they ask and the page that they open, ready to be served."""
     app = bare_app(services, limits)
-    add_routes(app, (*hall_session.ROUTES, *hall_roster.ROUTES), services)
+    add_routes(app, (*hall_session.ROUTES, *hall_roster.ROUTES, *checkins.ROUTES), services)
     app.add_routes(hall_page_routes(load_pages()))
     app.add_routes(health_routes(health, registry))
     return app

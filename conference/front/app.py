@@ -16,6 +16,7 @@ from aiohttp import web
 from conference.access import ApiClaims, KeyRing
 from conference.api.routing import HallServices
 from conference.api.server import build_hall_app
+from conference.checkin_desk import CheckinDesk
 from conference.errors import StaleEpochError
 from conference.events import partition_of
 from conference.front.attendance import AttendanceWriter
@@ -120,9 +121,11 @@ async def serve_gateway(config: GatewayConfig) -> AsyncIterator[RunningGateway]:
         people = open_people(config.journal, config.key_file.parent)
         stack.push_async_callback(people.close)
         front_desk = FrontDesk(following, leader, attendance)
+        checkins = CheckinDesk(front_desk, keys, lambda result: metrics.checkins_total.labels(result=result).inc())
         services = HallServices(
             decider=front_desk,
             reading=Reading(people, front_desk),
+            checkins=checkins,
             avoid=frozenset,  # the leader knows, and decides
             keys=keys,
             relay_token_s=config.relay_token_s,
@@ -139,6 +142,7 @@ async def serve_gateway(config: GatewayConfig) -> AsyncIterator[RunningGateway]:
         parts = (following, attendance, leader)
         for part in parts:
             stack.push_async_callback(part.stop)
+        stack.push_async_callback(checkins.stop)
         runner = web.AppRunner(
             build_hall_app(services, config.rate_limits, health, registry),
             access_log=None,

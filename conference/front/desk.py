@@ -9,6 +9,8 @@ from conference.commands import (
     JoinHall,
     LeaveHall,
     NoteReading,
+    RecordCheckins,
+    RecordMarks,
     ReportHeadcount,
     ReportMove,
     ReportPrecheck,
@@ -24,6 +26,9 @@ from conference.front.leader_link import LeaderLink
 from conference.front.messages import Forwarded, ForwardedJoin, ForwardedLeave, ForwardedMove
 from conference.journal.contract import Entry
 from conference.state import State
+
+_Written = RecordCheckins | RecordMarks | ReportHeadcount | ReportPrecheck | SignOffReadiness | NoteReading
+"""What commutes, and is written here."""
 
 
 class FrontDesk:
@@ -63,14 +68,16 @@ class FrontDesk:
 
     async def execute(self, command: Command, actor: str) -> Sequence[Event]:
         """See `Decider`; what the leader decided is in the state, and its events are not repeated here."""
-        if isinstance(command, ReportHeadcount | ReportPrecheck | SignOffReadiness | NoteReading):
-            return await self._record(command, actor)
+        if isinstance(command, _Written):
+            return await self._write(command, actor)
         await self._following.reached(await self._leader.ask(_forwarded(command, actor)))
         return []
 
-    async def _record(self, command: Command, actor: str) -> list[Event]:
-        # What the hall reported before, here or elsewhere, is what this corrects.
-        await self._following.caught_up()
+    async def _write(self, command: _Written, actor: str) -> list[Event]:
+        """Write into this gateway's partition; in `state` it is once that was read."""
+        if not isinstance(command, RecordCheckins):  # scans need not know what was before
+            # What the hall reported before, here or elsewhere, is what this corrects.
+            await self._following.caught_up()
         now_ms = max(self._clock(), self.state.newest_ms)
         events = decide(self.state, command, now_ms)
         if events:

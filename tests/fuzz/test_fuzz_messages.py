@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import fuzz_checkin
 import fuzz_dtls
 import fuzz_json
 import fuzz_jwt
@@ -9,6 +10,7 @@ import pytest
 
 CORPUS = Path(__file__).parent / "corpus"
 TARGETS: dict[str, Callable[[bytes], None]] = {
+    "checkin": fuzz_checkin.fuzz_one,
     "dtls": fuzz_dtls.fuzz_one,
     "json": fuzz_json.fuzz_one,
     "jwt": fuzz_jwt.fuzz_one,
