@@ -1,4 +1,6 @@
-"""What the operators' page shows: one snapshot of the whole country, made at most once a second, for all viewers.
+"""What the operators' page shows: a snapshot of the whole country, made at most once a second, for all viewers.
+
+Who is bound to a unit sees that unit alone: a snapshot is made for each unit of which there are viewers.
 
 `build_snapshot` is pure. `LiveBoard` makes one only while somebody watches and something changed, and hands the same
 bytes to everybody; who reads slowly gets the newest and misses what lay between.
@@ -7,6 +9,7 @@ bytes to everybody; who reads slowly gets the newest and misses what lay between
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
 import msgspec
@@ -19,6 +22,7 @@ from conference.journal.contract import Entry
 from conference.lifecycle import ConferenceKind, Phase
 from conference.lookup import unit_of
 from conference.planner.loads import RelayMode
+from conference.reach import Reach
 from conference.roster import ConferenceState, RelayState
 from conference.state import State
 from monitoring.log_config import get_logger
@@ -248,13 +252,18 @@ def view_relay(state: State, relay: RelayState, sessions: Mapping[str, int]) -> 
     )
 
 
-def build_snapshot(state: State, sessions: Mapping[str, int], now_ms: int) -> LiveSnapshot:
-    """The page's snapshot.
+def build_snapshot(state: State, sessions: Mapping[str, int], now_ms: int, unit: str = "") -> LiveSnapshot:
+    """The page's snapshot: of the whole country, or of what somebody sees who is bound to a unit.
 
     Args:
         state: read only.
         sessions: open sessions of each connected relay.
         now_ms: milliseconds since the epoch.
+        unit: the unit that all counts and halls are of, and whose units right below stand in place of the provinces;
+            relays serve the whole country, and are not shown then.
+
+    Raises:
+        RejectedError: there is no such unit.
     """
     focus = min(
         state.conferences.values(), key=lambda each: (_FOCUS.index(each.phase), -each.phases[-1][1]), default=None
@@ -262,15 +271,17 @@ def build_snapshot(state: State, sessions: Mapping[str, int], now_ms: int) -> Li
     return LiveSnapshot(
         at_ms=now_ms,
         focus="" if focus is None else focus.conference_id,
-        conferences=[view_conference(state, each) for each in state.conferences.values()],
-        provinces=[] if focus is None else _view_provinces(state, focus.conference_id),
-        relays=view_relays(state, sessions),
-        lost=[] if focus is None else _list_lost(state, focus.conference_id),
+        conferences=[view_conference(state, each, unit) for each in state.conferences.values()],
+        provinces=[] if focus is None else _view_provinces(state, focus.conference_id, unit),
+        relays=[] if unit else view_relays(state, sessions),
+        lost=[] if focus is None else _list_lost(state, focus.conference_id, Reach(state.units, unit)),
     )
 
 
-def _view_provinces(state: State, conference_id: str) -> list[ProvinceView]:
-    return [_view_province(state, row) for row in state.rollups[conference_id].children()]
+def _view_provinces(state: State, conference_id: str, unit: str) -> list[ProvinceView]:
+    rollup = state.rollups[conference_id]
+    rows = rollup.children(unit_of(state, unit).tree, unit) if unit else rollup.children()
+    return [_view_province(state, row) for row in rows]
 
 
 def _view_province(state: State, row: AttendanceRow) -> ProvinceView:
@@ -289,11 +300,13 @@ def _view_province(state: State, row: AttendanceRow) -> ProvinceView:
     )
 
 
-def _list_lost(state: State, conference_id: str) -> list[LostHall]:
+def _list_lost(state: State, conference_id: str, reach: Reach) -> list[LostHall]:
     presences = state.presence.get(conference_id, {})
     found = []
     for hall_id in state.rollups[conference_id].hall_ids("connection.lost"):
         hall = state.halls[hall_id]
+        if not reach.has_hall(hall):
+            continue
         unit = state.units.get(state.provinces.get(hall_id, ""))
         presence = presences.get(hall_id)
         since_ms = None if presence is None else presence.last_seen_ms
@@ -329,11 +342,11 @@ class LiveBoard:
         self._interval_s = interval_s
         self._log = get_logger("conference.live")
         self._shown_sessions: dict[str, int] = {}
-        self._latest = b""
+        self._latest: dict[str, bytes] = {}
         self._number = 0
         self._changed = True
         self._closed = False
-        self._viewers = 0
+        self._viewers: Counter[str] = Counter()
         self._viewer_came = asyncio.Event()
         self._published = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
@@ -341,7 +354,7 @@ class LiveBoard:
     @property
     def is_full(self) -> bool:
         """No further viewer is taken."""
-        return self._viewers >= MAX_VIEWERS
+        return self._viewers.total() >= MAX_VIEWERS
 
     def start(self) -> None:
         """Begin to listen for changes."""
@@ -358,11 +371,14 @@ class LiveBoard:
         async with self._published:
             self._published.notify_all()
 
-    async def watch(self, heartbeat_s: float) -> AsyncGenerator[bytes | None, None]:
-        """Yield the newest snapshot (JSON) at once and after each change; None after `heartbeat_s` without one."""
+    async def watch(self, heartbeat_s: float, unit: str = "") -> AsyncGenerator[bytes | None, None]:
+        """Yield the newest snapshot (JSON) at once and after each change; None after `heartbeat_s` without one.
+
+        `unit` is the unit that the viewer is bound to, "" for the whole country.
+        """
         # What lies here when nobody watched may be hours old: the first viewer waits for a new one.
-        seen = 0 if self._viewers else self._number
-        self._viewers += 1
+        seen = 0 if self._viewers[unit] else self._number
+        self._viewers[unit] += 1
         self._changed = True
         self._viewer_came.set()
         try:
@@ -376,9 +392,13 @@ class LiveBoard:
                 if self._closed:
                     return
                 seen = self._number
-                yield self._latest
+                if (latest := self._latest.get(unit)) is not None:
+                    yield latest
         finally:
-            self._viewers -= 1
+            self._viewers[unit] -= 1
+            if not self._viewers[unit]:
+                del self._viewers[unit]
+                self._latest.pop(unit, None)
 
     def _handle_entries(self, _entries: Sequence[Entry]) -> None:
         self._changed = True
@@ -404,8 +424,11 @@ class LiveBoard:
         if not self._changed and sessions == self._shown_sessions:
             return
         self._changed, self._shown_sessions = False, sessions
-        snapshot = build_snapshot(self._coordinator.state, sessions, self._coordinator.now_ms())
-        self._latest = msgspec.json.encode(snapshot)
+        for unit in list(self._viewers):
+            snapshot = build_snapshot(self._coordinator.state, sessions, self._coordinator.now_ms(), unit)
+            if self._viewers[unit]:  # else the last one went while others had their turn
+                self._latest[unit] = msgspec.json.encode(snapshot)
+            await asyncio.sleep(0)
         self._number += 1
         async with self._published:
             self._published.notify_all()

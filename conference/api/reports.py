@@ -73,7 +73,7 @@ async def _frames(call: Call, conference: ConferenceState, heading: Heading) -> 
     async for codes in turns(list(state.units)):
         yield frame(b"U", report_units(state.units, codes, heading.tree, day))
     async for hall_ids in turns(sorted(state.halls)):
-        chosen = [hall_id for hall_id in hall_ids if scope.has_hall(state.halls[hall_id])]
+        chosen = [hall_id for hall_id in hall_ids if hall_id in state.halls and scope.has_hall(state.halls[hall_id])]
         yield frame(b"H", report_halls(state, conference, chosen, heading.at_ms, heading.tree))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -37,9 +37,13 @@ OPEN = {
     ("GET", "/api/v1/units"): "codes and names of administrative units are public; nothing of halls or persons",
     ("GET", "/api/v1/openapi.json"): "describes the API",
     ("GET", "/api/v1/conferences/{conference_id}/delegates/template"): "an empty table",
+    ("GET", "/api/v1/public-keys"): "public keys are public",
 }
 # Routes without a role, and why they need none.
-PUBLIC = {("GET", "/api/v1/openapi.json"): "describes the API"}
+PUBLIC = {
+    ("GET", "/api/v1/openapi.json"): "describes the API",
+    ("GET", "/api/v1/public-keys"): "whoever has a report may verify it",
+}
 
 Probe = Callable[[Api], Awaitable[None]]
 PROBES: dict[tuple[str, str], Probe] = {}
@@ -300,6 +304,49 @@ async def reissues_own_codes(api: Api) -> None:
     await bring_delegates(api)
     await ask(api, 403, "POST", f"{DELEGATES}/reissue", json={"numbers": [2, 1]})
     await ask(api, 204, "POST", f"{DELEGATES}/reissue", json={"numbers": [2]})
+
+
+@proves("POST", "/api/v1/halls/{hall_id}/poster")
+async def makes_own_poster(api: Api) -> None:
+    """A poster lets delegates check themselves in."""
+    await ask(api, 200, "POST", "/api/v1/halls/HN-1/poster", json={"conference_id": CONFERENCE})
+    await ask(api, 403, "POST", f"/api/v1/halls/{FOREIGN}/poster", json={"conference_id": CONFERENCE})
+
+
+@proves("GET", "/api/v1/conferences/{conference_id}/report")
+async def reads_own_report(api: Api) -> None:
+    """Of the own unit where none is named, in every form."""
+    path = f"/api/v1/conferences/{CONFERENCE}/report"
+    for unit in ("", "&unit=00004"):
+        for form in ("json", "csv", "html", "text"):
+            answer = await ask(api, 200, "GET", f"{path}?format={form}&kind=summary{unit}")
+            found = (answer if isinstance(answer, bytes) else msgspec.json.encode(answer)).decode()
+            assert "Ba Đình" in found, form
+            assert all(word not in found for word in (FOREIGN, "Sài Gòn", "Hồ Chí Minh")), form
+    await ask(api, 403, "GET", f"{path}?unit=79")
+
+
+async def _until_data(lines: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """Lines of an event stream up to the first with data."""
+    async for line in lines:
+        yield line
+        if line.startswith(b"data:"):
+            return
+
+
+@proves("GET", "/api/v1/live")
+async def watches_own_unit(api: Api) -> None:
+    """Counts, units and lost halls are those of the subtree; relays belong to the whole country."""
+    for role in (*ROLES, "operator"):
+        headers = api.bearer(role, unit="01")
+        async with api.session.get("/api/v1/live", headers=headers) as stream:
+            data = [line async for line in _until_data(stream.content)][-1]
+        snapshot = msgspec.json.decode(data.removeprefix(b"data:"))
+        (conference,) = snapshot["conferences"]
+        assert conference["totals"]["halls"] == len(OWN)
+        assert [unit["code"] for unit in snapshot["provinces"]] == ["00004"]
+        assert snapshot["relays"] == []
+        assert snapshot["lost"] == []
 
 
 def key(route: Route) -> tuple[str, str]:
