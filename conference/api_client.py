@@ -191,7 +191,7 @@ class ApiClient:
             first = first or answer
             found += _list(answer, key)
             after = answer.get("next")
-            if not isinstance(after, str) or after <= query.get("after", ""):
+            if not isinstance(after, str) or after == query.get("after", ""):
                 return {**first, key: found, "next": ""}
             query["after"] = after
 
@@ -218,6 +218,32 @@ class ApiClient:
     async def import_halls(self, csv: bytes, *, dry_run: bool = False) -> Document:
         """Add or replace halls, all or nothing; answers `{"halls", "changed", "dry_run"}`."""
         return await self._document("POST", "/api/v1/halls/import", csv=csv, query={"dry_run": "1" if dry_run else "0"})
+
+    async def import_roster(self, conference_id: str, table: bytes, *, dry_run: bool = False) -> Document:
+        """Add or change delegates, all or nothing; answers what changed."""
+        path = f"/api/v1/conferences/{conference_id}/delegates/import"
+        return await self._document("POST", path, csv=table, query={"dry_run": "1" if dry_run else "0"})
+
+    async def delegates(self, conference_id: str, *, hall: str = "", unit: str = "") -> list[Document]:
+        """List delegates with names, of one hall or unit where given; page after page."""
+        path = f"/api/v1/conferences/{conference_id}/delegates"
+        return _list(await self._pages(path, "delegates", {"hall": hall, "unit": unit}), "delegates")
+
+    async def delegate(self, conference_id: str, number: int) -> Document:
+        """Read one delegate."""
+        return await self._document("GET", f"/api/v1/conferences/{conference_id}/delegates/{number}")
+
+    async def change_delegates(self, conference_id: str, change: str, **body: object) -> bytes:
+        """Change delegates: `withdraw`, `move` or `reissue`."""
+        return await self.request("POST", f"/api/v1/conferences/{conference_id}/delegates/{change}", body=body)
+
+    async def privacy(self, conference_id: str) -> Document:
+        """Read what is stored about the people of a conference, and who read it."""
+        return await self._document("GET", f"/api/v1/conferences/{conference_id}/privacy")
+
+    async def erase(self, path: str, **body: object) -> Document:
+        """Erase people, at a path below `/api/v1/`."""
+        return await self._document("POST", f"/api/v1/{path}", body=body)
 
     async def halls(self, *, conference: str = "", status: str = "", unit: str = "") -> list[Document]:
         """List all halls, of one conference, status or unit where given; page after page."""

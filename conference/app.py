@@ -28,6 +28,7 @@ from conference.journal.contract import Entry
 from conference.journal.opening import open_journal
 from conference.live import LiveBoard
 from conference.partitions import PartitionFollower
+from conference.people.erasing import Erasing
 from conference.people.opening import open_people
 from conference.people.reading import Reading
 from conference.people.rostering import Rostering
@@ -161,6 +162,7 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
             people=people,
             reading=Reading(people, coordinator),
             rostering=Rostering(people, coordinator),
+            erasing=Erasing(people, coordinator),
             avoid=lambda: desk.avoid,
             relay_token_s=config.tokens.relay_s,
             coordinator=coordinator,

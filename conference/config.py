@@ -188,6 +188,16 @@ class ReadinessConfig(Section):
         return Thresholds(**self.model_dump())
 
 
+class PrivacyConfig(Section):
+    """How long people are kept.
+
+    Attributes:
+        retention_days: `diemcau privacy retention` erases the people of conferences that ended so many days ago.
+    """
+
+    retention_days: float = Field(default=90.0, ge=0, le=36_500)
+
+
 class JournalConfig(Section):
     """Where the journal is.
 
@@ -248,6 +258,7 @@ class CoordinatorConfig(Section):
         placement: cost of a hall and limits of relays.
         rate_limits: how often one caller may ask.
         admission: how fast newcomers are let in.
+        privacy: how long people are kept.
         readiness: when a hall is ready for the day.
         turn: TURN servers that halls are told of, for those whose network lets no UDP out.
     """
@@ -267,6 +278,7 @@ class CoordinatorConfig(Section):
     placement: PlacementConfig = PlacementConfig()
     rate_limits: RateLimitsConfig = RateLimitsConfig()
     admission: AdmissionConfig = AdmissionConfig()
+    privacy: PrivacyConfig = PrivacyConfig()
     readiness: ReadinessConfig = ReadinessConfig()
     turn: TurnServers | None = None
 

@@ -35,6 +35,7 @@ from conference.forwarding import ForwardingDoor
 from conference.gateway import Gateway
 from conference.live import LiveBoard
 from conference.people.contract import PeopleStore
+from conference.people.erasing import Erasing
 from conference.people.reading import Reading
 from conference.people.rostering import Rostering
 from conference.reach import Reach
@@ -91,12 +92,14 @@ class Services(HallServices, frozen=True, kw_only=True):
     Attributes:
         people: who the delegates are.
         rostering: imports rosters.
+        erasing: erases people.
         public_url: where halls and operators reach this coordinator, without a slash at the end.
     """
 
     coordinator: Coordinator
     people: PeopleStore
     rostering: Rostering
+    erasing: Erasing
     desk: RelayDesk
     gateway: Gateway
     forwarding: ForwardingDoor

@@ -12,11 +12,13 @@ import typer
 from conference.cli import (
     conferences,
     configuration,
+    delegates,
     demo,
     halls,
     journal,
     orders,
     plan,
+    privacy,
     programs,
     report,
     reports,
@@ -60,6 +62,8 @@ app.add_typer(orders.relays, name="relays")
 app.add_typer(orders.joins, name="joins")
 app.command("orders")(orders.standing_orders)
 app.command("operations")(orders.operations)
+app.add_typer(delegates.app, name="delegates")
+app.add_typer(privacy.app, name="privacy")
 app.add_typer(conferences.app, name="conference")
 app.command("live")(reports.live)
 app.command("attendance")(reports.attendance)

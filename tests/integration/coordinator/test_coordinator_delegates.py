@@ -151,3 +151,51 @@ async def test_a_store_that_fails_is_a_clear_refusal(api: Api, config: Coordinat
     assert problem["code"] == "people_unavailable"
     (config.state_dir / PEOPLE_FILE).rmdir()
     assert (await api.expect(200, "POST", f"{PATH}/import", data=file))["added"] == 1
+
+
+async def test_the_erased_have_no_name_and_keep_their_number(
+    api: Api, running: RunningCoordinator, config: CoordinatorConfig, halls: list[str]
+) -> None:
+    """The list goes on with an empty name; the deed and its reason are noted; a new person gets a new number."""
+    await api.expect(200, "POST", f"{PATH}/import", data=roster(f"{halls[0]},Xoádi Lan,1,,", f"{halls[0]},Ởlại,2,,"))
+    for body in ({"reason": "", "numbers": [1]}, {"reason": "theo yêu cầu", "numbers": []}):
+        await api.expect(422, "POST", f"{PATH}/erase", json=body)
+    await api.expect(403, "POST", f"{PATH}/erase", "technician", json={"reason": "x", "numbers": [1]})
+    answer = await api.expect(200, "POST", f"{PATH}/erase", json={"reason": "theo yêu cầu", "numbers": [1]})
+    assert answer == {"erased": 1}
+    assert [(each["number"], each["name"]) for each in (await api.expect(200, "GET", PATH))["delegates"]] == [
+        (1, ""),
+        (2, "Ởlại"),
+    ]
+    assert not any("Xoádi".encode() in path.read_bytes() for path in config.state_dir.iterdir() if path.is_file())
+    again = await api.expect(200, "POST", f"{PATH}/import", data=roster(f"{halls[0]},Xoádi Lan,1,,"))
+    assert [change["number"] for change in again["changes"]] == [3]
+    report = await api.expect(200, "GET", f"/api/v1/conferences/{CONFERENCE}/privacy")
+    assert (report["people"], report["last_number"], report["erased"], report["readings"]) == (2, 3, 1, 1)
+    assert running.services.coordinator.state.access_log.erased == {CONFERENCE: 1}
+
+
+async def test_numbers_go_on_after_everybody_was_erased(api: Api, halls: list[str]) -> None:
+    """The journal still knows who had the old numbers, as figures; nobody else gets them."""
+    file = roster(f"{halls[0]},Lan,1,,", f"{halls[0]},Mai,2,,")
+    await api.expect(200, "POST", f"{PATH}/import", data=file)
+    path = f"/api/v1/conferences/{CONFERENCE}/people/erase"
+    assert (await api.expect(200, "POST", path, json={"reason": "hết hạn"})) == {"erased": 2}
+    assert (await api.expect(200, "POST", path, json={"reason": "hết hạn"})) == {"erased": 0}
+    again = await api.expect(200, "POST", f"{PATH}/import", data=file)
+    assert [change["number"] for change in again["changes"]] == [3, 4]
+
+
+async def test_people_are_kept_until_their_conference_is_long_over(api: Api, halls: list[str]) -> None:
+    """Not while it goes on, not before the days are over, not by a dry run; then for good."""
+    await api.expect(200, "POST", f"{PATH}/import", data=roster(f"{halls[0]},Lan,1,,"))
+    path = "/api/v1/privacy/retention"
+    assert (await api.expect(200, "POST", path, json={"days": 0}))["conferences"] == []
+    await api.expect(200, "POST", f"/api/v1/conferences/{CONFERENCE}/phase", json={"phase": "ended"})
+    assert (await api.expect(200, "POST", path, json={}))["days"] == 90
+    dry = await api.expect(200, "POST", path, json={"days": 0, "dry_run": True})
+    assert [(each["conference_id"], each["people"]) for each in dry["conferences"]] == [(CONFERENCE, 1)]
+    done = await api.expect(200, "POST", path, json={"days": 0})
+    assert done["conferences"] == dry["conferences"]
+    assert (await api.expect(200, "GET", f"/api/v1/conferences/{CONFERENCE}/privacy"))["people"] == 0
+    await api.expect(422, "POST", path, json={"days": -1})
