@@ -23,6 +23,7 @@ from conference.reports.sealing import FileSeal
 from conference.reports.tables import Section
 from conference.reports.words import Language
 from conference.roster import ConferenceState
+from conference.state import State
 
 FORMATS: tuple[str, ...] = get_args(ReportFormat)
 KINDS: tuple[str, ...] = get_args(ReportKind)
@@ -61,13 +62,12 @@ async def read_report(call: Call) -> web.Response:
         public_key=call.services.reports.public_key,
         incidents=incidents_of(state, heading, Reach(state.units, unit)),
     )
-    form = await call.services.reports.make(request, _frames(call, conference, heading))
+    form = await call.services.reports.make(request, report_frames(state, conference, heading))
     return web.Response(body=form.payload, headers=_headers(heading, wanted, form.seal))
 
 
-async def _frames(call: Call, conference: ConferenceState, heading: Heading) -> AsyncIterator[bytes]:
+async def report_frames(state: State, conference: ConferenceState, heading: Heading) -> AsyncIterator[bytes]:
     """The halls and units of a report as frames, so many at a time that joins go on meanwhile."""
-    state = call.services.coordinator.state
     scope = Reach(state.units, heading.unit)
     day = day_of(heading)
     async for codes in turns(list(state.units)):
