@@ -10,10 +10,14 @@ import msgspec
 
 from conference.planner.loads import HallWish, RelayMode
 from conference.policy import Policy
+from conference.reports.model import Incident
 from relay.messages import Capacity
 
 KEPT_OPERATIONS = 1_000
 """Operations that the state lists; the journal has them all."""
+
+KEPT_INCIDENTS = 5_000
+"""500 relays that are each lost and come back five times in a day; the journal has them all."""
 
 EVERYTHING = ""
 """In place of a relay's or a conference's id: all of them."""
@@ -86,6 +90,7 @@ class Orders(msgspec.Struct, kw_only=True):
         limits: by relay id, or `EVERYTHING`.
         pauses: by conference id, or `EVERYTHING`.
         operations: the latest, oldest first.
+        incidents: what happened to relays and publishers meanwhile, the latest, oldest first.
     """
 
     relays: dict[str, RelayOrder] = {}
@@ -94,6 +99,7 @@ class Orders(msgspec.Struct, kw_only=True):
     limits: dict[str, Limits] = {}
     pauses: dict[str, Pause] = {}
     operations: list[Operation] = []
+    incidents: list[Incident] = []
 
     def mode(self, relay_id: str) -> RelayMode:
         """How a relay is to serve."""
@@ -138,3 +144,8 @@ class Orders(msgspec.Struct, kw_only=True):
         """List an order; the oldest gives way."""
         self.operations.append(operation)
         del self.operations[:-KEPT_OPERATIONS]
+
+    def note_incident(self, incident: Incident) -> None:
+        """List what happened; the oldest gives way."""
+        self.incidents.append(incident)
+        del self.incidents[:-KEPT_INCIDENTS]

@@ -99,7 +99,8 @@ class ReportMaker:
                 await process.wait()
         if process.returncode:
             raise await self._failure(process)
-        seal = seal_file(payload, digest.hex(), self._keys.sign, self.public_key)
+        # In a thread: the hash of a country's report takes longer than anybody who joins should wait.
+        seal = await asyncio.to_thread(seal_file, payload, digest.hex(), self._keys.sign, self.public_key)
         return SealedForm(payload=payload, seal=seal)
 
     async def _converse(

@@ -123,6 +123,7 @@ def incidents_of(state: State, heading: Heading, scope: Reach) -> list[Incident]
         for operation in state.orders.operations
         if _concerns(state, conference, scope, operation.subject)
     ]
+    found += [incident for incident in state.orders.incidents if incident.conference_id in ("", heading.conference_id)]
     found += [Incident(at_ms=at_ms, code="phase", subject=phase) for phase, at_ms in conference.phases]
     return [incident for incident in found if from_ms <= incident.at_ms <= until_ms]
 

@@ -48,6 +48,7 @@ from conference.events import (
     RelaySuspected,
     UnitsImported,
 )
+from conference.incidents import note_incident
 from conference.ledger import SeatKey, SeatLedger
 from conference.ordering import apply_order, mode_of
 from conference.orders import Orders
@@ -198,6 +199,7 @@ def apply(  # noqa: C901, PLR0912 one case for each event there is
         actor: who, by its record; kept of orders.
     """
     state.newest_ms = max(state.newest_ms, at_ms)
+    note_incident(state, event, at_ms, actor)
     match event:
         case PresenceObserved():
             _apply_presence(state, event)

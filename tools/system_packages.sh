@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests need from Debian or Ubuntu: a real browser, a real Redis with Sentinel, a real TURN server,
-# `ip` and `iptables`, and `strace`, which makes a disk slow.
+# `ip` and `iptables`, `strace`, which makes a disk slow, and LibreOffice, which calculates our workbooks.
 set -eu
 
 missing=""
@@ -11,6 +11,7 @@ command -v ip >/dev/null || missing="$missing iproute2"
 command -v iptables >/dev/null || missing="$missing iptables"
 command -v turnserver >/dev/null || missing="$missing coturn"
 command -v strace >/dev/null || missing="$missing strace"
+command -v soffice >/dev/null || missing="$missing libreoffice-calc-nogui"
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -100,6 +100,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         actor: who, as the journal names them.
         reason: why, in the operator's words or as `RelayLost` says.
         virtual: it is about a virtual relay.
+        conference_id: the one conference that it is about, or "".
     """
 
     at_ms: int
@@ -109,6 +110,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     actor: str = ""
     reason: str = ""
     virtual: bool = False
+    conference_id: str = ""
 
 
 class Correction(msgspec.Struct, frozen=True, kw_only=True):
