@@ -286,10 +286,21 @@ class ApiClient:
         """Give a publisher its addresses (see `whip_urls_of`) and its token, `{"token", "expires_at_ms"}`."""
         return await self._document("POST", f"/api/v1/conferences/{conference_id}/publishers", body={"feed": feed})
 
-    async def attendance(self, conference_id: str, *, unit: str = "", tree: str = "") -> Document:
-        """Read the attendance of a unit and of all units right below it, each source apart."""
+    async def attendance(
+        self, conference_id: str, *, unit: str = "", tree: str = "", closing: bool = False
+    ) -> Document:
+        """Read the attendance of a unit and of all units right below it, each source apart, now or at the closing."""
         path = f"/api/v1/conferences/{conference_id}/attendance"
-        return await self._pages(path, "children", {"unit": unit, "tree": tree})
+        return await self._pages(path, "children", {"unit": unit, "tree": tree, "closing": "1" if closing else ""})
+
+    async def close_attendance(self, conference_id: str) -> Document:
+        """Close the attendance of a conference that has ended."""
+        return await self._document("POST", f"/api/v1/conferences/{conference_id}/close")
+
+    async def corrections(self, conference_id: str, *, unit: str = "", tree: str = "") -> Document:
+        """Read when the attendance was closed and what changed since, in a unit and all below it."""
+        path = f"/api/v1/conferences/{conference_id}/corrections"
+        return await self._pages(path, "corrections", {"unit": unit, "tree": tree})
 
     async def discrepancies(self, conference_id: str, *, unit: str = "", tree: str = "") -> list[Document]:
         """List where the sources contradict each other, in a unit and all below it; page after page."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from bridges.attendance import AttendanceRow
-from bridges.units import TreeName
+from bridges.units import TreeName, Unit
+from conference.rollup import RollUp
 from conference.roster import ConferenceState
 from conference.state import State
 
@@ -35,6 +38,8 @@ class AttendanceView(msgspec.Struct, frozen=True, kw_only=True):
     """Attendance of a unit by each source apart; nothing here is a mixture of two.
 
     Attributes:
+        at_ms: the moment that the figures are of.
+        is_closing: they are those of the closing, whatever was corrected since.
         tree: the tree that is summed over.
         unit: whose attendance it is; "" for the whole country.
         path: the units above it, the root first, and the unit itself.
@@ -49,6 +54,7 @@ class AttendanceView(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     phase: str
     at_ms: int
+    is_closing: bool
     tree: TreeName
     unit: str
     path: list[UnitName]
@@ -58,31 +64,48 @@ class AttendanceView(msgspec.Struct, frozen=True, kw_only=True):
     next: str = ""
 
 
+class Summed(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures to tell of, as they are now or were at the closing, with the units that they are summed over.
+
+    Attributes:
+        at_ms: of which moment they are.
+        is_closing: they are those of the closing.
+    """
+
+    rollup: RollUp
+    units: Mapping[str, Unit]
+    at_ms: int
+    is_closing: bool = False
+
+
+def summed_now(state: State, conference_id: str, now_ms: int) -> Summed:
+    """The figures of a conference as they are now."""
+    return Summed(rollup=state.rollups[conference_id], units=state.units, at_ms=now_ms)
+
+
 def attendance_view(
-    state: State,
     conference: ConferenceState,
+    summed: Summed,
     tree: TreeName,
-    unit: str,
-    now_ms: int,
+    unit: str = "",
     *,
     after: str = "",
     limit: int = 1_000,
 ) -> AttendanceView:
-    """The attendance of a unit and of the units below it, as it is now; a few milliseconds for a whole country.
+    """The attendance of a unit and of the units below it; a few milliseconds for a whole country.
 
     Args:
-        state: read only.
         conference: which.
+        summed: its figures.
         tree: to sum over.
         unit: code of a unit of this tree, or "" for the whole country.
-        now_ms: milliseconds since the epoch.
         after: only children with a greater code.
         limit: of children.
 
     Raises:
         KeyError: the unit is not in this tree.
     """
-    rollup, of = state.rollups[conference.conference_id], unit or None
+    rollup, of = summed.rollup, unit or None
     order = rollup.order(tree)
     total, children = rollup.total(tree, of), rollup.children(tree, of)
     # Those without a unit come last: their code is no cursor.
@@ -91,15 +114,16 @@ def attendance_view(
         conference_id=conference.conference_id,
         title=conference.title,
         phase=conference.phase,
-        at_ms=now_ms,
+        at_ms=summed.at_ms,
+        is_closing=summed.is_closing,
         tree=tree,
         unit=unit,
-        path=[_named(state, code) for code in order.path(unit)] if unit else [],
+        path=[_named(summed, code) for code in order.path(unit)] if unit else [],
         total=total,
         own=rollup.own(tree, unit) if unit else AttendanceRow(unit=""),
         children=[
             UnitAttendance(
-                **msgspec.structs.asdict(_named(state, row.unit)),
+                **msgspec.structs.asdict(_named(summed, row.unit)),
                 has_children=bool(row.unit and order.children(row.unit)),
                 attendance=row,
             )
@@ -109,8 +133,8 @@ def attendance_view(
     )
 
 
-def _named(state: State, code: str) -> UnitName:
-    unit = state.units.get(code)
+def _named(summed: Summed, code: str) -> UnitName:
+    unit = summed.units.get(code)
     if unit is None:
         return UnitName(code=code, name=code or UNASSIGNED_NAME, kind="")
     return UnitName(code=code, name=unit.name, kind=unit.kind)

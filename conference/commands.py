@@ -87,6 +87,12 @@ class ChangePhase(msgspec.Struct, frozen=True, kw_only=True):
     phase: Phase
 
 
+class CloseAttendance(msgspec.Struct, frozen=True, kw_only=True):
+    """Close the attendance of a conference that has ended (chốt số liệu): what comes later is a correction."""
+
+    conference_id: str
+
+
 class RegisterRelay(msgspec.Struct, frozen=True, kw_only=True):
     """Give a relay a lease, a place in the tree and an epoch.
 
@@ -344,6 +350,7 @@ Command = (
     | WithdrawHalls
     | CreateConference
     | ChangePhase
+    | CloseAttendance
     | RegisterRelay
     | LoseRelay
     | NoteRelays

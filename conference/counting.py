@@ -1,4 +1,4 @@
-"""Headcounts, rosters and check-ins as records of the state: the part of `conference.state.apply` about them."""
+"""Headcounts, rosters, check-ins and closings: the part of `conference.state.apply` about them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from conference.checkin_events import (
     RosterEvent,
 )
 from conference.checkins import Checkins
-from conference.events import HeadcountReported
-from conference.roster import Headcount
+from conference.events import AttendanceClosed, HeadcountReported
+from conference.roster import Closing, Headcount
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -24,11 +24,28 @@ if TYPE_CHECKING:
     from conference.state import State
 
 
-def apply_count(state: State, event: HeadcountReported | RosterEvent | CheckinEvent, at_ms: int) -> Collection[str]:
+CountEvent = HeadcountReported | RosterEvent | CheckinEvent | AttendanceClosed
+
+
+def apply_count(state: State, event: CountEvent, at_ms: int, actor: str) -> Collection[str]:
     """Fold one event into the state, in place; returns the halls whose figures may have changed."""
+    if isinstance(event, AttendanceClosed):
+        closing = Closing(at_ms=at_ms, by=actor, figures=event.figures)
+        state.closings.setdefault(event.conference_id, closing)  # the first one holds
+        return ()
     if isinstance(event, HeadcountReported):
-        _apply_headcount(state, event, at_ms)
+        _apply_headcount(state, event, at_ms, actor)
         return (event.hall_id,)
+    changed = _apply_delegates(state, event)
+    # Of scans and marks the hall where they were taken: which others they change depends on what was folded before.
+    taken = (event.hall_id,) if isinstance(event, CheckinsRecorded | MarksRecorded) else changed
+    authors = state.checkin_authors.setdefault(event.conference_id, {})
+    for hall_id in taken:
+        authors[hall_id] = max(authors.get(hall_id, (0, "")), (at_ms, actor))
+    return changed
+
+
+def _apply_delegates(state: State, event: RosterEvent | CheckinEvent) -> Collection[str]:
     checkins = state.checkins.get(event.conference_id)
     if checkins is None:
         checkins = state.checkins[event.conference_id] = Checkins()
@@ -48,7 +65,7 @@ def apply_count(state: State, event: HeadcountReported | RosterEvent | CheckinEv
             return ()
 
 
-def _apply_headcount(state: State, event: HeadcountReported, at_ms: int) -> None:
+def _apply_headcount(state: State, event: HeadcountReported, at_ms: int, actor: str) -> None:
     halls = state.headcounts.setdefault(event.conference_id, {})
     known = halls.get(event.hall_id)
     found = Headcount(
@@ -60,6 +77,7 @@ def _apply_headcount(state: State, event: HeadcountReported, at_ms: int) -> None
         note=event.note,
         at_ms=at_ms,
         revision=event.revision,
+        by=actor,
     )
     if known is None or found.counts_over(known):  # else another gateway's later report was read first
         halls[event.hall_id] = found

@@ -11,11 +11,12 @@ from __future__ import annotations
 import math
 
 from bridges.messages import HeadcountReport
-from conference import assignment, enrolling, operating, privacy_rules, proposing, readying, registering
+from conference import assignment, closing, enrolling, operating, privacy_rules, proposing, readying, registering
 from conference.commands import (
     AuthorisePublisher,
     ChangePhase,
     ClearRelay,
+    CloseAttendance,
     Command,
     CreateConference,
     DecideProposals,
@@ -123,6 +124,8 @@ def decide(state: State, command: Command, now_ms: int) -> list[Event]:  # noqa:
             events = registering.create_conference(state, command)
         case ChangePhase():
             events = registering.change_phase(state, command)
+        case CloseAttendance():
+            events = [*closing.close(state, command)]
         case (
             RecordCheckins() | RecordMarks() | EnrolDelegates() | WithdrawDelegates() | MoveDelegates() | ReissueCodes()
         ):

@@ -71,6 +71,13 @@ class PhaseChanged(msgspec.Struct, frozen=True, kw_only=True, tag="phase_changed
     phase: Phase
 
 
+class AttendanceClosed(msgspec.Struct, frozen=True, kw_only=True, tag="attendance_closed"):
+    """The attendance of a conference was closed; `figures` are those of every hall then, for `closing.read_closing`."""
+
+    conference_id: str
+    figures: bytes
+
+
 class RelayRegistered(msgspec.Struct, frozen=True, kw_only=True, tag="relay_registered"):
     """A relay took a lease; a greater `epoch` replaces an older registration of the same relay."""
 
@@ -298,6 +305,7 @@ ControlEvent = (
     | HallsWithdrawn
     | ConferenceCreated
     | PhaseChanged
+    | AttendanceClosed
     | RelayRegistered
     | RelayLost
     | RelaysSeen

@@ -114,7 +114,7 @@ def still_on(leaving: str, primary: str, event: HallAssigned) -> str:
 
 
 class Headcount(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The technician's latest figures for one hall."""
+    """The technician's latest figures for one hall; `by` is who reported them, as the journal names them."""
 
     summoned: int
     present: int
@@ -124,6 +124,7 @@ class Headcount(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     note: str
     at_ms: int
     revision: int = 0
+    by: str = ""
 
     def counts_over(self, other: Headcount) -> bool:
         """Whether these figures hold beside others of the same hall; see `events.HeadcountReported`."""
@@ -131,7 +132,15 @@ class Headcount(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     def _rank(self) -> tuple[int | str, ...]:
         figures = (self.summoned, self.present, self.excused, self.unexcused, self.exempt)
-        return (self.revision, self.at_ms, *figures, self.note)
+        return (self.revision, self.at_ms, *figures, self.note, self.by)
+
+
+class Closing(msgspec.Struct, frozen=True, kw_only=True):
+    """That the attendance of a conference was closed: when, by whom, and `figures` for `closing.read_closing`."""
+
+    at_ms: int
+    by: str
+    figures: bytes
 
 
 class ConferenceState(msgspec.Struct, kw_only=True):

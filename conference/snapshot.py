@@ -25,12 +25,12 @@ from conference.planner.loads import RelayLoad
 from conference.policy import Policy
 from conference.prechecking import Prechecks
 from conference.register import Register
-from conference.roster import ConferenceState, Headcount, RelayState
+from conference.roster import Closing, ConferenceState, Headcount, RelayState
 from conference.state import State, derive
 
 SNAPSHOT_SCHEMA = 1
 # Fields of the image whose records are frozen: `apply` replaces them, so that references to them keep the moment.
-_REPLACED = ("units", "halls", "headcounts", "prechecks", "sign_offs")
+_REPLACED = ("units", "halls", "headcounts", "checkin_authors", "closings", "prechecks", "sign_offs")
 # Fields that are an image already, of which nothing changes any more.
 _TAKEN = ("checkins",)
 
@@ -46,6 +46,8 @@ class _Image(msgspec.Struct, frozen=True, kw_only=True):
     presence: dict[str, dict[str, HallPresence]]
     headcounts: dict[str, dict[str, Headcount]]
     checkins: dict[str, CheckinsImage] = {}
+    checkin_authors: dict[str, dict[str, tuple[int, str]]] = {}
+    closings: dict[str, Closing] = {}
     access_log: AccessLog = msgspec.field(default_factory=AccessLog)
     prechecks: dict[str, dict[str, tuple[Precheck, ...]]] = {}
     sign_offs: dict[str, dict[str, SignOff]] = {}
@@ -119,6 +121,8 @@ def decode_state(data: bytes, policy: Policy | None = None) -> State:
         state.checkins = {conference_id: Checkins.of(each) for conference_id, each in image.checkins.items()}
     except ValueError as error:
         raise CorruptJournalError(f"snapshot does not decode: {error}") from error
+    state.checkin_authors = image.checkin_authors
+    state.closings = image.closings
     state.access_log = image.access_log
     state.prechecks = Prechecks(image.prechecks, image.sign_offs)
     state.orders = image.orders
@@ -153,6 +157,8 @@ def _image(state: State) -> _Image:
         presence=state.presence,
         headcounts=state.headcounts,
         checkins={conference_id: each.image() for conference_id, each in state.checkins.items()},
+        checkin_authors=state.checkin_authors,
+        closings=state.closings,
         access_log=state.access_log,
         prechecks=state.prechecks.by_hall,
         sign_offs=state.prechecks.sign_offs,

@@ -16,16 +16,8 @@ from bridges.halls import Hall
 from bridges.presence import HallPresence
 from bridges.units import Unit
 from conference.access_log import AccessLog, apply_privacy
-from conference.checkin_events import (
-    CheckinsRecorded,
-    CodesReissued,
-    DelegatesEnrolled,
-    DelegatesMoved,
-    DelegatesWithdrawn,
-    MarksRecorded,
-)
 from conference.checkins import Checkins
-from conference.counting import apply_count
+from conference.counting import CountEvent, apply_count
 from conference.doubts import Suspicion, apply_doubt, end_suspicion
 from conference.events import (
     ConferenceCreated,
@@ -35,7 +27,6 @@ from conference.events import (
     HallMoved,
     HallReleased,
     HallsImported,
-    HeadcountReported,
     PhaseChanged,
     PrecheckReported,
     PresenceObserved,
@@ -63,6 +54,7 @@ from conference.register_fold import apply_register, locate
 from conference.rollup import RollUp
 from conference.roster import (
     KEPT_INTERRUPTIONS,
+    Closing,
     ConferenceState,
     HallSeat,
     Headcount,
@@ -86,6 +78,8 @@ class State:
         presence: by conference id and hall id; presence by connection.
         headcounts: by conference id and hall id; the technicians' figures.
         checkins: by conference id, its delegates and who of them was checked in; only where there is a roster.
+        checkin_authors: by conference id and hall id, when and by whom its delegates were last recorded.
+        closings: by conference id, the figures at the closing of its attendance.
         access_log: who read persons, and what was erased.
         prechecks: what pre-checks of halls measured, and who signed off for them.
         orders: what operators ordered and what stands.
@@ -100,7 +94,9 @@ class State:
 
     __slots__ = (
         "access_log",
+        "checkin_authors",
         "checkins",
+        "closings",
         "conferences",
         "halls",
         "headcounts",
@@ -128,6 +124,8 @@ class State:
         self.presence: dict[str, dict[str, HallPresence]] = {}
         self.headcounts: dict[str, dict[str, Headcount]] = {}
         self.checkins: dict[str, Checkins] = {}
+        self.checkin_authors: dict[str, dict[str, tuple[int, str]]] = {}
+        self.closings: dict[str, Closing] = {}
         self.access_log = AccessLog()
         self.prechecks = Prechecks()
         self.orders = Orders()
@@ -211,13 +209,8 @@ def apply(  # noqa: C901, PLR0912 one case for each event there is
             _apply_assignment(state, event, at_ms)
         case HallMoved():
             _apply_move(state, event)
-        case (
-            CheckinsRecorded()
-            | MarksRecorded()
-            | HeadcountReported()
-            | (DelegatesEnrolled() | DelegatesWithdrawn() | DelegatesMoved() | CodesReissued())
-        ):
-            for hall_id in apply_count(state, event, at_ms):
+        case _ if isinstance(event, CountEvent):
+            for hall_id in apply_count(state, event, at_ms, actor):
                 _refresh(state, event.conference_id, hall_id)
         case PersonsRead() | PersonsErased():
             apply_privacy(state.access_log, event, at_ms, actor)

@@ -111,6 +111,25 @@ def end(
     _change(conference, "ended", server, token_file, as_json=as_json)
 
 
+@app.command("close")
+def close(
+    conference: ConferenceId,
+    server: Server = DEFAULT_SERVER,
+    token_file: TokenFile = DEFAULT_TOKEN_FILE,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Close the attendance after the end (chốt số liệu): what comes later is listed as a correction (điều chỉnh).
+
+    Example: diemcau conference close hn-2026
+    """
+    answer = ask(server, token_file, lambda api: api.close_attendance(conference))
+    if as_json:
+        print_json(answer)
+    else:
+        typer.echo(f"Đã chốt số liệu (attendance closed): {conference} · {answer.get('closed_by')}")
+
+
 @app.command("publish")
 def authorise_publisher(
     conference: ConferenceId,

@@ -33,6 +33,7 @@ LABELS = {
     "total": "Cả nước (the whole country)",
     "connection": "Theo kết nối (by connection)",
     "headcount": "Theo số báo cáo (by headcount)",
+    "registration": "Đăng ký (registration)",
     "individual": "Theo điểm danh từng người (by individual check-in)",
     "halls_enrolled": "điểm cầu có danh sách (halls with a roster)",
     "registered": "trong danh sách (on the roster)",

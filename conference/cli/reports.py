@@ -59,6 +59,12 @@ def attendance(
     discrepancies: Annotated[
         bool, typer.Option("--discrepancies", help="List where the sources contradict each other (chênh lệch).")
     ] = False,
+    closing: Annotated[
+        bool, typer.Option("--closing", help="The figures at the closing (chốt số liệu), which never change.")
+    ] = False,
+    corrections: Annotated[
+        bool, typer.Option("--corrections", help="List what changed since the closing (điều chỉnh).")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the attendance (điểm danh) of a unit and of those right below it, each source apart.
@@ -66,11 +72,15 @@ def attendance(
     Example: diemcau attendance hn-2026 --unit 01
     """
     chosen = "" if tree is None else tree.value
+    if corrections:
+        answer = ask(server, token_file, lambda api: api.corrections(conference, unit=unit, tree=chosen))
+        _show_corrections(answer, as_json=as_json)
+        return
     if discrepancies:
         found = ask(server, token_file, lambda api: api.discrepancies(conference, unit=unit, tree=chosen))
         _show_discrepancies(found, as_json=as_json)
         return
-    answer = ask(server, token_file, lambda api: api.attendance(conference, unit=unit, tree=chosen))
+    answer = ask(server, token_file, lambda api: api.attendance(conference, unit=unit, tree=chosen, closing=closing))
     if as_json:
         print_json(answer)
         return
@@ -110,4 +120,27 @@ def _show_discrepancies(found: list[dict[str, Any]], *, as_json: bool) -> None:
         "Chênh lệch giữa các nguồn (discrepancies)",
         ["Điểm cầu\nhall", "Tên\nname", "Đơn vị\nunit", "Chênh lệch\ndiscrepancy"],
         [[each["hall_id"], each["name"], each["unit"], f"{each['reason_vi']} ({each['reason_en']})"] for each in found],
+    )
+
+
+def _show_corrections(answer: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(answer)
+        return
+    print_table(
+        "Điều chỉnh sau khi chốt số liệu (corrections)",
+        ["Điểm cầu\nhall", "Tên\nname", "Nguồn\nsource", "Số liệu\nfigure", "Chốt\nclosed", "Nay\nnow", "Ai\nby"],
+        [
+            [
+                each["hall_id"],
+                each["name"],
+                LABELS.get(each["source"], each["source"]),
+                LABELS.get(change["figure"].rpartition(".")[2], change["figure"]),
+                change["before"],
+                change["after"],
+                each["by"],
+            ]
+            for each in answer["corrections"]
+            for change in each["changes"]
+        ],
     )

@@ -95,6 +95,10 @@ def test_a_conference_from_the_command_line(service: Service, tmp_path: Path) ->
     assert token.stat().st_mode & 0o777 == 0o600
     assert json.loads(service.run("attendance", "hn", "--json").stdout)["total"]["real"]["halls"] == 1
     assert service.run("conference", "end", "hn").returncode == 0
+    assert service.run("conference", "close", "hn", "--json").returncode == 0
+    closed = json.loads(service.run("attendance", "hn", "--closing", "--json").stdout)
+    assert (closed["is_closing"], closed["total"]["real"]["halls"]) == (True, 1)
+    assert json.loads(service.run("attendance", "hn", "--corrections", "--json").stdout)["corrections"] == []
     out = tmp_path / "report.html"
     assert service.run("report", "hn", "--format", "html", "--out", str(out)).returncode == 0
     assert "Điểm cầu" in out.read_text()

@@ -14,7 +14,7 @@ from support.whole_conference import CONFERENCE, FEED, WholeConference, fold, re
 from bridges.messages import Assignment
 from conference.access import ApiClaims
 from conference.api_client import ApiError
-from conference.attendance_view import attendance_view
+from conference.attendance_view import attendance_view, summed_now
 from conference.events import HallAssigned, HallMoved, PresenceObserved, RelayLost, RelayRegistered
 from conference.live import view_conference, view_relays
 from conference.snapshot import encode_state
@@ -53,7 +53,7 @@ async def assert_api_tells_the_fold(whole: WholeConference) -> None:
             "conference": view_conference(state, conference),
             "relays": view_relays(state, live),
             "placements": {hall_id: (seat.primary, seat.backup) for hall_id, seat in conference.seats.items()},
-            "attendance": attendance_view(state, conference, "territory", "", 0),
+            "attendance": attendance_view(conference, summed_now(state, CONFERENCE, 0), "territory"),
         }
         return dict(msgspec.to_builtins(view))
 

@@ -38,6 +38,8 @@ DOORS = {
     "POST /api/v1/conferences/{conference_id}/publishers": {"organiser"},
     "GET /api/v1/conferences/{conference_id}/attendance": STAFF,
     "GET /api/v1/conferences/{conference_id}/discrepancies": STAFF,
+    "GET /api/v1/conferences/{conference_id}/corrections": STAFF,
+    "POST /api/v1/conferences/{conference_id}/close": {"organiser"},
     "GET /api/v1/conferences/{conference_id}/report": STAFF,
     "GET /api/v1/public-keys": None,
     "GET /api/v1/relays": {"organiser", "operator"},

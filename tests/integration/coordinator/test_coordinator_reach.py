@@ -245,6 +245,26 @@ async def lists_own_discrepancies(api: Api) -> None:
     await ask(api, 403, "GET", f"{path}?unit=79")
 
 
+@proves("GET", "/api/v1/conferences/{conference_id}/corrections")
+async def lists_own_corrections(api: Api) -> None:
+    """Others are left out."""
+    base = f"/api/v1/conferences/{CONFERENCE}"
+    await api.expect(200, "POST", f"{base}/phase", json={"phase": "ended"})
+    await ask(api, 409, "GET", f"{base}/corrections")
+    await api.expect(200, "POST", f"{base}/close")
+    for hall in HALLS:
+        await api.call("POST", "/api/v1/halls/headcount", hall=hall.hall_id, json={"summoned": 10, "present": 10})
+    found = await ask(api, 200, "GET", f"{base}/corrections")
+    assert {each["hall_id"] for each in found["corrections"]} == OWN
+    page = await ask(api, 200, "GET", f"{base}/corrections?limit=1")
+    assert ([each["hall_id"] for each in page["corrections"]], page["next"]) == (["HN-1"], "HN-1")
+    await ask(api, 403, "GET", f"{base}/corrections?unit=79")
+    closed = await ask(api, 200, "GET", f"{base}/attendance?closing=1")
+    now = await ask(api, 200, "GET", f"{base}/attendance")
+    assert (closed["is_closing"], closed["total"]["real"]["headcount"]["present"]) == (True, 0)
+    assert (now["is_closing"], now["total"]["real"]["headcount"]["present"]) == (False, 20)
+
+
 DELEGATES = f"/api/v1/conferences/{CONFERENCE}/delegates"
 
 

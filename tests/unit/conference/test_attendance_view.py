@@ -4,7 +4,7 @@ import pytest
 
 from bridges.halls import Hall
 from bridges.units import Unit
-from conference.attendance_view import UNASSIGNED_NAME, AttendanceView, attendance_view
+from conference.attendance_view import UNASSIGNED_NAME, AttendanceView, attendance_view, summed_now
 from conference.events import ConferenceCreated, Event, HallsImported, HeadcountReported, UnitsImported
 from conference.state import State, apply
 
@@ -43,7 +43,8 @@ def state() -> State:
 def view(state: State, unit: str = "", **options: object) -> AttendanceView:
     """By territory unless said otherwise."""
     tree = options.pop("tree", "territory")
-    return attendance_view(state, state.conferences["c"], tree, unit, 9, **options)  # type: ignore[arg-type]  # of a test
+    summed = summed_now(state, "c", 9)
+    return attendance_view(state.conferences["c"], summed, tree, unit, **options)  # type: ignore[arg-type]  # of a test
 
 
 def test_a_unit_is_its_own_halls_and_the_units_below(state: State) -> None:

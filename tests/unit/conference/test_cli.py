@@ -35,7 +35,7 @@ def test_help_names_every_command() -> None:
         ["attendance"], ["report"], ["report", "make"], ["report", "verify"], ["token"], ["units", "import"],
         ["units", "list"], ["halls", "import"], ["halls", "list"], ["halls", "export"], ["halls", "link"],
         ["conference", "create"], ["conference", "open"], ["conference", "rehearse"], ["conference", "launch"],
-        ["conference", "end"], ["conference", "publish"],
+        ["conference", "end"], ["conference", "close"], ["conference", "publish"],
         ["conference", "status"], ["config", "check"], ["journal", "copy"],
     ],
     ids=" ".join,
