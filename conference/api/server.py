@@ -16,6 +16,7 @@ from conference.api import (
     delegates,
     discovery,
     gateways,
+    hall_door,
     hall_records,
     hall_roster,
     hall_session,
@@ -50,6 +51,7 @@ def api_routes() -> tuple[Route, ...]:
     table = (
         *hall_session.ROUTES,
         *hall_roster.ROUTES,
+        *hall_door.ROUTES,
         *checkins.ROUTES,
         *checkins.POSTER_ROUTES,
         *halls.ROUTES,
@@ -84,7 +86,8 @@ def build_hall_app(
 ) -> web.Application:
     """An application for halls alone: what they ask and the page that they open, ready to be served."""
     app = bare_app(services, limits)
-    add_routes(app, (*hall_session.ROUTES, *hall_roster.ROUTES, *checkins.ROUTES), services)
+    at_the_door = (*hall_roster.ROUTES, *hall_door.ROUTES, *checkins.ROUTES)
+    add_routes(app, (*hall_session.ROUTES, *at_the_door), services)
     app.add_routes(hall_page_routes(load_pages()))
     app.add_routes(health_routes(health, registry))
     return app

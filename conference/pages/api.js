@@ -75,6 +75,11 @@ export async function call(token, method, path, body) {
   return bodyOf(await ask(token, method, path, json));
 }
 
+/** Asks for a picture that is drawn for the body: its text. Throws as `call` does. */
+export async function picture(token, path, body) {
+  return (await ask(token, "POST", path, { type: "application/json", body: JSON.stringify(body) })).text();
+}
+
 /** Sends a file as it is; the parsed answer. Throws as `call` does; `errors` of the ApiError are the rows refused. */
 export async function upload(token, path, file, type) {
   return bodyOf(await ask(token, "POST", path, { type, body: file, timeoutMs: FILE_TIMEOUT_MS }));

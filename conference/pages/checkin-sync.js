@@ -7,9 +7,17 @@ const MOST = 500; // entries of one request: some 150 kB, and half of what the c
 const BACKOFF_FIRST_MS = 500;
 const BACKOFF_MAX_MS = 15_000;
 
+const PATHS = { checkin: "/api/v1/halls/checkins", mark: "/api/v1/halls/marks" };
+
+// What the protocol takes of an entry. A code says whose it is; a number stands for itself only with its PIN.
 const BODIES = {
-  checkin: ["/api/v1/halls/checkins", "checkins", ["code", "number", "pin", "at_ms", "nonce", "method"]],
-  mark: ["/api/v1/halls/marks", "marks", ["number", "mark", "at_ms", "nonce"]],
+  checkin: ({ code, number, pin, at_ms, nonce, method }) => ({
+    ...(code ? { code } : { number, pin }),
+    at_ms,
+    nonce,
+    method,
+  }),
+  mark: ({ number, mark, at_ms, nonce }) => ({ number, mark, at_ms, nonce }),
 };
 
 // Nothing to do about them: the delegate is counted, or was before, or the technician's own mark is taken.
@@ -18,7 +26,10 @@ const GOOD = new Set(["counted", "again", "recorded"]);
 /** True when nobody has to look at a result. */
 export const isGood = (result) => GOOD.has(result);
 
-/** Uploads the queue of one place. `line` is "unknown", "up", "down" or "refused" (this link is not valid any more). */
+/**
+ * Uploads the queue of one place. `line` is "unknown", "up", "down", "busy", "closed" (the
+ * conference takes none now) or "refused" (this link is not valid any more).
+ */
 export class Uploader {
   #queue;
   #token;
@@ -61,7 +72,8 @@ export class Uploader {
         wait = BACKOFF_FIRST_MS;
       } catch (error) {
         if (error.status === 401 || error.status === 403) return this.#setLine("refused");
-        this.#setLine(error.status === 0 ? "down" : "busy");
+        const closed = error.status === 409 || error.status === 404; // not open yet, or not registered any more
+        this.#setLine(error.status === 0 ? "down" : closed ? "closed" : "busy");
         const waiting = new AbortController();
         this.#wake = () => waiting.abort();
         await jittered(wait, waiting.signal, error.retryAfterMs);
@@ -82,11 +94,11 @@ export class Uploader {
   }
 
   async #send(entries) {
-    const [path, field, keys] = BODIES[entries[0].kind];
-    const body = { schema: 1, [field]: entries.map((entry) => pick(entry, keys)) };
+    const { kind } = entries[0];
+    const body = { schema: 1, [`${kind}s`]: entries.map(BODIES[kind]) };
     let answers;
     try {
-      answers = (await call(this.#token, "POST", path, body)).results;
+      answers = (await call(this.#token, "POST", PATHS[kind], body)).results;
     } catch (error) {
       const isBody = error.status === 400 || error.status === 413 || error.status === 422;
       if (!isBody) throw error;
@@ -99,15 +111,11 @@ export class Uploader {
       answers = [{ result: "unreadable" }];
     }
     this.#setLine("up");
-    const settled = entries.map((entry, at) => ({ ...entry, ...answers[at] }));
+    const settled = entries.map((entry, at) => ({ ...entry, ...answers[at], number: entry.number }));
     await this.#queue.settle(
       entries.map((entry) => entry.id),
       settled.filter((entry) => !isGood(entry.result)).map(({ pin: _pin, code: _code, ...entry }) => entry),
     );
     settled.forEach((entry) => this.#onSettled(entry));
   }
-}
-
-function pick(entry, keys) {
-  return Object.fromEntries(keys.filter((key) => entry[key] !== undefined).map((key) => [key, entry[key]]));
 }

@@ -13,6 +13,8 @@ export const RESULTS = {
   withdrawn: ["look", "✕", "Đã rút khỏi danh sách", "Withdrawn from the list"],
   other_conference: ["look", "✕", "Mã của hội nghị khác", "A code of another conference"],
   other_hall: ["look", "!", "Đại biểu của điểm cầu khác", "A delegate of another hall"],
+  replaced: ["look", "✕", "Mã cũ, đã có mã mới thay", "An old code; a new one was issued"],
+  void: ["look", "!", "Đã được ghi là quét nhầm", "Marked as scanned by mistake"],
   limited: ["look", "✕", "Sai mã PIN nhiều lần, hãy đợi rồi thử lại", "Too many wrong PINs; wait and try again"],
   unreadable: ["look", "✕", "Không gửi được lượt này", "This one cannot be sent"],
   full: ["look", "✕", "Máy này hết chỗ lưu, chưa ghi được", "This device's storage is full; not recorded"],
@@ -48,6 +50,7 @@ export const LINES = {
   up: ["Có mạng", "Online"],
   down: ["Mất mạng – cứ điểm danh tiếp, máy giữ lại", "No line – go on, this device keeps all"],
   busy: ["Máy chủ bận – cứ điểm danh tiếp, máy giữ lại", "The server is busy – go on, this device keeps all"],
+  closed: ["Hội nghị chưa mở điểm danh – máy giữ lại", "Check-in is not open – this device keeps all"],
   refused: [
     "Đường dẫn hết hiệu lực – hãy xin đường dẫn mới; những gì đã quét vẫn còn trên máy",
     "This link is not valid any more – ask for a new one; what was scanned is kept here",

@@ -9,8 +9,10 @@ import { $, both, make, number as written, reconcile, setText, time } from "./do
 import { Roster } from "./roster.js";
 
 const ANSWER_MS = 900; // so long a scan is shown as being sent; then it is shown as kept, and the answer comes later
-const ROSTER_EVERY_MS = 20_000; // other phones of this hall check in too
-const ROSTER_WITHOUT_LINE_MS = 4_000;
+const COUNTS_EVERY_MS = 60_000; // other phones of this hall check in too
+const COUNTS_WITHOUT_LINE_MS = 4_000;
+// Each reading of names is noted by the coordinator: when the page opens, and when somebody looks at the list again.
+const ROSTER_AGE_MS = 120_000;
 const LATEST = 8;
 
 /** The hall's side of the page. */
@@ -25,7 +27,9 @@ export class HallCheckin {
   #publicKey = null;
   #latest = [];
   #shown = 0; // the entry whose result is on the screen
-  #rosterWait = new AbortController(); // of the pause before the list is read again
+  #countsWait = new AbortController(); // of the pause before the counts are read again
+  #rosterAtMs = -Infinity; // when the list was read
+  #individual = null; // the hall's figures as the coordinator last told them
   #taken = new Map(); // number -> when it was taken on this device since the page was opened
 
   constructor(token, claims, show) {
@@ -56,9 +60,10 @@ export class HallCheckin {
       onLine: (line) => this.#line(line),
     });
     this.#uploader.run();
+    addEventListener("offline", () => this.#uploader.heard(false));
     await this.#showStored();
     $("number").focus();
-    await this.#followRoster();
+    await this.#followCounts();
   }
 
   /** A code that a camera or a scanner read; "" where what it read is no code at all. */
@@ -108,13 +113,17 @@ export class HallCheckin {
 
   async #settled(entry) {
     this.told.sent += 1;
+    // Until the coordinator is asked again, the count goes on by what this device brought.
+    if (this.#individual && entry.result === "counted") this.#individual.present += 1;
+    else if (entry.kind === "mark") this.#countsWait.abort();
     this.told.results = [...this.told.results, [entry.number, entry.result]].slice(-200);
     const isPresent = entry.kind === "checkin" ? isGood(entry.result) : entry.mark === "present";
     if (isPresent) this.#roster.learn(entry.number, "present");
     else if (entry.kind === "mark" && isGood(entry.result)) this.#roster.learn(entry.number, entry.standing ?? entry.mark);
     if (this.#shown === entry.id) {
       this.#shown = 0;
-      this.#show(entry.result, this.#label(entry.number));
+      const where = entry.hall_id ? `Điểm cầu / Hall: ${entry.hall_id}` : "";
+      this.#show(entry.result, this.#label(entry.number), { detail: where });
     }
     this.#latest = [entry, ...this.#latest].slice(0, LATEST);
     await this.#showStored();
@@ -125,25 +134,29 @@ export class HallCheckin {
     return name ? `${number} · ${name}` : `Số ${number}`;
   }
 
-  async #followRoster() {
+  async #followCounts() {
     for (;;) {
-      let wait = ROSTER_EVERY_MS;
+      let wait = COUNTS_EVERY_MS;
       try {
-        await this.#readRoster();
+        this.#individual = (await call(this.#token, "GET", "/api/v1/halls/checkins")).individual;
         this.#uploader.heard(true);
         this.#uploader.hurry();
+        if (this.#rosterAtMs < 0) await this.#readRoster();
+        this.#counts();
       } catch (error) {
         if (error.status === 401 || error.status === 403) this.#line("refused");
         else if (error.status === 0) this.#uploader.heard(false);
-        wait = ROSTER_WITHOUT_LINE_MS;
+        wait = COUNTS_WITHOUT_LINE_MS;
       }
-      this.#rosterWait = new AbortController();
-      await jittered(wait, this.#rosterWait.signal);
+      this.#countsWait = new AbortController();
+      await jittered(wait, this.#countsWait.signal);
     }
   }
 
   async #readRoster() {
+    if (performance.now() - this.#rosterAtMs < ROSTER_AGE_MS) return;
     const roster = await call(this.#token, "GET", "/api/v1/halls/roster");
+    this.#rosterAtMs = performance.now();
     this.#name(roster);
     await this.#queue.remember({
       place: this.#place,
@@ -156,7 +169,6 @@ export class HallCheckin {
     for (const entry of await this.#queue.waiting(this.#place)) {
       this.#roster.learn(entry.number, entry.kind === "mark" ? entry.mark : "present");
     }
-    this.#counts();
   }
 
   async #name({ hall_name, conference_title, public_key }) {
@@ -166,8 +178,8 @@ export class HallCheckin {
   }
 
   #line(line) {
-    // The line is back: the list may be old, or was never here.
-    if (line === "up" && this.told.line !== "up") this.#rosterWait.abort();
+    // The line is back: the figures are old, or were never here.
+    if (line === "up" && this.told.line !== "up") this.#countsWait.abort();
     this.told.line = line;
     const [vi, en] = LINES[line];
     $("line").dataset.line = line;
@@ -175,8 +187,9 @@ export class HallCheckin {
   }
 
   async #counts() {
-    const counts = this.#roster.counts();
-    setText($("count").firstElementChild, counts ? `${written(counts[0])} / ${written(counts[1])}` : "–");
+    const figures = this.#individual;
+    const counts = figures ? `${written(figures.present)} / ${written(figures.registered)}` : "–";
+    setText($("count").firstElementChild, counts);
     const { here, elsewhere } = await this.#queue.counts(this.#place);
     this.told.waiting = here;
     const words = here
@@ -226,7 +239,10 @@ export class HallCheckin {
         tab.tabIndex = name === chosen ? 0 : -1;
         $(name).hidden = name !== chosen;
       }
-      if (chosen === "roster") $("search").focus();
+      if (chosen === "roster") {
+        $("search").focus();
+        this.#readRoster().catch(() => {}); // what is here is shown
+      }
     };
     for (const [name, tab] of Object.entries(tabs)) {
       tab.addEventListener("click", () => choose(name));

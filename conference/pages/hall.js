@@ -1,6 +1,7 @@
 // The page of a hall: one link, one button, then the programme; a clear sentence whenever something is missing.
 
 import { call, claimsOf, tokenOfLink } from "./api.js";
+import { doorDialog } from "./door.js";
 import { Follower } from "./follow.js";
 import { headcountDialog } from "./headcount.js";
 import { Stage } from "./stage.js";
@@ -153,6 +154,7 @@ function start() {
     framesDecoded: () => follower.framesDecoded,
   };
   headcountDialog(token);
+  doorDialog(token);
   $("join").addEventListener("click", join, { once: true });
   $("full-screen").addEventListener("click", fullScreen);
   addEventListener("pagehide", () => follower.state !== "idle" && follower.stop());

@@ -28,6 +28,7 @@ function query(after) {
     unit: $("unit").value,
     status: $("conference").value && $("status").value,
     search: $("search").value.trim(),
+    order: "name",
     limit: PAGE,
     after,
   };

@@ -55,25 +55,19 @@ export class Roster {
   }
 
   /** What this page has learned of a delegate; the next list of the coordinator has the last word. */
-  learn(number, standing) {
+  learn(number, mark) {
     const person = this.#people.get(number);
+    const standing = mark === "void" ? "none" : mark;
     if (!person || person.standing === standing) return;
     person.standing = standing;
     this.draw();
-  }
-
-  /** [present, all], or null while there is no list. */
-  counts() {
-    if (this.#people.size === 0) return null;
-    const present = [...this.#people.values()].filter((each) => each.standing === "present").length;
-    return [present, this.#people.size];
   }
 
   /** Shows what the search asks for. */
   draw() {
     const [wanted, standing] = [$("search").value, $("standing").value];
     const found = [...this.#people.values()].filter(
-      (each) => (!standing || each.standing === standing) && (!wanted || matches(`${each.number} ${each.name}`, wanted)),
+      (each) => (!standing || each.standing === standing) && (!wanted || matches(`${each.number} ${each.name} ${each.position}`, wanted)),
     );
     const words = this.#people.size
       ? both(`${number(found.length)} đại biểu`, `${number(found.length)} delegates`)
@@ -111,7 +105,7 @@ function showRow(row, person) {
   const [place, name, standing] = row.firstElementChild.children;
   const [sign, vi, en] = STANDINGS[person.standing] ?? STANDINGS.none;
   setText(place, String(person.number));
-  setText(name, person.name);
+  setText(name, person.position ? `${person.name}, ${person.position}` : person.name);
   if (standing.dataset.standing === person.standing) return;
   standing.dataset.standing = person.standing;
   standing.replaceChildren(`${sign} ${vi} `, english(en));

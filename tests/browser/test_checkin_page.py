@@ -65,6 +65,7 @@ class HallServer:
             [
                 *page_routes(load_pages()),
                 web.get("/api/v1/halls/roster", self._roster),
+                web.get("/api/v1/halls/checkins", self._counts),
                 web.post("/api/v1/halls/checkins", self._checkins),
                 web.post("/api/v1/halls/marks", self._marks),
                 web.post("/api/v1/checkin", self._self),
@@ -83,12 +84,17 @@ class HallServer:
                     {
                         "number": number,
                         "name": NAMES[number % len(NAMES)],
+                        "position": "",
                         "standing": "present" if number in self.present else self.marks.get(number, "none"),
                     }
                     for number in range(1, DELEGATES + 1)
                 ],
             }
         )
+
+    async def _counts(self, _request: web.Request) -> web.Response:
+        present = len(self.present) + sum(mark == "present" for mark in self.marks.values())
+        return web.json_response({"individual": {"registered": DELEGATES, "present": present}})
 
     async def _checkins(self, request: web.Request) -> web.Response:
         self.requests += 1

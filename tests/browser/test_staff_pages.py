@@ -70,13 +70,18 @@ async def _well_made(page: Page) -> None:
 
 
 async def test_a_technician_finds_a_hall_and_its_telephone(chromium: Browser, api: Api) -> None:
-    """The filter by unit, the number that a phone calls, and the links of a hall."""
+    """Search without accents, the filter by unit, the number that a phone calls, and the links of a hall."""
     async with opened(chromium, _link(api, "/halls"), PHONE) as page:
         await expect(page.locator("#hall-rows tr")).to_have_count(9)
+        await page.fill("#search", "ha ngoc 2")
+        await expect(page.locator("#hall-rows tr")).to_have_count(1)
+        await expect(page.locator("#hall-rows")).to_contain_text("Phường Ngọc Hà")
+        await page.fill("#search", "")
         await page.select_option("#unit", "04")
         await expect(page.locator("#hall-rows tr")).to_have_count(3)
         await expect(page.locator("#hall-rows")).to_contain_text("Phường Thục Phán")
-        await expect(page.locator("#hall-rows a.phone").first).to_have_attribute("href", "tel:0900000101")
+        phone = page.locator("#hall-rows tr", has_text="VN-01273-1").locator("a.phone")
+        await expect(phone).to_have_attribute("href", "tel:0900000101")
         await _well_made(page)
         await picture(page, "halls-phone")
         await page.click("#hall-rows button")
@@ -143,6 +148,19 @@ async def test_a_province_proposes_and_an_organiser_decides(chromium: Browser, a
         await picture(page, "halls-proposals")
     found = await api.expect(200, "GET", "/api/v1/halls/VN-01273-1")
     assert found["hall"]["seats"] == 75
+
+
+async def test_a_halls_screen_shows_the_way_for_the_phone_at_its_door(chromium: Browser, api: Api) -> None:
+    """The lobby draws a QR code of the check-in page, and opens that page itself."""
+    token = api.bearer("hall", hall="VN-00004-2")["Authorization"].removeprefix("Bearer ")
+    async with opened(chromium, f"{api.url}/hall#token={token}", OLD_PC, allowed="409") as page:
+        await picture(page, "hall-lobby")
+        await page.click("#door-open")
+        drawn = page.locator("#door-qr")
+        await expect(drawn).to_be_visible()
+        assert await drawn.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 0
+        await expect(page.locator("#door-link")).to_have_attribute("href", f"/checkin#token={token}")
+        await picture(page, "hall-door")
 
 
 async def test_attendance_is_seen_as_it_changes_at_every_level(chromium: Browser, api: Api) -> None:

@@ -24,6 +24,8 @@ DOORS = {
     "POST /api/v1/halls/moved": {"hall"},
     "POST /api/v1/halls/headcount": {"hall"},
     "POST /api/v1/halls/leave": {"hall"},
+    "GET /api/v1/halls/checkins": {"hall"},
+    "POST /api/v1/halls/checkin-qr": {"hall"},
     "POST /api/v1/halls/import": {"organiser", "technician"},
     "GET /api/v1/halls": STAFF,
     "GET /api/v1/halls/export": STAFF,
