@@ -186,13 +186,15 @@ class ApiClient:
         query = {name: value for name, value in wanted.items() if value}
         first: Document = {}
         found: list[Document] = []
+        asked: set[str] = set()
         while True:
             answer = await self._document("GET", path, query=query)
             first = first or answer
             found += _list(answer, key)
             after = answer.get("next")
-            if not isinstance(after, str) or after == query.get("after", ""):
+            if not isinstance(after, str) or not after or after in asked:  # whoever goes in circles is left there
                 return {**first, key: found, "next": ""}
+            asked.add(after)
             query["after"] = after
 
     async def is_ready(self) -> bool:
@@ -211,13 +213,15 @@ class ApiClient:
         """Add or replace units; answers `{"units", "changed"}`."""
         return await self._document("POST", "/api/v1/units/import", csv=csv)
 
-    async def units(self) -> list[Document]:
-        """List all units."""
-        return _list(await self._document("GET", "/api/v1/units"), "units")
+    async def units(self, *, search: str = "") -> list[Document]:
+        """List all units, or those that answer a search."""
+        query = {"search": search} if search else None
+        return _list(await self._document("GET", "/api/v1/units", query=query), "units")
 
-    async def import_halls(self, csv: bytes, *, dry_run: bool = False) -> Document:
-        """Add or replace halls, all or nothing; answers `{"halls", "changed", "dry_run"}`."""
-        return await self._document("POST", "/api/v1/halls/import", csv=csv, query={"dry_run": "1" if dry_run else "0"})
+    async def import_halls(self, csv: bytes, *, dry_run: bool = False, propose: bool = False) -> Document:
+        """Add, replace or propose halls, all or nothing; answers `{"halls", "changed", "dry_run", "proposal_id"}`."""
+        query = {"dry_run": "1" if dry_run else "0", "propose": "1" if propose else "0"}
+        return await self._document("POST", "/api/v1/halls/import", csv=csv, query=query)
 
     async def import_roster(self, conference_id: str, table: bytes, *, dry_run: bool = False) -> Document:
         """Add or change delegates, all or nothing; answers what changed."""
@@ -245,9 +249,51 @@ class ApiClient:
         """Erase people, at a path below `/api/v1/`."""
         return await self._document("POST", f"/api/v1/{path}", body=body)
 
-    async def halls(self, *, conference: str = "", status: str = "", unit: str = "") -> list[Document]:
-        """List all halls, of one conference, status or unit where given; page after page."""
-        wanted = {"conference": conference, "status": status, "unit": unit, "limit": HALLS_AT_ONCE}
+    async def hall(self, hall_id: str) -> Document:
+        """Read one hall; answers `{"hall", "revision", "withdrawn"}`."""
+        return await self._document("GET", f"/api/v1/halls/{hall_id}")
+
+    async def hall_history(self, hall_id: str) -> Document:
+        """Read who changed what of a hall, the newest first; answers `{"hall_id", "revision", "changes"}`."""
+        return await self._document("GET", f"/api/v1/halls/{hall_id}/history")
+
+    async def withdraw_hall(self, hall_id: str) -> Document:
+        """Take a hall out of the register, or propose that; answers `{"changed", "proposal_id"}`."""
+        return await self._document("DELETE", f"/api/v1/halls/{hall_id}")
+
+    async def proposals(self, *, standing: str = "", unit: str = "") -> Document:
+        """List proposals, the newest first; answers `{"proposals", "more"}`."""
+        query = {name: value for name, value in (("standing", standing), ("unit", unit)) if value}
+        return await self._document("GET", "/api/v1/proposals", query=query)
+
+    async def proposal(self, proposal_id: str) -> Document:
+        """Read one proposal and what it changes; answers `{"proposal", "halls", "conflicts", "more"}`."""
+        return await self._document("GET", f"/api/v1/proposals/{proposal_id}")
+
+    async def decide_proposals(
+        self, proposal_ids: Sequence[str], verdict: str, *, reason: str = "", despite_changes: bool = False
+    ) -> Document:
+        """Approve or reject proposals, all or nothing; answers `{"proposals"}`."""
+        body = {
+            "proposal_ids": list(proposal_ids),
+            "verdict": verdict,
+            "reason": reason,
+            "despite_changes": despite_changes,
+        }
+        return await self._document("POST", "/api/v1/proposals/decide", body=body)
+
+    async def halls(
+        self, *, conference: str = "", status: str = "", unit: str = "", search: str = "", order: str = ""
+    ) -> list[Document]:
+        """List all halls, of one conference, status, unit or search where given; page after page."""
+        wanted = {
+            "conference": conference,
+            "status": status,
+            "unit": unit,
+            "search": search,
+            "order": order,
+            "limit": HALLS_AT_ONCE,
+        }
         return _list(await self._pages("/api/v1/halls", "halls", wanted), "halls")
 
     async def export_halls(self) -> bytes:

@@ -53,16 +53,25 @@ def list_halls(
     conference: Annotated[str, typer.Option(help="Only of this conference (hội nghị), with status.")] = "",
     status: Annotated[str, typer.Option(help="Only waiting, present or lost.")] = "",
     unit: Annotated[str, typer.Option(help="Only of this unit (đơn vị).")] = "",
+    search: Annotated[
+        str, typer.Option(help="Words without marks in any order (từ không dấu), a code or a telephone number.")
+    ] = "",
     *,
     as_json: AsJson = False,
 ) -> None:
     """List halls (danh sách điểm cầu), for example those that are lost and whom to phone.
 
+    They stand in the order of the Vietnamese alphabet; of a search the best come first.
+
     Example: diemcau halls list --conference hn-2026 --status lost
     """
     if status not in {"", "waiting", "present", "lost"}:
         raise typer.BadParameter("must be waiting, present or lost", param_hint="--status")
-    halls = ask(server, token_file, lambda api: api.halls(conference=conference, status=status, unit=unit))
+    halls = ask(
+        server,
+        token_file,
+        lambda api: api.halls(conference=conference, status=status, unit=unit, search=search, order="name"),
+    )
     if as_json:
         print_json({"halls": halls})
         return

@@ -20,6 +20,7 @@ from conference.cli import (
     plan,
     privacy,
     programs,
+    proposals,
     report,
     reports,
     simulate,
@@ -53,11 +54,16 @@ app.command("swarm")(swarm.swarm)
 app.command("plan")(plan.plan)
 app.command("simulate")(simulate.simulate)
 app.add_typer(units.app, name="units")
+halls.app.command("propose")(proposals.propose_halls)
+halls.app.command("show")(proposals.show_hall)
+halls.app.command("history")(proposals.hall_history)
+halls.app.command("withdraw")(proposals.withdraw_hall)
 halls.app.command("move")(orders.move_halls)
 halls.app.command("pin")(orders.pin_hall)
 halls.app.command("unpin")(orders.unpin_hall)
 halls.app.command("exclude")(orders.exclude_relays)
 app.add_typer(halls.app, name="halls")
+app.add_typer(proposals.app, name="proposals")
 app.add_typer(orders.relays, name="relays")
 app.add_typer(orders.joins, name="joins")
 app.command("orders")(orders.standing_orders)

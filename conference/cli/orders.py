@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from conference.cli.connection import DEFAULT_SERVER, DEFAULT_TOKEN_FILE, AsJson, Server, TokenFile, ask
-from conference.cli.output import print_fields, print_json, print_table
+from conference.cli.output import local_time, print_fields, print_json, print_table
 from conference.cli.refusal import RefusingGroup, fail
 
 relays = typer.Typer(
@@ -315,7 +314,7 @@ def operations(
         return
     rows = [
         [
-            datetime.fromtimestamp(int(each.get("at_ms", 0)) / 1000, UTC).astimezone().strftime("%d/%m/%Y %H:%M:%S"),
+            local_time(each.get("at_ms")),
             each.get("actor"),
             each.get("action"),
             each.get("subject"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 import typer
 
@@ -62,6 +63,13 @@ def without_virtual(fields: Mapping[str, object]) -> dict[str, object]:
     if count != 0:
         return dict(fields)
     return {name: value for name, value in fields.items() if not name.startswith("virtual")}
+
+
+def local_time(at_ms: object) -> str:
+    """A moment in milliseconds since the epoch as people read it here; "" for none."""
+    if not isinstance(at_ms, int) or not at_ms:
+        return ""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone().strftime("%d/%m/%Y %H:%M:%S")
 
 
 def print_json(document: object) -> None:

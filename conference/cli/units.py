@@ -37,13 +37,17 @@ def import_units(
 
 @app.command("list")
 def list_units(
-    server: Server = DEFAULT_SERVER, token_file: TokenFile = DEFAULT_TOKEN_FILE, *, as_json: AsJson = False
+    server: Server = DEFAULT_SERVER,
+    token_file: TokenFile = DEFAULT_TOKEN_FILE,
+    search: Annotated[str, typer.Option(help="Words without marks in any order (từ không dấu), or a code.")] = "",
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """List the units (danh sách đơn vị).
 
     Example: diemcau units list --json
     """
-    units = ask(server, token_file, lambda api: api.units())
+    units = ask(server, token_file, lambda api: api.units(search=search))
     if as_json:
         print_json({"units": units})
         return

@@ -134,3 +134,54 @@ def test_up_restarts_nothing_silently(service: Service) -> None:
     assert service.process.returncode == 1
     _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive
+
+
+def test_a_province_proposes_and_an_organiser_decides(service: Service, tmp_path: Path) -> None:
+    """A technician who is bound to Hà Nội sees its halls alone and proposes; the history tells who did what."""
+    units, halls, token = tmp_path / "units.csv", tmp_path / "halls.csv", tmp_path / "ha-noi.token"
+    units.write_text("code,name,kind,parent\n01,Hà Nội,thành phố,\n79,Hồ Chí Minh,thành phố,\n")
+    heading = "mã,tên,đơn vị,cấp,số đại biểu,điện thoại\n"
+    halls.write_text(f"{heading}HN,Điểm cầu Hà Nội,01,tỉnh,80,0912345678\nHCM,Điểm cầu Sài Gòn,79,tỉnh,90,\n")
+    assert service.run("units", "import", str(units)).returncode == 0
+    assert service.run("halls", "import", str(halls)).returncode == 0
+    signed = service.run(
+        "token", "--role", "technician", "--subject", "an", "--unit", "01", "--out", str(token),
+        "--state-dir", str(service.state_dir / "coordinator"),
+    )  # fmt: skip
+    assert signed.returncode == 0, signed.stderr
+
+    def by_technician(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return service.run(*arguments, "--token-file", str(token))
+
+    listed = json.loads(by_technician("halls", "list", "--json").stdout)["halls"]
+    assert [hall["hall_id"] for hall in listed] == ["HN"]
+    assert by_technician("halls", "show", "HCM").returncode == 1
+    halls.write_text(f"{heading}HN,Điểm cầu Hà Nội,01,tỉnh,85,0912345678\nHN-2,Điểm cầu Ăn,01,xã,9,\n")
+    proposed = by_technician("halls", "propose", str(halls))
+    assert "Đề xuất số (proposal) 1" in proposed.stdout, proposed.stderr
+    assert "Đề xuất số (proposal) 2" in by_technician("halls", "withdraw", "HN").stdout
+    assert "chờ duyệt" in service.run("proposals", "list").stdout
+    shown = json.loads(service.run("proposals", "show", "1", "--json").stdout)
+    assert [(each["action"], each["fields"]) for each in shown["halls"]] == [
+        ("changed", [["seats", "80", "85"]]),
+        ("created", []),
+    ]
+    assert "80" in service.run("proposals", "show", "1").stdout
+    assert by_technician("proposals", "approve", "1").returncode == 1
+    assert service.run("proposals", "approve", "1").returncode == 0
+    refused = service.run("proposals", "approve", "2")
+    assert (refused.returncode, "HN" in refused.stderr) == (1, True)
+    assert "không duyệt" in service.run("proposals", "reject", "2", "--reason", "còn dùng").stdout
+    history = json.loads(by_technician("halls", "history", "HN", "--json").stdout)
+    assert [(change["action"], change.get("proposal", "")) for change in history["changes"]] == [
+        ("changed", "1"),
+        ("created", ""),
+    ]
+    assert "85" in by_technician("halls", "history", "HN").stdout
+    found = json.loads(service.run("halls", "list", "--search", "0912 345 678", "--json").stdout)["halls"]
+    assert [hall["hall_id"] for hall in found] == ["HN"]
+    ordered = json.loads(service.run("halls", "list", "--json").stdout)["halls"]
+    assert [hall["hall_id"] for hall in ordered] == ["HN-2", "HN", "HCM"]
+    assert "Hà Nội" in service.run("units", "list", "--search", "ha noi").stdout
+    assert service.run("halls", "withdraw", "HN-2").returncode == 0
+    assert "đã rút" in service.run("halls", "show", "HN-2").stdout

@@ -34,6 +34,8 @@ def test_help_names_every_command() -> None:
         ["demo"], ["up"], ["coordinator"], ["relay"], ["hall"], ["publish"], ["virtual"], ["swarm"], ["plan"], ["live"],
         ["attendance"], ["report"], ["report", "make"], ["report", "verify"], ["token"], ["units", "import"],
         ["units", "list"], ["halls", "import"], ["halls", "list"], ["halls", "export"], ["halls", "link"],
+        ["halls", "propose"], ["halls", "show"], ["halls", "history"], ["halls", "withdraw"],
+        ["proposals", "list"], ["proposals", "show"], ["proposals", "approve"], ["proposals", "reject"],
         ["conference", "create"], ["conference", "open"], ["conference", "rehearse"], ["conference", "launch"],
         ["conference", "end"], ["conference", "close"], ["conference", "publish"],
         ["conference", "status"], ["config", "check"], ["journal", "copy"],
