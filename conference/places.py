@@ -15,6 +15,8 @@ import numpy as np
 from bridges.halls import Hall
 from bridges.units import TreeName, Unit
 
+_DAY_MS = 86_400_000
+_AHEAD_MS = 7 * 3_600_000  # the clock of Việt Nam, all year round
 UNASSIGNED = ""
 """The root that halls without a unit in a tree stand in (chưa xếp)."""
 
@@ -26,6 +28,7 @@ class TreeOrder:
         units: the units of this tree by code.
         halls: the hall of each row; None for one that is gone.
         tree: which.
+        day: `YYYY-MM-DD`; a unit that was merged by then stands below its successor. "" for the end of time.
 
     Attributes:
         codes: every unit of the tree in pre-order, siblings ascending by code.
@@ -36,10 +39,10 @@ class TreeOrder:
 
     __slots__ = ("_children", "_index", "_parents", "codes", "ends", "kinds", "positions")
 
-    def __init__(self, units: Mapping[str, Unit], halls: Sequence[Hall | None], tree: TreeName) -> None:
+    def __init__(self, units: Mapping[str, Unit], halls: Sequence[Hall | None], tree: TreeName, day: str = "") -> None:
         found = [UNASSIGNED if hall is None else unit_in(hall, tree) for hall in halls]
         self._children: dict[str | None, list[str]] = {None: list(set(found).difference(units))}
-        self._parents = {code: _parent_of(units[code], units) for code in sorted(units)}
+        self._parents = {code: _parent_of(units[code], units, day) for code in sorted(units)}
         for code, parent in self._parents.items():
             self._children.setdefault(parent, []).append(code)
         self._children[None].sort()
@@ -96,8 +99,10 @@ class TreeOrder:
         return found[::-1]
 
 
-def _parent_of(unit: Unit, units: Mapping[str, Unit]) -> str | None:
-    return next((code for code in (unit.merged_into, unit.parent) if code in units and code != unit.code), None)
+def _parent_of(unit: Unit, units: Mapping[str, Unit], day: str) -> str | None:
+    is_merged = unit.merged_into and (not day or unit.valid_to < day)
+    above = (unit.merged_into, unit.parent) if is_merged else (unit.parent,)
+    return next((code for code in above if code in units and code != unit.code), None)
 
 
 class HallPlaces:
@@ -113,7 +118,7 @@ class HallPlaces:
         version: grows whenever a tree may have changed.
     """
 
-    __slots__ = ("_halls", "_orders", "_units", "hall_ids", "rows", "version")
+    __slots__ = ("_day", "_halls", "_next_day_ms", "_orders", "_units", "hall_ids", "rows", "version")
 
     def __init__(self, units: Mapping[str, Unit], halls: Mapping[str, Hall]) -> None:
         self._units = units
@@ -122,7 +127,17 @@ class HallPlaces:
         self.hall_ids: list[str] = []
         self.version = 0
         self._orders: dict[TreeName, TreeOrder] = {}
+        self._day = ""
+        self._next_day_ms = 0
         self.change(halls)
+
+    def handle_time(self, at_ms: int) -> None:
+        """Note the time of a record: on another day other units are merged. Time does not go back."""
+        if at_ms >= self._next_day_ms:
+            days = (at_ms + _AHEAD_MS) // _DAY_MS
+            self._next_day_ms = (days + 1) * _DAY_MS - _AHEAD_MS
+            self._day = str(np.datetime64(days, "D"))
+            self.change()
 
     def change(self, hall_ids: Iterable[str] = ()) -> None:
         """Note that units changed, or that these halls are new or changed."""
@@ -143,7 +158,7 @@ class HallPlaces:
         if order is None:
             units = {code: unit for code, unit in self._units.items() if unit.tree == tree}
             halls = [self._halls.get(hall_id) for hall_id in self.hall_ids]
-            order = self._orders[tree] = TreeOrder(units, halls, tree)
+            order = self._orders[tree] = TreeOrder(units, halls, tree, self._day)
         return order
 
 

@@ -197,6 +197,7 @@ def apply(  # noqa: C901, PLR0912 one case for each event there is
         actor: who, by its record; kept of orders.
     """
     state.newest_ms = max(state.newest_ms, at_ms)
+    state.places.handle_time(at_ms)
     note_incident(state, event, at_ms, actor)
     match event:
         case PresenceObserved():
@@ -430,6 +431,7 @@ def derive(state: State) -> None:
         relay.load.parents = parents
     state.ledger.restore()
     state.places = HallPlaces(state.units, state.halls)
+    state.places.handle_time(state.newest_ms)
     locate(state, state.halls.values())
     for conference_id, conference in state.conferences.items():
         for hall_id, seat in conference.seats.items():

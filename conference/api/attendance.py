@@ -13,7 +13,7 @@ from bridges.units import TreeName
 from conference.api.paging import MAX_PAGE, PAGE, page_size
 from conference.api.routing import ORGANISER, STAFF, Call, Query, Route
 from conference.api.turns import AT_ONCE
-from conference.attendance_sources import hall_attendances
+from conference.attendance_sources import hall_attendances, marked_absent
 from conference.attendance_view import AttendanceView, Summed, attendance_view, summed_now
 from conference.closing import ClosedAttendance, Correction, corrections, read_closing
 from conference.commands import CloseAttendance
@@ -132,10 +132,11 @@ async def list_discrepancies(call: Call) -> DiscrepancyList:
     conference = conference_of(state, call.path("conference_id"))
     tree, unit = _subtree(call)
     hall_ids = state.rollups[conference.conference_id].hall_ids_under(tree, unit or None)
+    absent = marked_absent(state, conference.conference_id)
     found: list[Discrepancy] = []
     for start in range(bisect_right(hall_ids, call.query("after")), len(hall_ids), AT_ONCE):
         some = [hall_id for hall_id in hall_ids[start : start + AT_ONCE] if hall_id in state.halls]
-        found += discrepancies(hall_attendances(state, conference, some))
+        found += discrepancies(hall_attendances(state, conference, some, absent))
         if len(found) >= limit:
             return _page(found, limit, has_more=start + AT_ONCE < len(hall_ids))
         await asyncio.sleep(0)

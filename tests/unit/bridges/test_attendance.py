@@ -111,3 +111,44 @@ def test_contradictions_are_listed(found: HallAttendance, codes: list[str]) -> N
     listed = discrepancies([found])
     assert [discrepancy.code for discrepancy in listed] == codes
     assert all(discrepancy.reason_vi and discrepancy.reason_en for discrepancy in listed)
+
+
+def checked(present: int, *, registered: int = 60, conflicts: int = 0) -> IndividualTotals:
+    """A roster of which so many were checked in."""
+    return IndividualTotals(
+        halls_enrolled=1, registered=registered, present=present, by_qr=present, conflicts=conflicts
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "headcount", "individual", "marked_absent", "codes"),
+    [
+        ("present", Headcount(summoned=60, present=60), checked(60), 0, []),
+        ("waiting", None, checked(0), 0, []),
+        ("present", Headcount(summoned=60, present=60), checked(58), 0, ["check_ins_differ_from_headcount"]),
+        (
+            "present",
+            Headcount(summoned=60, present=60),
+            checked(60, registered=61),
+            0,
+            ["roster_differs_from_summoned"],
+        ),
+        ("waiting", None, checked(5, registered=59), 0, ["roster_differs_from_summoned", "check_ins_never_connected"]),
+        ("present", Headcount(summoned=60, present=60), checked(60, conflicts=2), 0, ["checked_in_elsewhere"]),
+        ("present", Headcount(summoned=60, present=60), checked(60), 1, ["marked_absent_but_checked_in"]),
+    ],
+)
+def test_contradictions_of_check_ins_are_listed(
+    status: HallStatus,
+    headcount: Headcount | None,
+    individual: IndividualTotals,
+    marked_absent: int,
+    codes: list[str],
+) -> None:
+    """The third source is held against roster, headcount and connection, and never corrects any of them."""
+    found = HallAttendance(
+        hall=entry().hall, status=status, headcount=headcount, individual=individual, marked_absent=marked_absent
+    )
+    listed = discrepancies([found])
+    assert [discrepancy.code for discrepancy in listed] == codes
+    assert all(discrepancy.reason_vi and discrepancy.reason_en for discrepancy in listed)

@@ -37,3 +37,13 @@ def test_a_merged_unit_stands_below_its_successor() -> None:
     """With everything below it; one that was merged into nothing known stays where it was."""
     order = order_of(unit("new"), unit("old", "top", "new"), unit("o1", "old"), unit("top"), unit("t1", "top", "gone"))
     assert (order.children("new"), order.children("old"), order.children("top")) == (["old"], ["o1"], ["t1"])
+
+
+def test_a_merger_counts_from_the_day_after_the_last() -> None:
+    """By the clock of Việt Nam: until then the unit stands where it stood."""
+    old = Unit(code="old", name="x", kind="x", merged_into="new", valid_to="2025-06-30")
+    places = HallPlaces({"new": unit("new"), "old": old}, {})
+    places.handle_time(1_751_302_799_999)  # 30 June 2025, 23:59:59.999 in Hà Nội
+    assert places.order("territory").children(None) == ["new", "old"]
+    places.handle_time(1_751_302_800_000)
+    assert places.order("territory").children("new") == ["old"]
