@@ -44,7 +44,7 @@ class RelayReach(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
         relay_id: the relay.
         place: what it would be for the hall.
         transport: by which way media came; `none` where no way was found.
-        turn: by which way the TURN servers were reached as well; `none` where they were not, "" where none was tried.
+        turn: by which way the TURN servers were reached as well; `none` where they were not.
         connect_ms: from the offer to a connection.
         rtt_ms: round trip.
         loss: share of the packets that were lost, 0 to 1, while media flowed.
@@ -54,7 +54,7 @@ class RelayReach(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     relay_id: str
     place: RelayPlace
     transport: Transport
-    turn: Transport | Literal[""] = ""
+    turn: Transport | None = None
     connect_ms: float | None = None
     rtt_ms: float | None = None
     loss: float | None = None

@@ -32,6 +32,7 @@ from conference.people.erasing import Erasing
 from conference.people.opening import open_people
 from conference.people.reading import Reading
 from conference.people.rostering import Rostering
+from conference.precheck_payload import PrecheckPayload
 from conference.relay_desk import RelayDesk
 from conference.report_making import ReportMaker
 from conference.serving import SHUTDOWN_TIMEOUT_S, listen, own_url, tell_ready, until_told, version
@@ -176,6 +177,8 @@ async def serve_coordinator(config: CoordinatorConfig) -> AsyncIterator[RunningC
             metrics=metrics,
             turn=turn,
             checkins=checkins,
+            thresholds=config.readiness.as_thresholds(),
+            payload=PrecheckPayload(config.readiness.downloads_per_s),
             public_url=lambda: config.public_url or address[0],
             reports=ReportMaker(keys),
         )

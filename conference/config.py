@@ -161,6 +161,7 @@ class ReadinessConfig(Section):
         good_jitter_ms: likewise, jitter.
         stale_after_h: a pre-check older than this must be made again.
         required: what must have been measured; what was not is never taken as good.
+        downloads_per_s: downloads of 3 MiB a second that halls without a programme try their lines with, all together.
     """
 
     good_share: float = Field(default=1.0, gt=0, le=10)
@@ -173,6 +174,7 @@ class ReadinessConfig(Section):
     bad_jitter_ms: float = Field(default=80.0, gt=0, le=60_000)
     stale_after_h: float = Field(default=72.0, gt=0, le=8_760)
     required: frozenset[Measure] = frozenset({"reach", "rtt", "loss", "jitter", "throughput", "speaker"})
+    downloads_per_s: float = Field(default=4.0, ge=0.1, le=1_000)
 
     @model_validator(mode="after")
     def _good_is_better_than_bad(self) -> Self:
@@ -185,7 +187,7 @@ class ReadinessConfig(Section):
 
     def as_thresholds(self) -> Thresholds:
         """The same for the rules."""
-        return Thresholds(**self.model_dump())
+        return Thresholds(**self.model_dump(exclude={"downloads_per_s"}))
 
 
 class PrivacyConfig(Section):

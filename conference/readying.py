@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from bridges.prechecks import Precheck, SignOff, fault_of
@@ -106,7 +108,9 @@ def sessions_of(state: State, conference_id: str) -> list[str]:
     return [root, *(each.conference_id for each in state.conferences.values() if each.rehearsal_of == root)]
 
 
-def hall_readiness(state: State, sessions: list[str], hall_id: str, thresholds: Thresholds, now_ms: int) -> Readiness:
+def hall_readiness(
+    state: State, sessions: Sequence[str], hall_id: str, thresholds: Thresholds, now_ms: int
+) -> Readiness:
     """How ready a hall is.
 
     Args:
@@ -117,10 +121,10 @@ def hall_readiness(state: State, sessions: list[str], hall_id: str, thresholds: 
         now_ms: to tell what is stale.
     """
     prechecks = [each for session in sessions for each in state.prechecks.of_hall(session, hall_id)]
-    return readiness_of(prechecks, _latest_sign_off(state, sessions, hall_id), thresholds, now_ms)
+    return readiness_of(prechecks, latest_sign_off(state, sessions, hall_id), thresholds, now_ms)
 
 
-def _latest_sign_off(state: State, sessions: list[str], hall_id: str) -> SignOff | None:
+def latest_sign_off(state: State, sessions: Sequence[str], hall_id: str) -> SignOff | None:
     """The latest word for the hall, or for a unit above it in either tree."""
     found: list[SignOff] = []
     units: list[str] | None = None

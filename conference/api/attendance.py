@@ -54,7 +54,7 @@ async def read_attendance(call: Call) -> AttendanceView:
     """A unit and the units right below it, now or at the closing."""
     coordinator = call.services.coordinator
     conference = conference_of(coordinator.state, call.path("conference_id"))
-    tree, unit = _subtree(call)
+    tree, unit = subtree_of(call)
     after, limit = call.query("after"), page_size(call.query("limit"))
     if call.query("closing", ("0", "1"), default="0") == "0":
         summed = summed_now(coordinator.state, conference.conference_id, coordinator.now_ms())
@@ -87,7 +87,7 @@ async def list_corrections(call: Call) -> CorrectionList:
     """Of the halls of a unit and of all below it, as they are now or were at the closing."""
     state, limit = call.services.coordinator.state, page_size(call.query("limit"))
     conference = conference_of(state, call.path("conference_id"))
-    tree, unit = _subtree(call)
+    tree, unit = subtree_of(call)
     closing = _closing_of(state, conference.conference_id)
     closed = await asyncio.to_thread(read_closing, closing)
     found = corrections(state, conference.conference_id, closed)
@@ -130,7 +130,7 @@ async def list_discrepancies(call: Call) -> DiscrepancyList:
     """Of the halls of a unit and of all below it, by hall."""
     state, limit = call.services.coordinator.state, page_size(call.query("limit"))
     conference = conference_of(state, call.path("conference_id"))
-    tree, unit = _subtree(call)
+    tree, unit = subtree_of(call)
     hall_ids = state.rollups[conference.conference_id].hall_ids_under(tree, unit or None)
     absent = marked_absent(state, conference.conference_id)
     found: list[Discrepancy] = []
@@ -150,7 +150,7 @@ def _page(found: list[Discrepancy], limit: int, *, has_more: bool) -> Discrepanc
     return DiscrepancyList(discrepancies=shown, next=last if has_more or len(shown) < len(found) else "")
 
 
-def _subtree(call: Call) -> tuple[TreeName, str]:
+def subtree_of(call: Call) -> tuple[TreeName, str]:
     """The tree and the unit of a request: the caller's own unit, or the whole country, where none is named.
 
     Raises:

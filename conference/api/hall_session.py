@@ -22,7 +22,7 @@ MAX_AVOIDED = 8  # a hall has two relays, and one more while it moves
 async def join(call: HallCall) -> Assignment:
     """Give the hall its relays; a hall that has live ones keeps them."""
     claims, body = call.claims, call.body(JoinRequest)
-    _require_schema(body.schema)
+    require_schema(body.schema)
     joins = call.services.metrics.joins_total
     command = JoinHall(
         conference_id=claims.conference,
@@ -48,7 +48,7 @@ async def read_assignment(call: HallCall) -> Assignment:
 async def report_moved(call: HallCall) -> Assignment:
     """The hall went to another of its relays by itself; it gets a new backup."""
     claims, report = call.claims, call.body(MovedReport)
-    _require_schema(report.schema)
+    require_schema(report.schema)
     command = ReportMove(
         conference_id=claims.conference, hall_id=claims.hall, report=report, avoid=call.services.avoid()
     )
@@ -62,7 +62,7 @@ async def report_moved(call: HallCall) -> Assignment:
 async def report_headcount(call: HallCall) -> None:
     """The technician's figures."""
     claims, report = call.claims, call.body(HeadcountReport)
-    _require_schema(report.schema)
+    require_schema(report.schema)
     command = ReportHeadcount(conference_id=claims.conference, hall_id=claims.hall, report=report)
     await call.services.decider.execute(command, claims.actor)
 
@@ -84,7 +84,12 @@ def _avoided(body: JoinRequest) -> frozenset[str]:
     return frozenset(body.avoid)
 
 
-def _require_schema(schema: int) -> None:
+def require_schema(schema: int) -> None:
+    """Refuse a message of another schema than ours.
+
+    Raises:
+        RequestError: `schema` (422).
+    """
     if schema != HALL_SCHEMA:
         raise RequestError("schema", f"this coordinator speaks schema {HALL_SCHEMA}, not {schema}", status=422)
 
@@ -102,8 +107,8 @@ def _assignment(call: HallCall) -> Assignment:
         action="play",
         exp=expires_at_s,
     )
-    primary = _access(conference, state.relays[seat.primary], token, expires_at_s)
-    backup = _access(conference, state.relays[seat.backup], token, expires_at_s) if seat.backup else None
+    primary = relay_access(conference, state.relays[seat.primary], token, expires_at_s)
+    backup = relay_access(conference, state.relays[seat.backup], token, expires_at_s) if seat.backup else None
     return Assignment(
         hall_id=hall.hall_id,
         hall_name=hall.name,
@@ -114,18 +119,20 @@ def _assignment(call: HallCall) -> Assignment:
         epoch=seat.epoch,
         primary=primary,
         backup=backup,
-        ice_servers=_ice_servers(call),
+        ice_servers=ice_servers(call),
     )
 
 
-def _ice_servers(call: HallCall) -> list[IceServer]:
+def ice_servers(call: HallCall) -> list[IceServer]:
+    """TURN servers with credentials of the hall's own, where there are any."""
     if call.services.turn is None:
         return []
     grant = call.services.turn.issue(call.claims.hall, call.services.decider.now_ms() / 1000)
     return [IceServer(urls=list(grant.urls), username=grant.username, credential=grant.credential)]
 
 
-def _access(conference: ConferenceState, relay: RelayState, token: str, expires_at_s: int) -> RelayAccess:
+def relay_access(conference: ConferenceState, relay: RelayState, token: str, expires_at_s: int) -> RelayAccess:
+    """How a hall reaches a relay's first feed."""
     return RelayAccess(
         relay_id=relay.relay_id,
         whep_url=f"{relay.base_url}/{conference.conference_id}/{conference.feeds[0]}/whep",

@@ -13,6 +13,7 @@ from typing import Any, Generic, Literal, TypeVar
 import msgspec
 from aiohttp import web
 
+from bridges.readiness import Thresholds
 from conference.access import (
     OF_ONE_HALL,
     STAFF_ROLES,
@@ -38,6 +39,7 @@ from conference.people.contract import PeopleStore
 from conference.people.erasing import Erasing
 from conference.people.reading import Reading
 from conference.people.rostering import Rostering
+from conference.precheck_payload import PrecheckPayload
 from conference.reach import Reach
 from conference.relay_desk import RelayDesk
 from conference.report_making import ReportMaker
@@ -74,6 +76,8 @@ class HallServices(msgspec.Struct, frozen=True, kw_only=True):
         turn: issues credentials for TURN servers, None where there are none.
         reading: gives the names of delegates to those who may have them.
         checkins: checks delegates in.
+        thresholds: when a hall is ready.
+        payload: what halls download to try their line.
     """
 
     decider: Decider
@@ -84,6 +88,8 @@ class HallServices(msgspec.Struct, frozen=True, kw_only=True):
     turn: TurnCredentials | None
     reading: Reading
     checkins: CheckinDesk
+    thresholds: Thresholds
+    payload: PrecheckPayload
 
 
 class Services(HallServices, frozen=True, kw_only=True):

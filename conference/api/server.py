@@ -23,8 +23,11 @@ from conference.api import (
     halls,
     live,
     orders,
+    precheck,
     privacy,
     proposals,
+    readiness,
+    rehearsals,
     relays,
     reports,
     units,
@@ -54,6 +57,7 @@ def api_routes() -> tuple[Route, ...]:
         *hall_door.ROUTES,
         *checkins.ROUTES,
         *checkins.POSTER_ROUTES,
+        *precheck.ROUTES,
         *halls.ROUTES,
         *hall_records.ROUTES,
         *proposals.ROUTES,
@@ -62,6 +66,8 @@ def api_routes() -> tuple[Route, ...]:
         *attendance.ROUTES,
         *privacy.ROUTES,
         *delegates.ROUTES,
+        *readiness.ROUTES,
+        *rehearsals.ROUTES,
         *reports.ROUTES,
         *relays.ROUTES,
         *orders.ROUTES,
@@ -86,7 +92,7 @@ def build_hall_app(
 ) -> web.Application:
     """An application for halls alone: what they ask and the page that they open, ready to be served."""
     app = bare_app(services, limits)
-    at_the_door = (*hall_roster.ROUTES, *hall_door.ROUTES, *checkins.ROUTES)
+    at_the_door = (*hall_roster.ROUTES, *hall_door.ROUTES, *checkins.ROUTES, *precheck.ROUTES)
     add_routes(app, (*hall_session.ROUTES, *at_the_door), services)
     app.add_routes(hall_page_routes(load_pages()))
     app.add_routes(health_routes(health, registry))

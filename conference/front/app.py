@@ -29,6 +29,7 @@ from conference.journal.contract import Entry
 from conference.journal.opening import open_redis
 from conference.people.opening import open_people
 from conference.people.reading import Reading
+from conference.precheck_payload import PrecheckPayload
 from conference.serving import SHUTDOWN_TIMEOUT_S, listen, own_url, tell_ready, until_told, version
 from configs.loading import ConfigError, Mistake
 from configs.turn import TurnCredentials
@@ -131,6 +132,8 @@ async def serve_gateway(config: GatewayConfig) -> AsyncIterator[RunningGateway]:
             relay_token_s=config.relay_token_s,
             metrics=metrics,
             turn=turn,
+            thresholds=config.readiness.as_thresholds(),
+            payload=PrecheckPayload(config.readiness.downloads_per_s),
         )
         health.add_check("state", lambda: None if following.is_ready else "the journal is not readable")
         health.add_check("partition", lambda: None if attendance.is_held else "another process holds the partition")

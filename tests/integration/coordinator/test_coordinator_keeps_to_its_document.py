@@ -45,8 +45,14 @@ def _fitting(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
     """Values that a schema of the document allows, as far as it says."""
     if "$ref" in schema:
         return _fitting(DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
+    if "anyOf" in schema:
+        return st.one_of(*(_fitting(each) for each in schema["anyOf"]))
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
+    return _of_type(schema)
+
+
+def _of_type(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
     match schema.get("type"):
         case "object":
             fields = {name: _fitting(each) for name, each in schema["properties"].items()}
@@ -63,6 +69,8 @@ def _fitting(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
             return st.floats(0, 10_000) | st.floats(allow_nan=False)
         case "boolean":
             return st.booleans()
+        case "null":
+            return st.none()
     raise AssertionError(schema)
 
 

@@ -45,6 +45,7 @@ PUBLIC = {
     ("GET", "/api/v1/public-keys"): "whoever has a report may verify it",
 }
 
+READY = f"/api/v1/conferences/{CONFERENCE}/readiness"
 Probe = Callable[[Api], Awaitable[None]]
 PROBES: dict[tuple[str, str], Probe] = {}
 
@@ -367,6 +368,59 @@ async def watches_own_unit(api: Api) -> None:
         assert [unit["code"] for unit in snapshot["provinces"]] == ["00004"]
         assert snapshot["relays"] == []
         assert snapshot["lost"] == []
+
+
+@proves("GET", "/api/v1/conferences/{conference_id}/readiness")
+async def reads_own_readiness(api: Api) -> None:
+    """Own halls alone are counted and listed."""
+    found = await ask(api, 200, "GET", f"{READY}")
+    assert {hall["hall_id"] for hall in found["halls"]} == OWN
+    assert found["total"]["halls"] == len(OWN)
+    await ask(api, 403, "GET", f"{READY}?unit=79")
+
+
+@proves("GET", "/api/v1/conferences/{conference_id}/readiness/calls")
+async def reads_own_calls(api: Api) -> None:
+    """Nobody else's telephone numbers."""
+    found = await ask(api, 200, "GET", f"{READY}/calls")
+    assert {hall["hall_id"] for hall in found["halls"]} == OWN
+    assert FOREIGN.encode() not in await ask(api, 200, "GET", f"{READY}/calls?format=csv")
+    await ask(api, 403, "GET", f"{READY}/calls?unit=79")
+
+
+async def rehearse(api: Api) -> None:
+    """A rehearsal in which a hall of each province is signed off."""
+    draft = {"conference_id": "td", "title": "Tổng duyệt", "kind": "rehearsal", "rehearsal_of": CONFERENCE}
+    await api.expect(201, "POST", "/api/v1/conferences", json=draft)
+    for hall_id in ("HN-1", FOREIGN):
+        await api.expect(200, "POST", "/api/v1/conferences/td/readiness/signoff", json={"hall_id": hall_id})
+
+
+@proves("GET", "/api/v1/conferences/{conference_id}/readiness/comparison")
+async def compares_own_halls(api: Api) -> None:
+    """What became of others is not told."""
+    await rehearse(api)
+    found = await ask(api, 200, "GET", f"{READY}/comparison")
+    assert {hall["hall_id"] for hall in found["halls"]} == {"HN-1"}
+    await ask(api, 403, "GET", f"{READY}/comparison?unit=79")
+
+
+@proves("POST", "/api/v1/conferences/{conference_id}/readiness/signoff")
+async def signs_off_own_halls(api: Api) -> None:
+    """Neither for a hall nor for a unit of others, nor for the country."""
+    await ask(api, 200, "POST", f"{READY}/signoff", json={"hall_id": "HN-1"})
+    await ask(api, 200, "POST", f"{READY}/signoff", json={"unit": "01"})
+    for named in ({"hall_id": FOREIGN}, {"unit": "79"}, {}):
+        await ask(api, 403, "POST", f"{READY}/signoff", json=named)
+
+
+@proves("GET", "/api/v1/conferences/{conference_id}/rehearsal")
+async def reads_own_part_of_a_rehearsal(api: Api) -> None:
+    """Own halls alone."""
+    await rehearse(api)
+    found = await ask(api, 200, "GET", "/api/v1/conferences/td/rehearsal")
+    assert {hall["hall"]["hall_id"] for hall in found["halls"]} == OWN
+    await ask(api, 403, "GET", "/api/v1/conferences/td/rehearsal?unit=79")
 
 
 def key(route: Route) -> tuple[str, str]:
