@@ -241,6 +241,11 @@ class ApiClient:
         """Change delegates: `withdraw`, `move` or `reissue`."""
         return await self.request("POST", f"/api/v1/conferences/{conference_id}/delegates/{change}", body=body)
 
+    async def sheets(self, conference_id: str, what: str, *, hall: str = "", unit: str = "") -> bytes:
+        """Pages to print, as HTML: `delegates/codes` or `posters`, of one hall or unit."""
+        query = {name: value for name, value in (("hall", hall), ("unit", unit)) if value}
+        return await self.request("GET", f"/api/v1/conferences/{conference_id}/{what}", query=query)
+
     async def privacy(self, conference_id: str) -> Document:
         """Read what is stored about the people of a conference, and who read it."""
         return await self._document("GET", f"/api/v1/conferences/{conference_id}/privacy")

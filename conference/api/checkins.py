@@ -70,9 +70,18 @@ async def mark(call: HallCall) -> MarkAnswer:
 
 async def make_poster(call: Call) -> PosterAnswer:
     """The link for the poster of one hall, good as long as the hall's own."""
-    state, conference_id = call.services.coordinator.state, call.body(PosterRequest).conference_id
+    return poster_link(call, call.path("hall_id"), call.body(PosterRequest).conference_id)
+
+
+def poster_link(call: Call, hall_id: str, conference_id: str) -> PosterAnswer:
+    """The link for the poster of a hall that the caller reaches.
+
+    Raises:
+        RejectedError: `unknown_conference`, `unknown_hall` or `out_of_reach`.
+    """
+    state = call.services.coordinator.state
     conference_of(state, conference_id)
-    hall = hall_of(state, call.path("hall_id"))
+    hall = hall_of(state, hall_id)
     call.reach.require_hall(hall)
     expires_at_s = call.services.coordinator.now_ms() // 1000 + call.services.config.tokens.hall_s
     claims = ApiClaims(sub=hall.hall_id, role="poster", hall=hall.hall_id, conference=conference_id, exp=expires_at_s)

@@ -29,6 +29,7 @@ MAX_NUMBERS = 10_000
 # Of a difference; enough for a person to see what is about to happen.
 SHOWN = 200
 _CURSOR = re.compile(r"([A-Za-z0-9._-]{1,64}):([0-9]{1,9})")
+PATH = "/api/v1/conferences/{conference_id}/delegates"
 IMPORTERS: frozenset[Role] = frozenset({"organiser", "technician"})
 
 
@@ -152,7 +153,7 @@ async def roster_template(call: Call) -> web.Response:
 async def list_delegates(call: Call) -> DelegateList:
     """Delegates of a hall, of a unit, or of all that the caller reaches; a page at a time."""
     conference_id, limit = call.path("conference_id"), _limit(call.query("limit"))
-    hall_ids, scope = _halls(call)
+    hall_ids, scope = reached_halls(call)
     listed, following = await call.services.reading.halls(conference_id, hall_ids, limit, _cursor(call.query("after")))
     await call.services.reading.note(conference_id, scope, len(listed), "list", call.claims.actor)
     return DelegateList(
@@ -207,7 +208,7 @@ def _changes(difference: RosterDifference) -> list[RosterChange]:
     ]
 
 
-def _halls(call: Call) -> tuple[list[str], str]:
+def reached_halls(call: Call) -> tuple[list[str], str]:
     """The halls that a list is about, ascending, and how the journal is to name them."""
     state, reach = call.services.coordinator.state, call.reach
     conference_of(state, call.path("conference_id"))
@@ -279,11 +280,10 @@ def _view(listed: Listed) -> DelegateView:
     )
 
 
-_PATH = "/api/v1/conferences/{conference_id}/delegates"
 ROUTES = (
     Route(
         method="POST",
-        path=f"{_PATH}/import",
+        path=f"{PATH}/import",
         handler=import_roster,
         summary="Import delegates from CSV or XLSX, all or nothing",
         tag="delegates",
@@ -298,18 +298,19 @@ ROUTES = (
     ),
     Route(
         method="GET",
-        path=f"{_PATH}/template",
+        path=f"{PATH}/template",
         handler=roster_template,
         summary="A roster to fill in, as CSV",
         tag="delegates",
         roles=STAFF,
         scope="open",
         response_media=(CSV,),
+        errors=(422,),
         query=(Query(name="language", text="of the headings; vi unless given", values=("vi", "en")),),
     ),
     Route(
         method="GET",
-        path=_PATH,
+        path=PATH,
         handler=list_delegates,
         summary="Delegates with names, hall by hall; noted in the journal",
         tag="delegates",
@@ -326,7 +327,7 @@ ROUTES = (
     ),
     Route(
         method="POST",
-        path=f"{_PATH}/withdraw",
+        path=f"{PATH}/withdraw",
         handler=withdraw_delegates,
         summary="Take delegates off rosters",
         tag="delegates",
@@ -339,7 +340,7 @@ ROUTES = (
     ),
     Route(
         method="POST",
-        path=f"{_PATH}/move",
+        path=f"{PATH}/move",
         handler=move_delegates,
         summary="Put delegates on the roster of another hall",
         tag="delegates",
@@ -352,7 +353,7 @@ ROUTES = (
     ),
     Route(
         method="POST",
-        path=f"{_PATH}/reissue",
+        path=f"{PATH}/reissue",
         handler=reissue_codes,
         summary="Give delegates new codes and PINs",
         tag="delegates",
@@ -365,7 +366,7 @@ ROUTES = (
     ),
     Route(
         method="GET",
-        path=f"{_PATH}/{{number}}",
+        path=f"{PATH}/{{number}}",
         handler=read_delegate,
         summary="One delegate; noted in the journal",
         tag="delegates",

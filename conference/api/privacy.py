@@ -53,9 +53,9 @@ class EraseAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RetentionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Erase the people of conferences that ended so many days ago; without `days` as configured."""
+    """Erase the people of conferences that ended so many days ago; as configured where `days` are less than 0."""
 
-    days: float | None = None
+    days: float = -1.0
     dry_run: bool = False
 
 
@@ -109,9 +109,9 @@ async def erase_people(call: Call) -> EraseAnswer:
 async def keep_no_longer(call: Call) -> RetentionAnswer:
     """Erase the people of conferences whose time is over."""
     body = call.body(RetentionRequest)
-    days = call.services.config.privacy.retention_days if body.days is None else body.days
-    if not 0 <= days <= MAX_DAYS:
-        raise RequestError("bad_parameter", f"days are 0 to {MAX_DAYS}", status=422)
+    days = call.services.config.privacy.retention_days if body.days < 0 else body.days
+    if days > MAX_DAYS:
+        raise RequestError("bad_parameter", f"days are at most {MAX_DAYS}", status=422)
     expired = await call.services.erasing.expired(days)
     if not body.dry_run:
         for each in expired:

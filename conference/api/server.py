@@ -30,6 +30,7 @@ from conference.api import (
     rehearsals,
     relays,
     reports,
+    sheets,
     units,
 )
 from conference.api.documents import openapi_route
@@ -65,6 +66,7 @@ def api_routes() -> tuple[Route, ...]:
         *conferences.ROUTES,
         *attendance.ROUTES,
         *privacy.ROUTES,
+        *sheets.ROUTES,
         *delegates.ROUTES,
         *readiness.ROUTES,
         *rehearsals.ROUTES,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -162,3 +163,36 @@ def reissue(
     """
     ask(server, token_file, lambda api: api.change_delegates(conference, "reissue", numbers=numbers))
     typer.echo(f"Đã cấp lại mã (reissued): {len(numbers)}")
+
+
+@app.command("codes")
+def codes(
+    conference: Conference,
+    out: Annotated[Path, typer.Option(help="Folder for the pages, one HTML file a hall; made if missing.")],
+    server: Server = DEFAULT_SERVER,
+    token_file: TokenFile = DEFAULT_TOKEN_FILE,
+    hall: Hall = "",
+    unit: Unit = "",
+    *,
+    posters: Annotated[bool, typer.Option("--posters", help="Posters of halls (áp phích) instead of cards.")] = False,
+) -> None:
+    """Write cards with QR codes (thẻ điểm danh) to print, hall by hall; each reading is noted.
+
+    The files hold names and codes: they are readable by you alone; delete them once they are printed.
+
+    Example: diemcau delegates codes hn-2026 --unit 01 --out the-diem-danh
+    """
+    from conference.secret_file import write_secret  # noqa: PLC0415 - `--help` should not pay for it
+
+    what = "posters" if posters else "delegates/codes"
+
+    def read(hall_id: str) -> bytes:
+        return ask(server, token_file, lambda api: api.sheets(conference, what, hall=hall_id))
+
+    found = [] if hall else ask(server, token_file, lambda api: api.halls(unit=unit))
+    halls = [hall] if hall else [str(each["hall_id"]) for each in found]
+    out.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with typer.progressbar(halls, label="Điểm cầu (halls)", file=sys.stderr) as progress:
+        for hall_id in progress:
+            write_secret(out / f"{hall_id}.html", read(hall_id).decode())
+    typer.echo(f"Đã ghi (written): {len(halls)} × {out}")

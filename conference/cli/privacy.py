@@ -95,8 +95,8 @@ def retention(
     server: Server = DEFAULT_SERVER,
     token_file: TokenFile = DEFAULT_TOKEN_FILE,
     days: Annotated[
-        float | None, typer.Option(min=0, help="Days since the end; `privacy.retention_days` unless given.")
-    ] = None,
+        float, typer.Option(help="Days since the end; `privacy.retention_days` of the coordinator unless given.")
+    ] = -1.0,
     *,
     sure: Sure = False,
     as_json: AsJson = False,

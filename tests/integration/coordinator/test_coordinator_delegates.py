@@ -198,4 +198,4 @@ async def test_people_are_kept_until_their_conference_is_long_over(api: Api, hal
     done = await api.expect(200, "POST", path, json={"days": 0})
     assert done["conferences"] == dry["conferences"]
     assert (await api.expect(200, "GET", f"/api/v1/conferences/{CONFERENCE}/privacy"))["people"] == 0
-    await api.expect(422, "POST", path, json={"days": -1})
+    await api.expect(422, "POST", path, json={"days": 40_000})

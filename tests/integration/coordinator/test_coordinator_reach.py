@@ -423,6 +423,25 @@ async def reads_own_part_of_a_rehearsal(api: Api) -> None:
     await ask(api, 403, "GET", "/api/v1/conferences/td/rehearsal?unit=79")
 
 
+@proves("GET", "/api/v1/conferences/{conference_id}/delegates/codes")
+async def prints_own_codes(api: Api) -> None:
+    """Others are left out, and what is named must be reached."""
+    await bring_delegates(api)
+    page = (await ask(api, 200, "GET", f"{DELEGATES}/codes")).decode()
+    assert ("Lan" in page, "Mai" in page, "Hùng" in page) == (True, True, False)
+    for query in (f"hall={FOREIGN}", "unit=79"):
+        await ask(api, 403, "GET", f"{DELEGATES}/codes?{query}")
+
+
+@proves("GET", "/api/v1/conferences/{conference_id}/posters")
+async def prints_own_posters(api: Api) -> None:
+    """Others are left out, and what is named must be reached."""
+    path = f"/api/v1/conferences/{CONFERENCE}/posters"
+    page = (await ask(api, 200, "GET", path)).decode()
+    assert ("HN-1" in page, FOREIGN in page) == (True, False)
+    await ask(api, 403, "GET", f"{path}?hall={FOREIGN}")
+
+
 def key(route: Route) -> tuple[str, str]:
     """How the tables name a route."""
     return route.method, route.path
