@@ -42,7 +42,7 @@ class TreeOrder:
     def __init__(self, units: Mapping[str, Unit], halls: Sequence[Hall | None], tree: TreeName, day: str = "") -> None:
         found = [UNASSIGNED if hall is None else unit_in(hall, tree) for hall in halls]
         self._children: dict[str | None, list[str]] = {None: list(set(found).difference(units))}
-        self._parents = {code: _parent_of(units[code], units, day) for code in sorted(units)}
+        self._parents = {code: parent_of(units[code], units, day) for code in sorted(units)}
         for code, parent in self._parents.items():
             self._children.setdefault(parent, []).append(code)
         self._children[None].sort()
@@ -99,7 +99,8 @@ class TreeOrder:
         return found[::-1]
 
 
-def _parent_of(unit: Unit, units: Mapping[str, Unit], day: str) -> str | None:
+def parent_of(unit: Unit, units: Mapping[str, Unit], day: str) -> str | None:
+    """The unit that another stands below on a day ("" for the end of time): its successor or its parent, if any."""
     is_merged = unit.merged_into and (not day or unit.valid_to < day)
     above = (unit.merged_into, unit.parent) if is_merged else (unit.parent,)
     return next((code for code in above if code in units and code != unit.code), None)

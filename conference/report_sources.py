@@ -5,16 +5,18 @@ What reads the state does so for the halls that it is given, so that the caller 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from bridges.halls import Hall
-from bridges.units import TreeName, Unit
-from conference.attendance_sources import hall_attendances
+from bridges.attendance import HallAttendance
+from bridges.units import TreeName, Unit, root_of
+from conference.closing import ClosedAttendance, corrections
 from conference.lifecycle import Phase
+from conference.places import parent_of, unit_in
 from conference.reach import Reach
-from conference.reports.model import Heading, Incident, ReportHall, ReportKind, ReportUnit
+from conference.reports.model import Correction, Heading, Incident, ReportHall, ReportKind, ReportUnit
 from conference.reports.words import local_time
 from conference.roster import ConferenceState
+from conference.standing import hall_attendance
 from conference.state import State
 
 
@@ -31,6 +33,7 @@ def heading_of(
         tree: by which tree its units are to stand.
         unit: only what is below this unit, or "" for all.
     """
+    closing = state.closings.get(conference.conference_id)
     return Heading(
         kind=kind,
         conference_id=conference.conference_id,
@@ -40,35 +43,48 @@ def heading_of(
         at_ms=now_ms,
         started_at_ms=_entered(conference, "live"),
         ended_at_ms=_entered(conference, "ended"),
+        closed_at_ms=None if closing is None else closing.at_ms,
+        closed_by="" if closing is None else closing.by,
         tree=tree,
         unit=unit,
-        unit_name=_unit_name(state, unit) if unit else "",
+        unit_name=_name_of(state.units, unit),
     )
 
 
 def report_halls(
-    state: State, conference: ConferenceState, hall_ids: Iterable[str], now_ms: int, tree: TreeName
+    state: State,
+    conference: ConferenceState,
+    known: Iterable[HallAttendance],
+    units: Mapping[str, Unit],
+    heading: Heading,
 ) -> list[ReportHall]:
-    """What a report says of each of these registered halls."""
+    """What a report says of each of these halls.
+
+    Args:
+        state: for presence and moves.
+        conference: which.
+        known: the halls and what is known of them, now or at the closing.
+        units: all units, now or at the closing.
+        heading: what the report is about.
+    """
     presences = state.presence.get(conference.conference_id, {})
-    ended_at_ms = _entered(conference, "ended")
-    until_ms = now_ms if ended_at_ms is None else min(now_ms, ended_at_ms)
+    until_ms = heading.at_ms if heading.ended_at_ms is None else min(heading.at_ms, heading.ended_at_ms)
     halls = []
-    for known in hall_attendances(state, conference, hall_ids):
-        hall = known.hall
+    for each in known:
+        hall = each.hall
         presence = presences.get(hall.hall_id)
         seat = conference.seats.get(hall.hall_id)
         halls.append(
             ReportHall(
                 hall=hall,
                 level=hall.level,
-                parent=_reporting_unit(hall, tree),
-                unit_name=_unit_name(state, hall.unit),
-                province_name=_unit_name(state, state.provinces.get(hall.hall_id, hall.unit)),
-                status=known.status,
-                seen=known.seen,
-                headcount=known.headcount,
-                individual=known.individual,
+                parent=unit_in(hall, heading.tree),
+                unit_name=_name_of(units, hall.unit),
+                province_name=_name_of(units, root_of(units, hall.unit)),
+                status=each.status,
+                seen=each.seen,
+                headcount=each.headcount,
+                individual=each.individual,
                 intervals=[] if presence is None else presence.intervals(until_ms),
                 interruptions_ms=[] if seat is None else list(seat.interruptions_ms),
                 said_goodbye=seat is not None and seat.left,
@@ -77,26 +93,47 @@ def report_halls(
     return halls
 
 
-def report_units(units: Mapping[str, Unit], codes: Iterable[str], tree: TreeName, day: str) -> list[ReportUnit]:
-    """What a report says of each of these units, where they stand in its tree.
+def known_halls(state: State, conference: ConferenceState) -> Iterator[HallAttendance]:
+    """What is known of every hall that is registered, each at the moment at which it is asked for."""
+    for hall_id in sorted(state.halls):
+        hall = state.halls.get(hall_id)
+        if hall is not None:  # not withdrawn meanwhile
+            yield hall_attendance(state, conference.conference_id, hall)
 
-    Args:
-        units: all units.
-        codes: which.
-        tree: of the report.
-        day: of the conference, `YYYY-MM-DD`: a unit that was merged by then stands under the one that took it over.
-    """
+
+def report_units(units: Mapping[str, Unit], codes: Iterable[str], heading: Heading) -> list[ReportUnit]:
+    """What a report says of each of these units, where they stand in its tree on the day of its figures."""
+    at = local_time(heading.at_ms if heading.closed_at_ms is None else heading.closed_at_ms)
+    day = "" if at is None else at.date().isoformat()
     return [
-        ReportUnit(code=unit.code, name=unit.name, kind=unit.kind, parent=_above(unit, units, day))
+        ReportUnit(code=unit.code, name=unit.name, kind=unit.kind, parent=parent_of(unit, units, day) or "")
         for unit in (units[code] for code in codes if code in units)
-        if unit.tree == tree
+        if unit.tree == heading.tree
     ]
 
 
-def day_of(heading: Heading) -> str:
-    """The day of the conference by the clock of Việt Nam, `YYYY-MM-DD`; "" beyond the calendar."""
-    at = local_time(heading.at_ms if heading.started_at_ms is None else heading.started_at_ms)
-    return "" if at is None else at.date().isoformat()
+def report_corrections(
+    state: State, conference: ConferenceState, closed: ClosedAttendance, scope: Reach
+) -> list[Correction]:
+    """What came after the closing, of the halls in scope."""
+    return [
+        Correction(
+            hall_id=found.hall_id,
+            name=found.name,
+            unit_name=_name_of(state.units, found.unit),
+            virtual=found.virtual,
+            source=found.source,
+            figure=change.figure.rpartition(".")[2],
+            closing=change.before,
+            present=change.after,
+            by=found.by,
+            at_ms=found.at_ms,
+            note=found.note,
+        )
+        for found in corrections(state, conference.conference_id, closed)
+        if scope.has_hall(state.halls.get(found.hall_id) or closed.halls[found.hall_id])
+        for change in found.changes
+    ]
 
 
 def incidents_of(state: State, heading: Heading, scope: Reach) -> list[Incident]:
@@ -138,20 +175,10 @@ def _concerns(state: State, conference: ConferenceState, scope: Reach, subject: 
     return scope.has_hall(hall) if hall is not None else subject not in state.units or scope.has_unit(subject)
 
 
-def _reporting_unit(hall: Hall, tree: TreeName) -> str:
-    return hall.unit if tree == "territory" else hall.organisation
-
-
-def _above(unit: Unit, units: Mapping[str, Unit], day: str) -> str:
-    """The unit under which another stands on a day."""
-    is_merged = bool(unit.merged_into and unit.valid_to and unit.valid_to < day and unit.merged_into in units)
-    return unit.merged_into if is_merged else unit.parent
-
-
 def _entered(conference: ConferenceState, phase: Phase) -> int | None:
     return next((at_ms for entered, at_ms in conference.phases if entered == phase), None)
 
 
-def _unit_name(state: State, code: str) -> str:
-    unit = state.units.get(code)
+def _name_of(units: Mapping[str, Unit], code: str) -> str:
+    unit = units.get(code)
     return code if unit is None else unit.name

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
+from itertools import islice
 from typing import cast, get_args
 
 import msgspec
@@ -11,10 +13,18 @@ from aiohttp import web
 
 from bridges.units import TreeName
 from conference.api.routing import STAFF, Call, Query, Route
-from conference.api.turns import turns
+from conference.api.turns import AT_ONCE, turns
+from conference.closing import ClosedAttendance, read_closing
 from conference.lookup import conference_of, unit_of
 from conference.reach import Reach
-from conference.report_sources import day_of, heading_of, incidents_of, report_halls, report_units
+from conference.report_sources import (
+    heading_of,
+    incidents_of,
+    known_halls,
+    report_corrections,
+    report_halls,
+    report_units,
+)
 from conference.report_wire import ReportRequest, frame
 from conference.reports.model import Heading, ReportKind
 from conference.reports.page import content_security_policy
@@ -54,27 +64,42 @@ async def read_report(call: Call) -> web.Response:
         call.reach.require_unit(unit)
     state, now_ms = coordinator.state, coordinator.now_ms()
     heading = heading_of(state, conference, now_ms, kind=kind, tree=tree, unit=unit)
+    closing = state.closings.get(conference.conference_id)
+    closed = None if closing is None else await asyncio.to_thread(read_closing, closing)
+    scope = Reach(state.units, unit)
     request = ReportRequest(
         heading=heading,
         report_format=wanted,
         language=language,
         section=section,
         public_key=call.services.reports.public_key,
-        incidents=incidents_of(state, heading, Reach(state.units, unit)),
+        incidents=incidents_of(state, heading, scope),
+        corrections=[] if closed is None else report_corrections(state, conference, closed, scope),
     )
-    form = await call.services.reports.make(request, report_frames(state, conference, heading))
+    form = await call.services.reports.make(request, report_frames(state, conference, heading, closed))
     return web.Response(body=form.payload, headers=_headers(heading, wanted, form.seal))
 
 
-async def report_frames(state: State, conference: ConferenceState, heading: Heading) -> AsyncIterator[bytes]:
-    """The halls and units of a report as frames, so many at a time that joins go on meanwhile."""
-    scope = Reach(state.units, heading.unit)
-    day = day_of(heading)
-    async for codes in turns(list(state.units)):
-        yield frame(b"U", report_units(state.units, codes, heading.tree, day))
-    async for hall_ids in turns(sorted(state.halls)):
-        chosen = [hall_id for hall_id in hall_ids if hall_id in state.halls and scope.has_hall(state.halls[hall_id])]
-        yield frame(b"H", report_halls(state, conference, chosen, heading.at_ms, heading.tree))
+async def report_frames(
+    state: State, conference: ConferenceState, heading: Heading, closed: ClosedAttendance | None = None
+) -> AsyncIterator[bytes]:
+    """The units and halls of a report as frames, so many at a time that joins go on meanwhile.
+
+    Args:
+        state: the state; what is read of it is of the moment at which it is read.
+        conference: which.
+        heading: what the report is about.
+        closed: the figures at the closing, where there is one: then the report is of these.
+    """
+    units = state.units if closed is None else closed.units
+    scope = Reach(units, heading.unit)
+    async for codes in turns(list(units)):
+        yield frame(b"U", report_units(units, codes, heading))
+    known = known_halls(state, conference) if closed is None else closed.attendances()
+    while some := list(islice(known, AT_ONCE)):
+        chosen = [each for each in some if scope.has_hall(each.hall)]
+        yield frame(b"H", report_halls(state, conference, chosen, units, heading))
+        await asyncio.sleep(0)
 
 
 def _headers(heading: Heading, wanted: ReportFormat, seal: FileSeal) -> dict[str, str]:

@@ -97,8 +97,8 @@ class _Forest:
         return found
 
     def places(self) -> dict[str, int]:
-        """Where each unit stands when each comes before those below it, siblings by code."""
-        paths = {code: list(reversed(self.path(code))) for code in self.units}
+        """Where each unit stands when each comes before those below it, siblings by code, no unit last."""
+        paths = {code: [(not each, each) for each in reversed(self.path(code))] for code in self.units}
         return {code: place for place, code in enumerate(sorted(self.units, key=lambda code: paths[code]))}
 
 

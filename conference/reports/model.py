@@ -118,10 +118,11 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         figure: its name in `HeadcountTotals` or `IndividualTotals`.
-        closing: in the snapshot; None where there was none.
+        closing: in the snapshot.
         present: now.
-        by: who, as the journal names them; "" where several did.
-        at_ms: when, the latest.
+        by: who, as the journal names them; "" where that is not known, as of what relays saw.
+        at_ms: when, the latest; 0 where that is not known.
+        note: the technician's.
     """
 
     hall_id: str
@@ -130,10 +131,11 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True):
     virtual: bool
     source: Source
     figure: str
-    closing: int | None
+    closing: int
     present: int
     by: str = ""
     at_ms: int = 0
+    note: str = ""
 
 
 class Heading(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from itertools import groupby
 from conference.reports.heading import heading_lines, seal_lines, signature_lines, title_of
 from conference.reports.model import Report
 from conference.reports.sealing import Seal
-from conference.reports.tables import Cell, Column, Table, tables_of
+from conference.reports.tables import Cell, Column, Table, tables_of, without_silent_sources
 from conference.reports.words import ABBREVIATIONS, Language, duration, moment, number, said
 
 MAX_HALLS = 3_000
@@ -27,6 +27,7 @@ h2 { font-size: 12pt; margin: 1.4rem 0 .4rem; break-after: avoid; }
 table { border-collapse: collapse; width: 100%; }
 th, td { border: 1px solid #999; padding: .1rem .3rem; text-align: left; vertical-align: top; }
 th { text-align: center; background: #eee; }
+td:first-child { white-space: nowrap; }
 td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 td.d1 { padding-left: 1.2rem; }
 td.d2 { padding-left: 2.4rem; }
@@ -72,7 +73,7 @@ def render_html(report: Report, language: Language, seal: Seal) -> str:
             else f'<p class="head">{f"<strong>{shown}</strong>" if weight else shown}</p>'
         )
     for table in tables_of(report, language):
-        parts += _section(table, language)
+        parts += _section(without_silent_sources(table), language)
     parts += [f"<p>{escape(said(ABBREVIATIONS, language))}</p>", *_signatures(language)]
     parts += [f'<p class="seal">{"<br>".join(escape(text) for text in seal_lines(seal, language))}</p>']
     return "\n".join([*parts, "</body>\n</html>\n"])

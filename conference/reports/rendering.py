@@ -11,7 +11,7 @@ from conference.reports.heading import heading_lines, seal_lines
 from conference.reports.model import Report
 from conference.reports.page import render_html
 from conference.reports.sealing import Seal, sealed_json
-from conference.reports.tables import Cell, Column, Line, Section, Table, tables_of
+from conference.reports.tables import Cell, Column, Line, Section, Table, narrowed, tables_of, without_silent_sources
 from conference.reports.words import ABBREVIATIONS, Language, duration, moment, number, said
 from conference.reports.workbook import render_workbook
 
@@ -24,6 +24,7 @@ MEDIA_TYPES: dict[ReportFormat, str] = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 TEXT_LIST_LIMIT = 40  # a terminal is for a glance; the other forms hold the whole
+TEXT_UNIT_LIMIT = 200  # of a country the provinces alone
 # What fits on a line of 160 columns; the other forms have all.
 _TEXT_FIGURES = {
     ("registration", "halls"),
@@ -133,21 +134,16 @@ def _text_table(table: Table, language: Language) -> list[str]:
     title = table.title if table.section in _SHORT else f"{table.title}: {number(len(table.lines), language)}"
     if not table.lines:
         return [title]
-    shown = [place for place, column in enumerate(table.columns) if not column.group] + [
-        len(table.columns) - len(MEASURES) + place
-        for place, key in enumerate(MEASURES)
-        if table.section in ("levels", "units") and key in _TEXT_FIGURES
-    ]
-    kept = table.lines if table.section in _SHORT else table.lines[:TEXT_LIST_LIMIT]
+    table = without_silent_sources(_chief_figures(table))
+    kept = _kept_lines(table)
     rows = [
         [
             _one_line("  " * line.depth * (place == 0) + _cut(_shown(column, cell, language)))
             for place, (column, cell) in enumerate(_cells(table, line))
-            if place in shown
         ]
         for line in kept
     ]
-    columns = [table.columns[place] for place in shown]
+    columns = table.columns
     widths = [max(len(column.heading), *(len(row[place]) for row in rows)) for place, column in enumerate(columns)]
     lines = [title, *_text_groups(columns, widths)]
     lines.append(_text_row(columns, widths, [column.heading for column in columns]))
@@ -157,6 +153,20 @@ def _text_table(table: Table, language: Language) -> list[str]:
         more = number(left, language)
         lines.append(said((f"… và {more} mục nữa", f"… and {more} more"), language))
     return lines
+
+
+def _chief_figures(table: Table) -> Table:
+    """Of a table with all figures, those that a terminal has room for."""
+    if table.section not in ("levels", "units"):
+        return table
+    first = len(table.columns) - len(MEASURES)
+    return narrowed(table, lambda place: place < first or MEASURES[place - first] in _TEXT_FIGURES)
+
+
+def _kept_lines(table: Table) -> Sequence[Line]:
+    if table.section == "units" and len(table.lines) > TEXT_UNIT_LIMIT:
+        return [line for line in table.lines if line.is_sum or not line.depth]
+    return table.lines if table.section in _SHORT else table.lines[:TEXT_LIST_LIMIT]
 
 
 _SHORT: tuple[Section, ...] = ("totals", "levels", "units", "interruptions")

@@ -5,7 +5,7 @@ A cell is a text, a whole number, or None; what a number means (a figure, a time
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -86,6 +86,28 @@ def tables_of(report: Report, language: Language) -> list[Table]:
     if report.heading.kind == "summary":
         tables.append(_incidents(report, language))
     return tables
+
+
+def without_silent_sources(table: Table) -> Table:
+    """The table without the figures of a source that said nothing of anybody in it: for forms short of room."""
+    groups = {column.group for column in table.columns if column.group}
+    spoken = {
+        column.group
+        for line in table.lines
+        for column, cell in zip(table.columns, line.cells, strict=True)
+        if column.group and cell
+    }
+    return narrowed(table, lambda place: table.columns[place].group not in groups - spoken)
+
+
+def narrowed(table: Table, is_kept: Callable[[int], bool]) -> Table:
+    """The table with those columns alone whose place is kept."""
+    kept = [place for place in range(len(table.columns)) if is_kept(place)]
+    return msgspec.structs.replace(
+        table,
+        columns=tuple(table.columns[place] for place in kept),
+        lines=[msgspec.structs.replace(line, cells=tuple(line.cells[place] for place in kept)) for line in table.lines],
+    )
 
 
 def figure_columns(language: Language) -> tuple[Column, ...]:
@@ -317,6 +339,7 @@ def _corrections(report: Report, language: Language) -> Table:
         _column("hiện nay", "now", language, "number"),
         _column("người sửa", "by", language),
         _column("lúc", "at", language, "time"),
+        _column("ghi chú", "note", language),
     ]
     lines = [
         Line(
@@ -326,13 +349,12 @@ def _corrections(report: Report, language: Language) -> Table:
                 found.unit_name,
                 _kind(virtual=found.virtual, language=language),
                 said(SOURCES[found.source], language),
-                said(FIGURES[found.source, found.figure][1], language)
-                if (found.source, found.figure) in FIGURES
-                else found.figure,
+                said(FIGURES[found.source, found.figure][1], language),
                 found.closing,
                 found.present,
                 found.by,
                 found.at_ms or None,
+                found.note,
             ),
             virtual=found.virtual,
         )

@@ -68,6 +68,10 @@ FIGURES: dict[tuple[Source, str], tuple[Words, Words]] = {
     ("connection", "waiting"): (("chưa nối", "waiting"), ("điểm cầu chưa kết nối", "halls waiting")),
     ("connection", "left"): (("đã rời", "left"), ("điểm cầu đã rời", "halls that left")),
     ("headcount", "halls_reported"): (("đã báo", "reported"), ("điểm cầu đã báo cáo", "halls that reported")),
+    ("headcount", "seats_reported"): (
+        ("đã đăng ký", "registered"),
+        ("đại biểu đăng ký của điểm cầu đã báo cáo", "delegates registered of halls that reported"),
+    ),
     ("headcount", "summoned"): (("triệu tập", "summoned"), ("đại biểu triệu tập", "delegates summoned")),
     ("headcount", "present"): (("có mặt", "present"), ("đại biểu có mặt", "delegates present")),
     ("headcount", "excused"): (("vắng CLD", "excused"), ("vắng có lý do", "excused")),

@@ -201,6 +201,7 @@ def small_country() -> ReportInput:
             present=46,
             by="hall:DT-01",
             at_ms=END_MS + 4 * MINUTE_MS,
+            note="hai đại biểu đến muộn",
         )
     ]
     about = heading(title="Hội nghị cán bộ toàn quốc")

@@ -13,6 +13,7 @@ from support.workbooks import cells_of
 from bridges.attendance import HallStatus, Headcount
 from bridges.presence import Interval
 from conference.reports.building import build_report
+from conference.reports.figures import MEASURES
 from conference.reports.model import Report, ReportHall
 from conference.reports.page import MAX_HALLS, content_security_policy, render_html
 from conference.reports.rendering import TEXT_LIST_LIMIT, ReportFormat, render, render_csv, render_text
@@ -129,7 +130,7 @@ def test_a_workbook_has_its_sheets_and_guards_its_text() -> None:
     assert [(cell.value, cell.formula) for cell in names] == [("=CMD|' /C calc'!A0", "")]
     formulas = [cell.formula for row in written["Theo đơn vị"] for cell in row if cell.formula]
     assert all("SUMIF(" in formula for formula in formulas)
-    assert len(formulas) == 23 * (6 + 2)
+    assert len(formulas) == len(MEASURES) * (6 + 2)
 
 
 class Tags(HTMLParser):
