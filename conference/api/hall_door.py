@@ -1,4 +1,4 @@
-"""`/api/v1/halls/{checkins,checkin-qr}`: what the hall's own pages show at its door: counts, and the way to a phone.
+"""`/api/v1/halls/{checkins,checkin-qr}`, `/api/v1/checkin`: what the pages at a hall's door show: names and counts.
 
 No person is told here, so that nothing has to be noted; the list of names is `/api/v1/halls/roster`.
 """
@@ -14,7 +14,7 @@ from aiohttp import web
 
 from bridges.attendance import IndividualTotals
 from conference.api.problems import RequestError
-from conference.api.routing import HALL, HallCall, Route
+from conference.api.routing import HALL, POSTER, HallCall, Route
 from conference.lookup import conference_of, hall_of
 
 # The page's own `location.origin`: scheme, host and port, and nothing that could lead elsewhere on the way.
@@ -27,6 +27,13 @@ class DoorCounts(msgspec.Struct, frozen=True, kw_only=True):
     hall_name: str
     conference_title: str
     individual: IndividualTotals | None
+
+
+class DoorName(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the poster hangs, for a delegate to see that it is the right hall."""
+
+    hall_name: str
+    conference_title: str
 
 
 class DoorQrRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,6 +52,13 @@ async def read_counts(call: HallCall) -> DoorCounts:
         conference_title=conference.title,
         individual=None if checkins is None else checkins.totals(hall.hall_id),
     )
+
+
+async def read_name(call: HallCall) -> DoorName:
+    """The hall and the conference of a poster."""
+    claims, state = call.claims, call.services.decider.state
+    conference, hall = conference_of(state, claims.conference), hall_of(state, claims.hall)
+    return DoorName(hall_name=hall.name, conference_title=conference.title)
 
 
 async def draw_link(call: HallCall) -> web.Response:
@@ -69,6 +83,16 @@ ROUTES = (
         tag="check-in",
         roles=HALL,
         response=DoorCounts,
+        errors=(404, 503),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/checkin",
+        handler=read_name,
+        summary="The hall and the conference of a poster",
+        tag="check-in",
+        roles=POSTER,
+        response=DoorName,
         errors=(404, 503),
     ),
     Route(

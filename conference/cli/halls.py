@@ -109,12 +109,15 @@ def hall_link(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Make the link (đường dẫn) that a hall's technician opens: one link, one button.
+    """Make the links (đường dẫn) of a hall: for its screen, and for the phone that checks delegates in at its door.
 
     Example: diemcau halls link VN-00004-01 --conference hn-2026
     """
     answer = ask(server, token_file, lambda api: api.hall_link(hall, conference))
+    screen = str(answer.get("link"))
+    door = screen.replace("/hall#", "/checkin#")
     if as_json:
-        print_json(answer)
+        print_json({**answer, "checkin_link": door})
     else:
-        typer.echo(str(answer.get("link")))
+        typer.echo(screen)
+        typer.echo(f"Điểm danh (check-in): {door}", err=True)

@@ -1,4 +1,4 @@
-"""`diemcau live` and `attendance`: the live page, and who is present."""
+"""`diemcau live` and `attendance`: the links of the staff's pages, and who is present."""
 
 from __future__ import annotations
 
@@ -30,23 +30,34 @@ CHILD_COLUMNS = (
 )
 
 
+PAGES = {
+    "live": "Trang trực tiếp (live)",
+    "halls": "Điểm cầu (halls: find, import, propose)",
+    "attendance": "Điểm danh (attendance at each level)",
+}
+
+
 def live(
     server: Server = DEFAULT_SERVER,
     token_file: TokenFile = DEFAULT_TOKEN_FILE,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Print the link of the live page (trang trực tiếp): every hall, province and relay as it happens.
+    """Print the links of the staff's pages (trang trực tiếp, điểm cầu, điểm danh): each holds your token.
 
-    The link holds your token: whoever has it may do what you may. For a screen on a wall make one of role operator.
+    Whoever has a link may do what you may. For a screen on a wall make a token of role operator.
 
     Example: diemcau live
     """
-    link = f"{server.rstrip('/')}/live#token={read_token(token_file)}"
+    token = read_token(token_file)
+    links = {page: f"{server.rstrip('/')}/{page}#token={token}" for page in PAGES}
     if as_json:
-        print_json({"link": link})
+        print_json({"link": links["live"], "links": links})
     else:
-        typer.echo(link)
+        # What is piped on is the live page's link alone, as ever.
+        typer.echo(links.pop("live"))
+        for page, link in links.items():
+            typer.echo(f"{PAGES[page]}: {link}", err=True)
 
 
 def attendance(

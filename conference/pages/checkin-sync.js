@@ -38,6 +38,7 @@ export class Uploader {
   #onLine;
   #wake = () => {};
   #work = 0; // counts calls of `hurry`, so that none between two looks is missed
+  #backoffMs = BACKOFF_FIRST_MS;
 
   /** `onSettled(entry, answer)` is called for each entry that was answered for; `onLine(line)` when the line changes. */
   constructor({ queue, token, place, onSettled, onLine }) {
@@ -57,8 +58,8 @@ export class Uploader {
 
   /** Works until the link is refused. */
   async run() {
-    addEventListener("online", () => this.hurry());
-    for (let wait = BACKOFF_FIRST_MS; ; ) {
+    addEventListener("online", () => this.#isBack());
+    for (;;) {
       const work = this.#work;
       const entries = await this.#queue.waiting(this.#place, MOST);
       if (entries.length === 0) {
@@ -69,22 +70,31 @@ export class Uploader {
         // One kind a request, in the order in which they were taken.
         const other = entries.findIndex((each) => each.kind !== entries[0].kind);
         await this.#send(other < 0 ? entries : entries.slice(0, other));
-        wait = BACKOFF_FIRST_MS;
+        this.#backoffMs = BACKOFF_FIRST_MS;
       } catch (error) {
         if (error.status === 401 || error.status === 403) return this.#setLine("refused");
         const closed = error.status === 409 || error.status === 404; // not open yet, or not registered any more
         this.#setLine(error.status === 0 ? "down" : closed ? "closed" : "busy");
         const waiting = new AbortController();
         this.#wake = () => waiting.abort();
+        const wait = this.#backoffMs;
+        this.#backoffMs = Math.min(wait * 2, BACKOFF_MAX_MS);
         await jittered(wait, waiting.signal, error.retryAfterMs);
-        wait = Math.min(wait * 2, BACKOFF_MAX_MS);
       }
     }
   }
 
   /** Says whether the coordinator was reached, by whatever call. */
   heard(isUp) {
-    if (this.line !== "refused") this.#setLine(isUp ? "up" : "down");
+    if (this.line === "refused") return;
+    this.#setLine(isUp ? "up" : "down");
+    if (isUp) this.#isBack();
+  }
+
+  // What failed without a line says nothing of the line that there is now.
+  #isBack() {
+    this.#backoffMs = BACKOFF_FIRST_MS;
+    this.hurry();
   }
 
   #setLine(line) {

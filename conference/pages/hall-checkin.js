@@ -107,7 +107,7 @@ export class HallCheckin {
     const standing = this.#roster.standingOf(entry.number);
     const known = entry.kind === "checkin" && (isKnownHere || standing === "present");
     this.#show("kept", this.#label(entry.number), { detail: known ? "Đã có trên máy này / Already taken here" : "" });
-    if (entry.kind === "checkin") this.#roster.learn(entry.number, "present");
+    this.#roster.learn(entry.number, entry.kind === "mark" ? entry.mark : "present");
     this.#counts();
   }
 
@@ -140,7 +140,6 @@ export class HallCheckin {
       try {
         this.#individual = (await call(this.#token, "GET", "/api/v1/halls/checkins")).individual;
         this.#uploader.heard(true);
-        this.#uploader.hurry();
         if (this.#rosterAtMs < 0) await this.#readRoster();
         this.#counts();
       } catch (error) {

@@ -21,10 +21,21 @@ export class SelfCheckin {
   /** Shows the page. */
   async start() {
     document.body.classList.add("self");
-    setText($("hall-name"), this.#claims.hall_name || this.#claims.hall);
+    this.#name(this.#claims.hall, this.#claims.conference);
     $("typed-lead").replaceChildren(...both("Gõ số và mã PIN in trên giấy mời", "Type number and PIN of your invitation"));
     $("camera").replaceChildren(...both("Hoặc quét mã QR của mình", "Or scan your own QR code"));
     $("number").focus();
+    try {
+      const { hall_name, conference_title } = await call(this.#token, "GET", "/api/v1/checkin");
+      this.#name(hall_name, conference_title);
+    } catch (error) {
+      if (error.status === 401 || error.status === 403) this.#show("expired");
+    }
+  }
+
+  #name(hall, conference) {
+    setText($("hall-name"), hall);
+    setText($("conference-title"), conference);
   }
 
   /** A code that a camera read. */

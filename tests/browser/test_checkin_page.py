@@ -207,6 +207,7 @@ async def test_what_is_taken_without_a_line_is_kept_and_counted_once(chromium: B
         await page.locator("#roster-rows button").click()
         await page.click("#mark button[value=excused]")
         await expect(page.locator("#waiting")).to_have_attribute("data-waiting", "5")
+        await expect(page.locator("#roster-rows .standing")).to_contain_text("Vắng có lý do")
         await _picture(page, "checkin-offline")
 
         await page.reload()
@@ -260,6 +261,7 @@ async def test_a_delegate_checks_in_on_their_own_phone(chromium: Browser, door: 
     """The poster's link takes number and PIN on one screen, and says what is wrong."""
     async with _opened(chromium, door.link("hall"), PHONE) as (page, _):
         await expect(page.locator("#hall-only")).to_be_hidden()
+        await expect(page.locator("#hall-name")).to_have_text("Điểm cầu Phường Ba Đình")
         wrong = f"{(int(door.pin(21)) + 1) % 1_000_000:06}"
         for pin, result in [(wrong, "forged"), (door.pin(21), "counted")]:
             await page.fill("#number", str(door.number(21)))

@@ -26,6 +26,7 @@ DOORS = {
     "POST /api/v1/halls/leave": {"hall"},
     "GET /api/v1/halls/checkins": {"hall"},
     "POST /api/v1/halls/checkin-qr": {"hall"},
+    "GET /api/v1/checkin": {"poster"},
     "POST /api/v1/halls/import": {"organiser", "technician"},
     "GET /api/v1/halls": STAFF,
     "GET /api/v1/halls/export": STAFF,

@@ -136,15 +136,16 @@ def test_an_unreachable_server_is_one_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in result.output
 
 
-def test_live_prints_a_link_with_the_token_in_the_fragment(tmp_path: Path) -> None:
-    """The live page's token never stands in a query string, which servers and proxies would log."""
+def test_live_prints_links_with_the_token_in_the_fragment(tmp_path: Path) -> None:
+    """The staff's token never stands in a query string, which servers and proxies would log."""
     token_file = tmp_path / "operator.token"
     token_file.write_text("a.b.c\n")
     arguments = ["live", "--server", "https://hop.example.vn/", "--token-file", str(token_file)]
-    assert runner.invoke(app, arguments).stdout == "https://hop.example.vn/live#token=a.b.c\n"
-    assert json.loads(runner.invoke(app, [*arguments, "--json"]).stdout) == {
-        "link": "https://hop.example.vn/live#token=a.b.c"
-    }
+    shown = runner.invoke(app, arguments)
+    assert shown.stdout == "https://hop.example.vn/live#token=a.b.c\n"
+    links = {page: f"https://hop.example.vn/{page}#token=a.b.c" for page in ("live", "halls", "attendance")}
+    assert all(links[page] in shown.stderr for page in ("halls", "attendance"))
+    assert json.loads(runner.invoke(app, [*arguments, "--json"]).stdout) == {"link": links["live"], "links": links}
 
 
 def test_people_are_not_shown_zeros_of_virtual_halls() -> None:
