@@ -24,8 +24,9 @@ import aiohttp
 import msgspec
 
 from benchmarks.support.processes import answers, end, machine, usage
-from bridges.importing import serialize_halls_csv, serialize_units_csv
+from bridges.importing import serialize_halls_csv
 from bridges.synthetic import synthetic_halls
+from bridges.unit_tables import serialize_units_csv
 from bridges.vietnam import load_vietnam_units
 from conference.access import ApiClaims, KeyRing
 from conference.api_client import ApiClient

@@ -27,8 +27,9 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.support.processes import answers, end, machine, usage
-from bridges.importing import serialize_halls_csv, serialize_units_csv
+from bridges.importing import serialize_halls_csv
 from bridges.synthetic import synthetic_halls
+from bridges.unit_tables import serialize_units_csv
 from bridges.vietnam import load_vietnam_units
 from bridges.virtual import VirtualSummary
 from conference.access import KeyRing

@@ -75,6 +75,10 @@ class Faults:
         """From now on a field is reported by the heading that the file has for it."""
         self._headings = headings
 
+    def has_column(self, field: str) -> bool:
+        """Whether the file that is read has a column for a field."""
+        return field in self._headings
+
     def add(self, row: int, field: str, value: str, reason_vi: str, reason_en: str) -> None:
         """Note one fault."""
         if len(self.errors) >= MAX_ERRORS:

@@ -31,6 +31,7 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
         valid_from: first day on which it exists, `YYYY-MM-DD`; "" where that is not known.
         valid_to: last day on which it exists, `YYYY-MM-DD`; "" while it does.
         merged_into: code of the unit that took its place after `valid_to`, or "".
+        former: what stood under the same code before, oldest first; codes are used again after a merger.
     """
 
     code: str
@@ -41,6 +42,65 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
     valid_from: str = ""
     valid_to: str = ""
     merged_into: str = ""
+    former: tuple[Unit, ...] = ()
+
+    @property
+    def versions(self) -> tuple[Unit, ...]:
+        """What stood under this code over time, oldest first, each without what was before it."""
+        return (*self.former, msgspec.structs.replace(self, former=()))
+
+    def is_in_force(self, on: str) -> bool:
+        """Whether it exists on a day, `YYYY-MM-DD`; "" means that it has not ended."""
+        return (not self.valid_to or on <= self.valid_to) and self.valid_from <= on if on else not self.valid_to
+
+
+def with_version(known: Unit | None, unit: Unit) -> Unit:
+    """What is known under a code, after `unit` was registered: it follows, goes before, or replaces what overlaps."""
+    versions = [] if known is None else list(known.versions)
+    for added in unit.versions:
+        versions = [each for each in versions if _are_apart(each, added)]
+        versions.append(added)
+    *former, newest = sorted(versions, key=lambda version: (version.valid_from, version.valid_to or "9"))
+    return msgspec.structs.replace(newest, former=tuple(former))
+
+
+def _are_apart(one: Unit, other: Unit) -> bool:
+    """Whether one ended before the other began."""
+    return bool(one.valid_to and one.valid_to < other.valid_from) or bool(
+        other.valid_to and other.valid_to < one.valid_from
+    )
+
+
+def successor_of(units: Mapping[str, Unit], code: str, on: str) -> Unit | None:
+    """The unit that stands on a day where this one stood: itself, or what it was merged into, over any number of times.
+
+    None where nothing does, or nobody registered it.
+    """
+    for _ in range(_MAX_DEPTH):
+        unit = units.get(code)
+        if unit is None or not unit.valid_to or on <= unit.valid_to:
+            return unit
+        code = unit.merged_into
+    return None
+
+
+def units_on(units: Mapping[str, Unit], on: str, tree: TreeName) -> list[Unit]:
+    """The units of one tree as they stood on a day (`YYYY-MM-DD`), in order of `units`; they make a `UnitTree`.
+
+    A unit whose parent had ended stands under what that was merged into, or else as a root.
+    """
+    found: dict[str, Unit] = {}
+    for unit in units.values():
+        for version in reversed(unit.versions):
+            if version.tree == tree and version.is_in_force(on):
+                found[unit.code] = version
+                break
+    for code, unit in found.items():
+        if unit.parent and unit.parent not in found:
+            above = successor_of(units, unit.parent, on)
+            parent = above.code if above is not None and above.code in found and above.code != code else ""
+            found[code] = msgspec.structs.replace(unit, parent=parent)
+    return list(found.values())
 
 
 def root_of(units: Mapping[str, Unit], code: str) -> str:

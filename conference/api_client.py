@@ -24,6 +24,7 @@ Document = dict[str, Any]
 TIMEOUT_S = 120.0
 CONNECT_TIMEOUT_S = 5.0
 HALLS_AT_ONCE = "5000"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MAX_ANSWER_BYTES = 128 * 1024 * 1024
 
 
@@ -111,7 +112,7 @@ class ApiClient:
         path: str,
         *,
         body: object = None,
-        csv: bytes | None = None,
+        table: bytes | None = None,
         query: Mapping[str, str] | None = None,
     ) -> bytes:
         """Send one request and return the body of its answer.
@@ -120,7 +121,7 @@ class ApiClient:
             method: HTTP method.
             path: path below the server's address, with its leading slash.
             body: a JSON document to send, or None.
-            csv: a CSV file to send instead.
+            table: a table to send instead, CSV or XLSX.
             query: parameters of the query.
 
         Returns:
@@ -130,7 +131,7 @@ class ApiClient:
             ApiError: the answer is 400 or above.
             ApiUnreachableError: there was no answer.
         """
-        payload, _ = await self.exchange(method, path, body=body, csv=csv, query=query)
+        payload, _ = await self.exchange(method, path, body=body, table=table, query=query)
         return payload
 
     async def exchange(
@@ -139,7 +140,7 @@ class ApiClient:
         path: str,
         *,
         body: object = None,
-        csv: bytes | None = None,
+        table: bytes | None = None,
         query: Mapping[str, str] | None = None,
     ) -> tuple[bytes, Mapping[str, str]]:
         """Like `request`, with the headers of the answer beside its body."""
@@ -147,8 +148,8 @@ class ApiClient:
             raise RuntimeError("use ApiClient as an async context manager")
         data: bytes | None = None
         headers: dict[str, str] = {}
-        if csv is not None:
-            data, headers["Content-Type"] = csv, "text/csv; charset=utf-8"
+        if table is not None:
+            data, headers["Content-Type"] = table, XLSX if table.startswith(b"PK") else "text/csv; charset=utf-8"
         elif body is not None:
             data, headers["Content-Type"] = msgspec.json.encode(body), "application/json"
         try:
@@ -170,10 +171,10 @@ class ApiClient:
         path: str,
         *,
         body: object = None,
-        csv: bytes | None = None,
+        table: bytes | None = None,
         query: Mapping[str, str] | None = None,
     ) -> Document:
-        payload = await self.request(method, path, body=body, csv=csv, query=query)
+        payload = await self.request(method, path, body=body, table=table, query=query)
         if not payload:
             return {}
         try:
@@ -209,24 +210,45 @@ class ApiClient:
         """Return the text of `/metrics`."""
         return (await self.request("GET", "/metrics")).decode(errors="replace")
 
-    async def import_units(self, csv: bytes) -> Document:
-        """Add or replace units; answers `{"units", "changed"}`."""
-        return await self._document("POST", "/api/v1/units/import", csv=csv)
+    async def import_units(self, table: bytes, *, dry_run: bool = False, sheet: str = "") -> Document:
+        """Add or replace units, all or nothing; answers `{"units", "changed", "dry_run", "difference"}`."""
+        query = {"dry_run": "1" if dry_run else "0", "sheet": sheet}
+        return await self._document("POST", "/api/v1/units/import", table=table, query=query)
 
-    async def units(self, *, search: str = "") -> list[Document]:
-        """List all units, or those that answer a search."""
-        query = {"search": search} if search else None
+    async def units(self, *, search: str = "", tree: str = "", on: str = "") -> list[Document]:
+        """List the units: those that answer a search, of one tree, or as they stood on a day, where given."""
+        query = _given(search=search, tree=tree, on=on)
         return _list(await self._document("GET", "/api/v1/units", query=query), "units")
 
-    async def import_halls(self, csv: bytes, *, dry_run: bool = False, propose: bool = False) -> Document:
-        """Add, replace or propose halls, all or nothing; answers `{"halls", "changed", "dry_run", "proposal_id"}`."""
-        query = {"dry_run": "1" if dry_run else "0", "propose": "1" if propose else "0"}
-        return await self._document("POST", "/api/v1/halls/import", csv=csv, query=query)
+    async def unit(self, code: str) -> Document:
+        """Read one unit with what stands above, below, before and after it."""
+        return await self._document("GET", f"/api/v1/units/{code}")
+
+    async def export_units(self, form: str = "csv", *, tree: str = "", on: str = "") -> bytes:
+        """Return the units as a table."""
+        return await self.request("GET", "/api/v1/units/export", query=_given(format=form, tree=tree, on=on))
+
+    async def import_halls(
+        self,
+        table: bytes,
+        *,
+        dry_run: bool = False,
+        propose: bool = False,
+        follow_mergers: bool = False,
+        sheet: str = "",
+    ) -> Document:
+        """Add, replace or propose halls, all or nothing.
+
+        Answers `{"halls", "changed", "dry_run", "difference", "followed", "proposal_id"}`.
+        """
+        wishes = {"dry_run": dry_run, "propose": propose, "follow_mergers": follow_mergers}
+        query = {name: "1" if wish else "0" for name, wish in wishes.items()}
+        return await self._document("POST", "/api/v1/halls/import", table=table, query={**query, "sheet": sheet})
 
     async def import_roster(self, conference_id: str, table: bytes, *, dry_run: bool = False) -> Document:
         """Add or change delegates, all or nothing; answers what changed."""
         path = f"/api/v1/conferences/{conference_id}/delegates/import"
-        return await self._document("POST", path, csv=table, query={"dry_run": "1" if dry_run else "0"})
+        return await self._document("POST", path, table=table, query={"dry_run": "1" if dry_run else "0"})
 
     async def delegates(self, conference_id: str, *, hall: str = "", unit: str = "") -> list[Document]:
         """List delegates with names, of one hall or unit where given; page after page."""
@@ -301,9 +323,9 @@ class ApiClient:
         }
         return _list(await self._pages("/api/v1/halls", "halls", wanted), "halls")
 
-    async def export_halls(self) -> bytes:
-        """Return the registry of halls as CSV."""
-        return await self.request("GET", "/api/v1/halls/export")
+    async def export_halls(self, form: str = "csv") -> bytes:
+        """Return the registry of halls as a table."""
+        return await self.request("GET", "/api/v1/halls/export", query={"format": form})
 
     async def hall_link(self, hall_id: str, conference_id: str) -> Document:
         """Make the link that a hall opens; answers `{"link", "expires_at_ms"}`."""
@@ -403,3 +425,8 @@ class ApiClient:
 def _list(document: Document, key: str) -> list[Document]:
     found = document.get(key)
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
+def _given(**wanted: str) -> dict[str, str]:
+    """The parameters that are not empty."""
+    return {name: value for name, value in wanted.items() if value}

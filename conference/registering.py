@@ -9,7 +9,7 @@ from typing import get_args
 import msgspec
 
 from bridges.halls import Hall, HallLevel
-from bridges.units import TreeName, Unit
+from bridges.units import TreeName, Unit, with_version
 from conference.commands import ChangePhase, CreateConference, ImportHalls, ImportUnits
 from conference.errors import RejectedError
 from conference.events import ConferenceCreated, Event, HallsImported, PhaseChanged, UnitsImported
@@ -43,16 +43,25 @@ def import_units(state: State, command: ImportUnits) -> list[Event]:
     merged = dict(state.units)
     seen: set[str] = set()
     for unit in command.units:
-        check_id(unit.code, "code")
-        _check_text(unit.name, "name")
+        _check_unit(unit)
         if unit.code in seen:
             raise RejectedError("duplicate_unit", f"unit {unit.code} is in the import twice", status=422)
         seen.add(unit.code)
-        merged[unit.code] = unit
-    for unit in command.units:
-        _check_ancestors(unit, merged)
-    changed = [unit for unit in command.units if state.units.get(unit.code) != unit]
+        merged[unit.code] = with_version(state.units.get(unit.code), unit)
+    for code in seen:
+        _check_ancestors(merged[code], merged)
+    changed = [merged[unit.code] for unit in command.units if state.units.get(unit.code) != merged[unit.code]]
     return [UnitsImported(units=changed)] if changed else []
+
+
+def _check_unit(unit: Unit) -> None:
+    check_id(unit.code, "code")
+    for version in unit.versions:
+        _check_text(version.name, "name")
+        if version.merged_into:
+            check_id(version.merged_into, "merged_into")
+        if version.valid_to and version.valid_to < version.valid_from:
+            raise RejectedError("bad_validity", f"unit {unit.code} ends before it begins", status=422)
 
 
 def _check_ancestors(unit: Unit, units: Mapping[str, Unit]) -> None:
@@ -63,6 +72,8 @@ def _check_ancestors(unit: Unit, units: Mapping[str, Unit]) -> None:
         parent = units.get(above.parent)
         if parent is None:
             raise RejectedError("unknown_unit", f"unit {above.code} has no parent {above.parent!r}", status=404)
+        if parent.tree != above.tree:
+            raise RejectedError("wrong_tree", f"unit {above.code} and its parent are not in one tree", status=422)
         above = parent
     raise RejectedError(
         "unit_cycle", f"unit {unit.code} stands below itself, or deeper than {MAX_UNIT_DEPTH} levels", status=422
@@ -84,9 +95,9 @@ def import_halls(state: State, command: ImportHalls) -> list[Event]:
         if hall.hall_id in seen:
             raise RejectedError("duplicate_hall", f"hall {hall.hall_id} is in the import twice", status=422)
         seen.add(hall.hall_id)
-        _check_unit(state, hall, hall.unit, "territory")
+        _check_place(state, hall, hall.unit, "territory")
         if hall.organisation:
-            _check_unit(state, hall, hall.organisation, "organisation")
+            _check_place(state, hall, hall.organisation, "organisation")
         known = state.halls.get(hall.hall_id)
         if known is not None and known.virtual != hall.virtual and hall.hall_id in seated:
             raise RejectedError("hall_kind", f"hall {hall.hall_id} is in a conference; its kind cannot change now")
@@ -94,7 +105,7 @@ def import_halls(state: State, command: ImportHalls) -> list[Event]:
     return [HallsImported(halls=changed)] if changed else []
 
 
-def _check_unit(state: State, hall: Hall, code: str, tree: TreeName) -> None:
+def _check_place(state: State, hall: Hall, code: str, tree: TreeName) -> None:
     unit = state.units.get(code)
     if unit is None:
         raise RejectedError("unknown_unit", f"hall {hall.hall_id}: no unit {code!r}", status=404)

@@ -10,7 +10,7 @@ import msgspec
 
 from conference.api.problems import MEDIA_TYPE as PROBLEM_MEDIA_TYPE
 from conference.api.problems import Problem
-from conference.api.routing import CSV, JSON, Call, Route
+from conference.api.routing import CSV, JSON, XLSX, Call, Route
 
 VERSION = "1.0.0"
 
@@ -97,8 +97,11 @@ def _operation(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
     if route.roles is not None:
         operation["description"] = f"For the roles: {', '.join(sorted(route.roles))}."
     if route.takes_body:
-        schema = {"type": "string"} if route.request_media == CSV else schema_of[_key(route.request)]
-        operation["requestBody"] = {"required": True, "content": {route.request_media: {"schema": schema}}}
+        # A table comes in either form.
+        takes = {key: {"schema": {"type": "string"}} for key in (CSV, XLSX)}
+        if route.request_media != CSV:
+            takes = {route.request_media: {"schema": schema_of[_key(route.request)]}}
+        operation["requestBody"] = {"required": True, "content": takes}
     return operation
 
 

@@ -5,19 +5,33 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import partial
 from typing import get_args
 
 import msgspec
 from aiohttp import web
 
 from bridges.attendance import HallStatus
+from bridges.differences import Difference, difference
 from bridges.halls import Hall, HallLevel
-from bridges.importing import parse_halls_csv, serialize_halls_csv
+from bridges.importing import HallUnits, parse_halls
+from bridges.workbooks import serialize_halls
 from conference.access import ApiClaims
 from conference.api.finding import after, question_of
 from conference.api.paging import MAX_PAGE, PAGE, page_size
 from conference.api.proposals import must_propose, propose
 from conference.api.routing import CSV, MAX_IMPORT_BYTES, STAFF, Call, Query, Route
+from conference.api.tables import (
+    DRY_RUN,
+    FORM,
+    LANGUAGE,
+    SHEET,
+    TABLE_MEDIA,
+    DifferenceView,
+    table_response,
+    today,
+    view_difference,
+)
 from conference.api.turns import AT_ONCE, in_turns
 from conference.commands import ImportHalls
 from conference.errors import RejectedError
@@ -34,14 +48,22 @@ MAX_LINKS = 100_000
 
 
 class HallsImportAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Halls in the file, how many of them are new or different, and whether nothing was written.
+    """What an import did, or would do.
 
-    `proposal_id` is that of the proposal which waits for an organiser, "" where what changed is done.
+    Attributes:
+        halls: halls in the file.
+        changed: how many of them are new or different.
+        dry_run: nothing was written.
+        difference: what changes, beside the halls that the caller reaches.
+        followed: units of the file that were merged, and stood for what they were merged into.
+        proposal_id: the proposal which waits for an organiser, "" where what changed is done.
     """
 
     halls: int
     changed: int
     dry_run: bool
+    difference: DifferenceView
+    followed: int = 0
     proposal_id: str = ""
 
 
@@ -102,11 +124,16 @@ class LinksAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def import_halls(call: Call) -> HallsImportAnswer:
-    """Add or replace halls from CSV, all or nothing; with `dry_run=1` only say what would change."""
+    """Add or replace halls from a table, all or nothing; with `dry_run=1` only say what would change."""
     dry_run = call.query("dry_run", ("0", "1"), default="0") == "1"
     coordinator = call.services.coordinator
-    known = frozenset(coordinator.state.units)
-    halls = await asyncio.to_thread(parse_halls_csv, call.body(bytes), known)
+    units = HallUnits(
+        dict(coordinator.state.units),
+        today(call),
+        follow_mergers=call.query("follow_mergers", ("0", "1"), default="0") == "1",
+    )
+    registered = dict(coordinator.state.halls)
+    halls, found = await asyncio.to_thread(_read, call.body(bytes), units, registered, call.reach, call.query("sheet"))
     command = ImportHalls(halls=halls, reach=call.claims.unit)
     proposal_id = ""
     if must_propose(call) or call.query("propose", ("0", "1"), default="0") == "1":
@@ -116,7 +143,23 @@ async def import_halls(call: Call) -> HallsImportAnswer:
     else:
         events = coordinator.preview(command) if dry_run else await coordinator.execute(command, call.claims.actor)
     changed = sum(len(event.halls) for event in events if isinstance(event, HallsImported))
-    return HallsImportAnswer(halls=len(halls), changed=changed, dry_run=dry_run, proposal_id=proposal_id)
+    return HallsImportAnswer(
+        halls=len(halls),
+        changed=changed,
+        dry_run=dry_run,
+        difference=view_difference(found),
+        followed=units.followed,
+        proposal_id=proposal_id,
+    )
+
+
+def _read(
+    data: bytes, units: HallUnits, registered: dict[str, Hall], reach: Reach, sheet: str
+) -> tuple[list[Hall], Difference]:
+    halls = parse_halls(data, units, registered, sheet=sheet)
+    # What is outside of the caller's reach is not told; that he cannot change it, the rules say.
+    known = {hall_id: hall for hall_id, hall in registered.items() if reach.has_hall(hall)}
+    return halls, difference(known, halls, lambda hall: hall.hall_id)
 
 
 async def list_halls(call: Call) -> HallList:
@@ -157,16 +200,12 @@ async def _listed(call: Call, state: State) -> Sequence[str]:
 
 
 async def export_halls(call: Call) -> web.Response:
-    """The registry as CSV, to be edited and imported again."""
+    """The registry as a table, by name, to be edited and imported again."""
     state, reach = call.services.coordinator.state, call.reach
     halls = state.halls
     ordered = (await call.services.finder.directory(state)).ordered()
     reached = [halls[hall_id] for hall_id in ordered if hall_id in halls and reach.has_hall(halls[hall_id])]
-    body = await asyncio.to_thread(serialize_halls_csv, reached)
-    return web.Response(
-        body=body,
-        headers={"Content-Type": "text/csv; charset=utf-8", "Content-Disposition": 'attachment; filename="halls.csv"'},
-    )
+    return await table_response(call, "halls", partial(serialize_halls, reached))
 
 
 async def make_link(call: Call) -> LinkAnswer:
@@ -222,7 +261,7 @@ ROUTES = (
         method="POST",
         path="/api/v1/halls/import",
         handler=import_halls,
-        summary="Import halls from CSV, all or nothing",
+        summary="Import halls from a table, all or nothing",
         tag="halls",
         roles=frozenset({"organiser", "technician"}),
         scope="reach",
@@ -231,7 +270,13 @@ ROUTES = (
         response=HallsImportAnswer,
         errors=(503,),
         query=(
-            Query(name="dry_run", text="1: check everything, write nothing", values=("0", "1")),
+            DRY_RUN,
+            SHEET,
+            Query(
+                name="follow_mergers",
+                text="1: a unit that was merged stands for the one that it was merged into",
+                values=("0", "1"),
+            ),
             Query(name="propose", text="1: ask an organiser, as a bound technician always does", values=("0", "1")),
         ),
         max_body_bytes=MAX_IMPORT_BYTES,
@@ -260,12 +305,13 @@ ROUTES = (
         method="GET",
         path="/api/v1/halls/export",
         handler=export_halls,
-        summary="All halls as CSV",
+        summary="All halls as a table",
         tag="halls",
         roles=STAFF,
         scope="reach",
-        response_media=(CSV,),
-        errors=(503,),
+        response_media=TABLE_MEDIA,
+        errors=(422, 503),
+        query=(FORM, LANGUAGE),
     ),
     Route(
         method="POST",

@@ -48,6 +48,7 @@ from monitoring.metrics import CoordinatorMetrics, FrontMetrics
 
 JSON = "application/json"
 CSV = "text/csv"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MAX_BODY_BYTES = 64 * 1024
 MAX_IMPORT_BYTES = 32 * 1024 * 1024
 
@@ -197,7 +198,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         roles: who may call; None for everybody.
         scope: what a caller who is bound to a unit meets. Refusal unless said otherwise, so that no route forgets it.
         request: type of the JSON body, or None.
-        request_media: media type of the body; other than JSON it is given as bytes.
+        request_media: media type of the body; other than JSON it is given as bytes. A `CSV` may be XLSX.
         response: type of the JSON answer, or None for none or another media type.
         response_media: media types of a good answer.
         status: status of a good answer.

@@ -31,6 +31,7 @@ from conference.api import (
     relays,
     reports,
     sheets,
+    tables,
     units,
 )
 from conference.api.documents import openapi_route
@@ -63,6 +64,7 @@ def api_routes() -> tuple[Route, ...]:
         *hall_records.ROUTES,
         *proposals.ROUTES,
         *units.ROUTES,
+        *tables.ROUTES,
         *conferences.ROUTES,
         *attendance.ROUTES,
         *privacy.ROUTES,

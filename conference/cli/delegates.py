@@ -11,7 +11,7 @@ import typer
 from conference.cli.connection import DEFAULT_SERVER, DEFAULT_TOKEN_FILE, AsJson, Server, TokenFile, ask
 from conference.cli.output import print_fields, print_json, print_table
 from conference.cli.refusal import RefusingGroup
-from conference.cli.rows import import_csv, read_csv
+from conference.cli.rows import import_table, read_table
 
 app = typer.Typer(cls=RefusingGroup, no_args_is_help=True, help="Rosters (danh sách đại biểu) of a conference.")
 
@@ -46,8 +46,8 @@ def import_delegates(
 
     Example: diemcau delegates import hn-2026 dai-bieu.csv --dry-run
     """
-    table = read_csv(file)
-    answer = import_csv(server, token_file, lambda api: api.import_roster(conference, table, dry_run=dry_run))
+    table = read_table(file)
+    answer = import_table(server, token_file, lambda api: api.import_roster(conference, table, dry_run=dry_run))
     if as_json:
         print_json(answer)
         return

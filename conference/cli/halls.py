@@ -8,9 +8,20 @@ from typing import Annotated
 import typer
 
 from conference.cli.connection import DEFAULT_SERVER, DEFAULT_TOKEN_FILE, AsJson, Server, TokenFile, ask
-from conference.cli.output import print_bytes, print_json, print_table
+from conference.cli.output import print_json, print_table
 from conference.cli.refusal import RefusingGroup
-from conference.cli.rows import import_csv, read_csv
+from conference.cli.rows import (
+    DryRun,
+    ErrorsTo,
+    FileFormat,
+    Output,
+    SheetName,
+    check_format,
+    describe_difference,
+    import_table,
+    read_table,
+    write_table,
+)
 
 app = typer.Typer(cls=RefusingGroup, no_args_is_help=True, help="The registry of halls (điểm cầu).")
 
@@ -25,25 +36,40 @@ STATUS_WORDS = {
 @app.command("import")
 def import_halls(
     file: Annotated[
-        Path, typer.Argument(help="CSV; headings in Vietnamese or English: mã, tên, đơn vị, cấp, số đại biểu, …")
+        Path,
+        typer.Argument(help="CSV or XLSX; headings in Vietnamese or English: mã, tên, đơn vị, cấp, số đại biểu, …"),
     ],
     server: Server = DEFAULT_SERVER,
     token_file: TokenFile = DEFAULT_TOKEN_FILE,
+    sheet: SheetName = "",
+    errors_to: ErrorsTo = None,
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, write nothing (chạy thử).")] = False,
+    dry_run: DryRun = False,
+    follow_mergers: Annotated[
+        bool, typer.Option("--follow-mergers", help="Take a unit that was merged for what it became (theo sáp nhập).")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Add or replace halls (nhập điểm cầu) from a CSV file, all or nothing.
+    """Add or replace halls (nhập điểm cầu) from a table, all or nothing, and say what that changes.
 
-    Example: diemcau halls import diem-cau.csv --dry-run
+    Example: diemcau halls import diem-cau.xlsx --dry-run --errors-to loi.xlsx
     """
-    csv = read_csv(file)
-    answer = import_csv(server, token_file, lambda api: api.import_halls(csv, dry_run=dry_run))
+    table = read_table(file)
+    answer = import_table(
+        server,
+        token_file,
+        lambda api: api.import_halls(table, dry_run=dry_run, follow_mergers=follow_mergers, sheet=sheet),
+        errors_to,
+    )
     if as_json:
         print_json(answer)
         return
     done = "Chạy thử, chưa ghi gì (dry run, nothing written)" if dry_run else "Đã nhập (imported)"
     typer.echo(f"{done}: {answer.get('halls')} điểm cầu (halls), {answer.get('changed')} thay đổi (changed)")
+    for line in describe_difference(answer.get("difference", {})):
+        typer.echo(line)
+    if answer.get("followed"):
+        typer.echo(f"  theo sáp nhập (followed mergers): {answer['followed']}")
 
 
 @app.command("list")
@@ -92,12 +118,29 @@ def list_halls(
 
 
 @app.command("export")
-def export_halls(server: Server = DEFAULT_SERVER, token_file: TokenFile = DEFAULT_TOKEN_FILE) -> None:
-    """Write all halls (xuất điểm cầu) as CSV to stdout; it imports again identically.
+def export_halls(
+    server: Server = DEFAULT_SERVER,
+    token_file: TokenFile = DEFAULT_TOKEN_FILE,
+    form: FileFormat = "csv",
+    output: Output = None,
+) -> None:
+    """Write all halls (xuất điểm cầu) as a table; it imports again identically.
 
-    Example: diemcau halls export > diem-cau.csv
+    Example: diemcau halls export --format xlsx --output diem-cau.xlsx
     """
-    print_bytes(ask(server, token_file, lambda api: api.export_halls()))
+    check_format(form)
+    write_table(ask(server, token_file, lambda api: api.export_halls(form)), form, output)
+
+
+@app.command("template")
+def template(form: FileFormat = "csv", output: Output = None) -> None:
+    """Write a table to fill in (mẫu nhập), with an explained example and the allowed words.
+
+    Example: diemcau halls template --format xlsx --output mau.xlsx
+    """
+    from bridges.workbooks import serialize_template  # noqa: PLC0415 - `--help` should not pay for it
+
+    write_table(serialize_template("halls", "xlsx" if check_format(form) == "xlsx" else "csv"), form, output)
 
 
 @app.command("link")

@@ -10,7 +10,7 @@ import typer
 from conference.cli.connection import DEFAULT_SERVER, DEFAULT_TOKEN_FILE, AsJson, Server, TokenFile, ask
 from conference.cli.output import print_json, print_table
 from conference.cli.refusal import fail
-from conference.cli.rows import read_csv
+from conference.cli.rows import read_table
 
 if TYPE_CHECKING:
     from bridges.halls import Hall
@@ -156,11 +156,11 @@ def _from_file(file: Path, policy: Policy, made_up: MadeUpRelays, *, merge_paren
 
 def _read_halls(file: Path) -> list[Hall]:
     from bridges.errors import ImportFailedError  # noqa: PLC0415 - `--help` should not pay for it
-    from bridges.importing import parse_halls_csv  # noqa: PLC0415 - the same
+    from bridges.importing import HallUnits, parse_halls  # noqa: PLC0415 - the same
     from bridges.vietnam import load_vietnam_units  # noqa: PLC0415 - the same
 
     try:
-        return parse_halls_csv(read_csv(file), {unit.code for unit in load_vietnam_units()})
+        return parse_halls(read_table(file), HallUnits({unit.code: unit for unit in load_vietnam_units()}))
     except ImportFailedError as error:
         first = error.errors[0]
         fail(f"{file}: dòng (row) {first.row}, cột (column) {first.column}: {first.reason_vi} / {first.reason_en}")

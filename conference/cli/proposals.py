@@ -12,7 +12,7 @@ import typer
 from conference.cli.connection import DEFAULT_SERVER, DEFAULT_TOKEN_FILE, AsJson, Server, TokenFile, ask
 from conference.cli.output import local_time, print_fields, print_json, print_table
 from conference.cli.refusal import RefusingGroup
-from conference.cli.rows import import_csv, read_csv
+from conference.cli.rows import import_table, read_table
 
 app = typer.Typer(
     cls=RefusingGroup, no_args_is_help=True, help="Changes of halls (đề xuất thay đổi điểm cầu) that wait or waited."
@@ -54,8 +54,8 @@ def propose_halls(
 
     Example: diemcau halls propose diem-cau.csv
     """
-    csv = read_csv(file)
-    answer = import_csv(server, token_file, lambda api: api.import_halls(csv, dry_run=dry_run, propose=True))
+    csv = read_table(file)
+    answer = import_table(server, token_file, lambda api: api.import_halls(csv, dry_run=dry_run, propose=True))
     if as_json:
         print_json(answer)
         return

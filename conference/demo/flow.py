@@ -19,7 +19,8 @@ import typer
 
 from bridges.attendance import AttendanceRow
 from bridges.halls import Hall
-from bridges.importing import serialize_halls_csv, serialize_units_csv
+from bridges.importing import serialize_halls_csv
+from bridges.unit_tables import serialize_units_csv
 from bridges.units import Unit
 from bridges.vietnam import load_vietnam_units
 from conference.api_client import ApiClient, ApiUnreachableError, Document, whip_urls_of

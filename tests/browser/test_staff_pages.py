@@ -14,7 +14,8 @@ from support.coordinator_harness import CONFERENCE, Api
 from support.staff_pages import OLD_PC, PHONE, nameless, opened, picture, wider_than_screen
 
 from bridges.halls import Hall
-from bridges.importing import serialize_halls_csv, serialize_units_csv
+from bridges.importing import serialize_halls_csv
+from bridges.unit_tables import serialize_units_csv
 from bridges.units import Unit
 from conference.access import Role
 from conference.app import serve_coordinator

@@ -12,8 +12,9 @@ from support.aiortc_relay import TestCoordinator, TestRelay, link_of, running_re
 from support.program_process import metered_program
 from support.whole_conference import CONFERENCE, FEED, empty_conference
 
-from bridges.importing import serialize_halls_csv, serialize_units_csv
+from bridges.importing import serialize_halls_csv
 from bridges.synthetic import synthetic_halls
+from bridges.unit_tables import serialize_units_csv
 from bridges.vietnam import load_vietnam_units
 from conference.layout import write_document
 from conference.starting import wait_ready, write_token

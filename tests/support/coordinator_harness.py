@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 import aiohttp
 import msgspec
 
-from bridges.importing import serialize_halls_csv, serialize_units_csv
+from bridges.importing import serialize_halls_csv
 from bridges.messages import Assignment
 from bridges.synthetic import synthetic_halls
+from bridges.unit_tables import serialize_units_csv
 from bridges.vietnam import load_vietnam_units
 from conference.access import ApiClaims, KeyRing, Role
 from relay.messages import (

@@ -18,7 +18,8 @@ from support.live_source import live_source
 from support.namespaces import ROUTER, Network, network
 from support.whole_conference import CONFERENCE, FEED, STOP_GRACE_S, WholeConference, until
 
-from bridges.importing import serialize_halls_csv, serialize_units_csv
+from bridges.importing import serialize_halls_csv
+from bridges.unit_tables import serialize_units_csv
 from bridges.vietnam import load_vietnam_units
 from conference.api_client import ApiClient
 from conference.demo.country import RelaySpot, provinces_by_size, real_halls

@@ -15,7 +15,8 @@ import aiohttp
 from bridges.agent import HallAgent
 from bridges.hall_counts import HallSummary
 from bridges.halls import Hall
-from bridges.importing import serialize_halls_csv, serialize_units_csv
+from bridges.importing import serialize_halls_csv
+from bridges.unit_tables import serialize_units_csv
 from bridges.vietnam import load_vietnam_units
 from conference.access import KeyRing
 from conference.api_client import ApiClient, ApiUnreachableError, Document

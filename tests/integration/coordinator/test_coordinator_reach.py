@@ -11,7 +11,8 @@ import pytest
 from support.coordinator_harness import CONFERENCE, Api
 
 from bridges.halls import Hall
-from bridges.importing import parse_halls_csv, serialize_halls_csv, serialize_units_csv
+from bridges.importing import HallUnits, parse_halls, serialize_halls_csv
+from bridges.unit_tables import serialize_units_csv
 from bridges.units import Unit
 from conference.access import Role
 from conference.api.routing import STAFF, Route
@@ -185,7 +186,9 @@ async def seats(api: Api, hall_id: str) -> int:
 @proves("GET", "/api/v1/halls/export")
 async def exports_own_halls(api: Api) -> None:
     """Others are left out."""
-    found = parse_halls_csv(await ask(api, 200, "GET", "/api/v1/halls/export"), {unit.code for unit in UNITS})
+    found = parse_halls(
+        await ask(api, 200, "GET", "/api/v1/halls/export"), HallUnits({unit.code: unit for unit in UNITS})
+    )
     assert {hall.hall_id for hall in found} == OWN
 
 

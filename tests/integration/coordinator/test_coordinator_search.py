@@ -8,7 +8,8 @@ import pytest
 from support.coordinator_harness import Api
 
 from bridges.halls import Hall
-from bridges.importing import parse_halls_csv, serialize_halls_csv, serialize_units_csv
+from bridges.importing import HallUnits, parse_halls, serialize_halls_csv
+from bridges.unit_tables import serialize_units_csv
 from bridges.units import Unit
 
 pytestmark = pytest.mark.integration
@@ -74,7 +75,9 @@ async def test_what_changes_is_found_at_once(registered: Api) -> None:
 
 async def test_an_export_stands_by_name(registered: Api) -> None:
     """For people; it imports as the same."""
-    exported = parse_halls_csv(await registered.expect(200, "GET", "/api/v1/halls/export"), {"01"})
+    exported = parse_halls(
+        await registered.expect(200, "GET", "/api/v1/halls/export"), HallUnits({unit.code: unit for unit in UNITS})
+    )
     assert [hall.hall_id for hall in exported] == BY_NAME
     assert {hall.hall_id: hall for hall in exported} == {hall.hall_id: hall for hall in HALLS}
 

@@ -4,10 +4,15 @@ import pytest
 
 from bridges.errors import ImportFailedError
 from bridges.halls import Hall
-from bridges.importing import parse_halls_csv, parse_units_csv, serialize_halls_csv, serialize_units_csv
+from bridges.importing import HallUnits, parse_halls, serialize_halls_csv
+from bridges.unit_tables import parse_units, serialize_units_csv
 from bridges.units import Unit
 
-UNITS = {"01", "00004"}
+KNOWN = {
+    "01": Unit(code="01", name="Thành phố Hà Nội", kind="thành phố trực thuộc trung ương"),
+    "00004": Unit(code="00004", name="Phường Ba Đình", kind="phường", parent="01"),
+}
+UNITS = HallUnits(KNOWN)
 GOOD = "mã,tên,đơn vị,cấp,số đại biểu\nHN-1,Điểm cầu Ba Đình,00004,xã,72\n"
 HALL = Hall(hall_id="HN-1", name="Điểm cầu Ba Đình", unit="00004", level="commune", seats=72)
 
@@ -15,7 +20,7 @@ HALL = Hall(hall_id="HN-1", name="Điểm cầu Ba Đình", unit="00004", level=
 def failure(data: bytes | str) -> ImportFailedError:
     """The error of an import of halls that must fail."""
     with pytest.raises(ImportFailedError) as caught:
-        parse_halls_csv(data, UNITS)
+        parse_halls(data, UNITS)
     return caught.value
 
 
@@ -38,7 +43,7 @@ def failure(data: bytes | str) -> ImportFailedError:
 )
 def test_the_same_hall_in_every_dress(data: bytes | str) -> None:
     """Encodings, delimiters, languages and orders of columns make no difference."""
-    assert parse_halls_csv(data, UNITS) == [HALL]
+    assert parse_halls(data, UNITS) == [HALL]
 
 
 def test_all_fields_are_read() -> None:
@@ -47,7 +52,7 @@ def test_all_fields_are_read() -> None:
         "mã,tên,đơn vị,cấp,số đại biểu,địa chỉ,người phụ trách,điện thoại,ảo\n"
         "A,Tên,01,tỉnh,60,Số 1,Nguyễn Văn A,+84 900 000 123,có"
     )
-    assert parse_halls_csv(text, UNITS) == [
+    assert parse_halls(text, UNITS) == [
         Hall(
             hall_id="A",
             name="Tên",
@@ -151,21 +156,21 @@ def test_no_exported_cell_is_a_formula_and_all_come_back(name: str, language: st
     """Cells that spreadsheets would run get a quote; the import takes it away again."""
     hall = Hall(hall_id="A", name=name, unit="01", level="base", seats=5, contact_phone="+84 900 000 123", virtual=True)
     data = serialize_halls_csv([hall, HALL], language="vi" if language == "vi" else "en")
-    assert parse_halls_csv(data, UNITS) == [hall, HALL]
+    assert parse_halls(data, UNITS) == [hall, HALL]
     assert not any(cell.strip('"')[:1] in "=+-@＝" for cell in data.decode("utf-8-sig").split(",") if cell)
 
 
 def test_units_are_read_in_both_languages_and_come_back() -> None:
     """Units keep their tree; parents may stand below."""
     units = [Unit(code="2", name="Xã B", kind="xã", parent="1"), Unit(code="1", name="Tỉnh A", kind="tỉnh")]
-    assert parse_units_csv("code,name,kind,parent\n2,Xã B,xã,1\n1,Tỉnh A,tỉnh,\n") == units
-    assert parse_units_csv(serialize_units_csv(units)) == units
-    assert parse_units_csv(serialize_units_csv(units, language="en"), known_units=()) == units
+    assert parse_units("code,name,kind,parent\n2,Xã B,xã,1\n1,Tỉnh A,tỉnh,\n") == units
+    assert parse_units(serialize_units_csv(units)) == units
+    assert parse_units(serialize_units_csv(units, language="en"), {}) == units
 
 
 def test_units_with_bad_parents_are_refused() -> None:
     """Unknown parents (where the known units are given) and circles are named by row."""
     text = "code,name,kind,parent\n1,A,xã,2\n2,B,xã,1\n3,C,xã,9\n4,D,xã,4\n5,E,xã,3\n"
     with pytest.raises(ImportFailedError) as caught:
-        parse_units_csv(text, known_units=set())
+        parse_units(text, {})
     assert [(fault.row, fault.value) for fault in caught.value.errors] == [(2, "2"), (4, "9"), (5, "4")]

@@ -2,7 +2,7 @@ from statistics import mean
 
 import pytest
 
-from bridges.importing import parse_halls_csv, serialize_halls_csv
+from bridges.importing import HallUnits, parse_halls, serialize_halls_csv
 from bridges.synthetic import synthetic_halls
 from bridges.units import Unit, UnitTree
 from bridges.vietnam import load_vietnam_units
@@ -45,7 +45,7 @@ def test_names_and_ids_speak_of_the_unit() -> None:
 def test_made_up_halls_pass_the_import() -> None:
     """A synthetic country can be exported and registered like any other."""
     halls = synthetic_halls(UNITS, 2_000, seed=3)
-    assert parse_halls_csv(serialize_halls_csv(halls), UnitTree(UNITS)) == halls
+    assert parse_halls(serialize_halls_csv(halls), HallUnits({unit.code: unit for unit in UNITS})) == halls
 
 
 def test_a_country_of_one_unit() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridges.importing import parse_halls_csv, serialize_halls_csv
+from bridges.importing import HallUnits, parse_halls, serialize_halls_csv
 from bridges.vietnam import load_vietnam_units
 from conference.demo.country import headcount_of, provinces_by_size, real_halls, real_relays, virtual_relays
 from conference.demo.figures import DemoFigures, HallFigures, Move, add_hall_figures, choose_victim, depth_of, describe
@@ -108,7 +108,7 @@ def test_the_demos_country_is_whole(count: int) -> None:
     assert len({spot.relay_id for spot in spots}) == count
     halls = real_halls(units, spots, 12)
     assert len({item.hall_id for item in halls}) == 12
-    assert parse_halls_csv(serialize_halls_csv(halls), {unit.code for unit in units}) == halls
+    assert parse_halls(serialize_halls_csv(halls), HallUnits({unit.code: unit for unit in units})) == halls
     parents = {unit.code: unit.parent for unit in units}
     regions = {spot.region for spot in spots if spot.role == "edge"}
     if regions:
