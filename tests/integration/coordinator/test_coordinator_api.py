@@ -66,7 +66,10 @@ async def test_what_is_exported_imports_as_the_same_and_changes_nothing(api: Api
     await api.prepare(30)
     exported = await api.expect(200, "GET", "/api/v1/halls/export")
     again = await api.expect(200, "POST", "/api/v1/halls/import", data=exported)
-    assert again == {"halls": 30, "changed": 0, "dry_run": False, "proposal_id": ""}
+    assert (again["halls"], again["changed"], again["dry_run"]) == (30, 0, False)
+    assert again["difference"]["unchanged_count"] == 30
+    workbook = await api.expect(200, "GET", "/api/v1/halls/export", params={"format": "xlsx"})
+    assert (await api.expect(200, "POST", "/api/v1/halls/import", data=workbook))["changed"] == 0
     changed = exported.replace("Điểm cầu".encode(), "Điểm họp".encode())
     dry = await api.expect(200, "POST", "/api/v1/halls/import", params={"dry_run": "1"}, data=changed)
     assert dry["changed"] > 0

@@ -36,6 +36,9 @@ OWN, FOREIGN = {"HN-1", "HN-2"}, "HCM-1"
 # Routes that are the same for everybody, and why.
 OPEN = {
     ("GET", "/api/v1/units"): "codes and names of administrative units are public; nothing of halls or persons",
+    ("GET", "/api/v1/units/export"): "the same as a table",
+    ("GET", "/api/v1/units/kinds"): "kinds of units are public",
+    ("GET", "/api/v1/templates"): "empty tables",
     ("GET", "/api/v1/openapi.json"): "describes the API",
     ("GET", "/api/v1/conferences/{conference_id}/delegates/template"): "an empty table",
     ("GET", "/api/v1/public-keys"): "public keys are public",
@@ -181,6 +184,13 @@ async def seats(api: Api, hall_id: str) -> int:
     """Of one hall, as it is registered."""
     found = await api.expect(200, "GET", f"/api/v1/halls/{hall_id}")
     return int(found["hall"]["seats"])
+
+
+@proves("GET", "/api/v1/units/{code}")
+async def reads_own_units(api: Api) -> None:
+    """How many halls another unit has is not told."""
+    assert (await ask(api, 200, "GET", "/api/v1/units/01"))["unit"]["code"] == "01"
+    await ask(api, 403, "GET", "/api/v1/units/79")
 
 
 @proves("GET", "/api/v1/halls/export")
