@@ -18,7 +18,8 @@ from support.coordinator_harness import CONFERENCE, Api
 from support.pages import launched_chromium
 
 from bridges.halls import Hall
-from bridges.importing import serialize_halls_csv, serialize_units_csv
+from bridges.importing import serialize_halls_csv
+from bridges.unit_tables import serialize_units_csv
 from bridges.units import Unit
 from conference.app import serve_coordinator
 from conference.config import CoordinatorConfig
