@@ -9,6 +9,7 @@ from types import MappingProxyType
 import msgspec
 
 from bridges.attendance import HallAttendance
+from conference.participants import hall_in
 from conference.roster import ConferenceState
 from conference.standing import hall_attendance
 from conference.state import State
@@ -19,10 +20,16 @@ NONE_MARKED: Mapping[str, int] = MappingProxyType({})
 def hall_attendances(
     state: State, conference: ConferenceState, hall_ids: Iterable[str], marked_absent: Mapping[str, int] = NONE_MARKED
 ) -> list[HallAttendance]:
-    """What is known of each of these registered halls, in their order; `marked_absent` is that of the conference."""
+    """What is known of each of these halls, in their order; those that do not count (any more) are left out.
+
+    `marked_absent` is that of the conference.
+    """
     found = []
     for hall_id in hall_ids:
-        known = hall_attendance(state, conference.conference_id, state.halls[hall_id])
+        hall = hall_in(state, conference.conference_id, hall_id)
+        if hall is None:
+            continue
+        known = hall_attendance(state, conference.conference_id, hall)
         count = marked_absent.get(hall_id, 0)
         found.append(msgspec.structs.replace(known, marked_absent=count) if count else known)
     return found

@@ -22,6 +22,7 @@ from conference.commands import CloseAttendance
 from conference.errors import CorruptJournalError, RejectedError
 from conference.events import AttendanceClosed
 from conference.lookup import conference_of
+from conference.participants import hall_in
 from conference.places import HallPlaces
 from conference.rollup import COLUMNS, RollUp, figures_from
 from conference.roster import Closing
@@ -145,8 +146,9 @@ def close(state: State, command: CloseAttendance) -> list[AttendanceClosed]:
     if conference.conference_id in state.closings:
         return []
     hall_ids, rows = state.rollups[conference.conference_id].table()
-    places = [row for row, hall_id in enumerate(hall_ids) if hall_id in state.halls]
-    halls = [state.halls[hall_ids[row]] for row in places]
+    known = [hall_in(state, conference.conference_id, hall_id) for hall_id in hall_ids]
+    places = [row for row, hall in enumerate(known) if hall is not None]
+    halls = [hall for hall in known if hall is not None]
     country = _ClosedCountry(
         schema=CLOSED_SCHEMA,
         columns=list(COLUMNS),
@@ -215,7 +217,7 @@ def corrections(state: State, conference_id: str, closed: ClosedAttendance) -> l
     columns = sorted(place for places in compared.values() for place in places)
     for number in np.flatnonzero(differs[:, columns].any(axis=1)):
         hall_id = everyone[number]
-        hall = state.halls.get(hall_id) or closed.halls[hall_id]
+        hall = hall_in(state, conference_id, hall_id) or closed.halls[hall_id]
         for source, places in compared.items():
             changes = [
                 FigureChange(figure=COLUMNS[place], before=int(before[number, place]), after=int(after[number, place]))

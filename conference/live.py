@@ -21,6 +21,7 @@ from conference.errors import JournalError
 from conference.journal.contract import Entry
 from conference.lifecycle import ConferenceKind, Phase
 from conference.lookup import unit_of
+from conference.participants import hall_in
 from conference.planner.loads import RelayMode
 from conference.reach import Reach
 from conference.roster import ConferenceState, RelayState
@@ -304,8 +305,8 @@ def _list_lost(state: State, conference_id: str, reach: Reach) -> list[LostHall]
     presences = state.presence.get(conference_id, {})
     found = []
     for hall_id in state.rollups[conference_id].hall_ids("connection.lost"):
-        hall = state.halls[hall_id]
-        if not reach.has_hall(hall):
+        hall = hall_in(state, conference_id, hall_id)
+        if hall is None or not reach.has_hall(hall):
             continue
         unit = state.units.get(state.provinces.get(hall_id, ""))
         presence = presences.get(hall_id)

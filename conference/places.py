@@ -112,6 +112,7 @@ class HallPlaces:
     Args:
         units: all units by code; read when a tree is made.
         halls: all halls by id; the same.
+        gone: halls that were withdrawn, as they were last: they keep their places, for they may count in what is past.
 
     Attributes:
         rows: the row of each hall that was ever registered, from 0.
@@ -119,18 +120,21 @@ class HallPlaces:
         version: grows whenever a tree may have changed.
     """
 
-    __slots__ = ("_day", "_halls", "_next_day_ms", "_orders", "_units", "hall_ids", "rows", "version")
+    __slots__ = ("_day", "_gone", "_halls", "_next_day_ms", "_orders", "_units", "hall_ids", "rows", "version")
 
-    def __init__(self, units: Mapping[str, Unit], halls: Mapping[str, Hall]) -> None:
+    def __init__(
+        self, units: Mapping[str, Unit], halls: Mapping[str, Hall], gone: Mapping[str, Hall] | None = None
+    ) -> None:
         self._units = units
         self._halls = halls
+        self._gone = {} if gone is None else gone
         self.rows: dict[str, int] = {}
         self.hall_ids: list[str] = []
         self.version = 0
         self._orders: dict[TreeName, TreeOrder] = {}
         self._day = ""
         self._next_day_ms = 0
-        self.change(halls)
+        self.change((*halls, *self._gone))
 
     def handle_time(self, at_ms: int) -> None:
         """Note the time of a record: on another day other units are merged. Time does not go back."""
@@ -149,16 +153,12 @@ class HallPlaces:
         self.version += 1
         self._orders.clear()
 
-    def is_registered(self, hall_id: str) -> bool:
-        """Whether the hall of a row is still registered."""
-        return hall_id in self._halls
-
     def order(self, tree: TreeName) -> TreeOrder:
         """A tree over the halls as they are now; some 20 ms for 40,000 halls after a change, else nothing."""
         order = self._orders.get(tree)
         if order is None:
             units = {code: unit for code, unit in self._units.items() if unit.tree == tree}
-            halls = [self._halls.get(hall_id) for hall_id in self.hall_ids]
+            halls = [self._halls.get(hall_id) or self._gone.get(hall_id) for hall_id in self.hall_ids]
             order = self._orders[tree] = TreeOrder(units, halls, tree, self._day)
         return order
 

@@ -160,15 +160,14 @@ def _to_withdraw(state: State, hall_ids: Sequence[str], unit: str) -> list[Hall]
 
 
 def _require_free(state: State, hall_id: str) -> None:
-    """A hall that has figures in a conference is part of its report, and must not vanish from it."""
+    """A hall that sits in a conference, or whose delegates are on a roster of one to come, is needed there."""
     for conference_id, conference in state.conferences.items():
         seat = conference.seats.get(hall_id)
         if conference.joinable and seat is not None and not seat.left:
             raise RejectedError("hall_seated", f"hall {hall_id} is in conference {conference_id} now")
         checkins = state.checkins.get(conference_id)
-        has_delegates = checkins is not None and checkins.totals(hall_id) is not None
-        if seat is not None or has_delegates or hall_id in state.headcounts.get(conference_id, {}):
-            raise RejectedError("hall_took_part", f"hall {hall_id} took part in {conference_id}, whose report has it")
+        if conference.phase != "ended" and checkins is not None and checkins.totals(hall_id) is not None:
+            raise RejectedError("hall_enrolled", f"delegates of {conference_id} are enrolled at hall {hall_id}")
 
 
 def _refuse_doubles(proposals: Iterable[Proposal]) -> None:

@@ -102,6 +102,7 @@ class Register(msgspec.Struct, kw_only=True):
         changes: by hall id, its latest changes, oldest first; the halls that changed longest ago come first.
         change_count: of all halls.
         withdrawn: halls that are no more registered, by id, as they were last.
+        withdrawn_at_ms: when each of these was withdrawn.
     """
 
     proposals: dict[str, Proposal] = {}
@@ -110,6 +111,7 @@ class Register(msgspec.Struct, kw_only=True):
     changes: dict[str, list[HallChange]] = {}
     change_count: int = 0
     withdrawn: dict[str, Hall] = {}
+    withdrawn_at_ms: dict[str, int] = {}
 
     @property
     def pending(self) -> Iterator[Proposal]:
@@ -127,6 +129,7 @@ class Register(msgspec.Struct, kw_only=True):
         """Remember that halls were added or replaced; `known` has them as they were before."""
         for hall in halls:
             self.withdrawn.pop(hall.hall_id, None)
+            self.withdrawn_at_ms.pop(hall.hall_id, None)
             before = known.get(hall.hall_id)
             if before is None:
                 change = HallChange(at_ms=at_ms, actor=actor, action="created", proposal=proposal)
@@ -136,9 +139,10 @@ class Register(msgspec.Struct, kw_only=True):
             self._note(hall.hall_id, change)
 
     def note_withdrawal(self, halls: Iterable[Hall], *, at_ms: int, actor: str, proposal: str) -> None:
-        """Remember that halls were withdrawn."""
+        """Remember that halls were withdrawn; whom to phone there is of no use any more, and forgotten."""
         for hall in halls:
-            self.withdrawn[hall.hall_id] = hall
+            self.withdrawn[hall.hall_id] = msgspec.structs.replace(hall, contact_name="", contact_phone="")
+            self.withdrawn_at_ms[hall.hall_id] = at_ms
             self._note(hall.hall_id, HallChange(at_ms=at_ms, actor=actor, action="withdrawn", proposal=proposal))
 
     def note_proposal(self, event: HallsProposed, *, at_ms: int, actor: str) -> None:

@@ -28,11 +28,9 @@ def apply_register(
             _touch(state, [hall.hall_id for hall in event.halls])
         case HallsWithdrawn():
             gone = [state.halls.pop(hall_id) for hall_id in event.hall_ids if hall_id in state.halls]
-            for hall in gone:
-                del state.provinces[hall.hall_id]
+            register.note_withdrawal(gone, at_ms=at_ms, actor=actor, proposal=event.proposal)
             state.places.change()
             _touch(state, event.hall_ids)
-            register.note_withdrawal(gone, at_ms=at_ms, actor=actor, proposal=event.proposal)
         case HallsProposed():
             register.note_proposal(event, at_ms=at_ms, actor=actor)
         case ProposalsDecided():

@@ -11,6 +11,7 @@ from bridges.attendance import HallAttendance
 from bridges.units import TreeName, Unit, root_of
 from conference.closing import ClosedAttendance, corrections
 from conference.lifecycle import Phase
+from conference.participants import hall_ids_in, hall_in
 from conference.places import parent_of, unit_in
 from conference.reach import Reach
 from conference.reports.model import Correction, Heading, Incident, ReportHall, ReportKind, ReportUnit
@@ -94,9 +95,9 @@ def report_halls(
 
 
 def known_halls(state: State, conference: ConferenceState) -> Iterator[HallAttendance]:
-    """What is known of every hall that is registered, each at the moment at which it is asked for."""
-    for hall_id in sorted(state.halls):
-        hall = state.halls.get(hall_id)
+    """What is known of every hall that counts, each at the moment at which it is asked for."""
+    for hall_id in hall_ids_in(state, conference.conference_id):
+        hall = hall_in(state, conference.conference_id, hall_id)
         if hall is not None:  # not withdrawn meanwhile
             yield hall_attendance(state, conference.conference_id, hall)
 
@@ -131,7 +132,7 @@ def report_corrections(
             note=found.note,
         )
         for found in corrections(state, conference.conference_id, closed)
-        if scope.has_hall(state.halls.get(found.hall_id) or closed.halls[found.hall_id])
+        if scope.has_hall(hall_in(state, conference.conference_id, found.hall_id) or closed.halls[found.hall_id])
         for change in found.changes
     ]
 

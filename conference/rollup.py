@@ -140,18 +140,18 @@ class RollUp:
         return sorted(hall_ids[row] for row in np.flatnonzero(self._values[:, COLUMNS.index(column)]))
 
     def hall_ids_under(self, tree: TreeName, unit: str | None) -> list[str]:
-        """Ids of the halls of a unit and of all below it, ascending; all halls for None.
+        """Ids of the halls of a unit and of all below it that count, ascending; all of them for None.
 
         Raises:
             KeyError: the unit is not in this tree.
         """
-        if unit is None:
-            return sorted(filter(self._places.is_registered, self._places.hall_ids))
-        order = self._places.order(tree)
-        place = order.place(unit)
-        inside = (order.positions >= place) & (order.positions < order.ends[place])
-        found = (self._places.hall_ids[row] for row in np.flatnonzero(inside))
-        return sorted(filter(self._places.is_registered, found))
+        self._settle()
+        inside = self._values[:, COLUMNS.index("halls")] > 0
+        if unit is not None:
+            order = self._places.order(tree)
+            place = order.place(unit)
+            inside &= (order.positions >= place) & (order.positions < order.ends[place])
+        return sorted(self._places.hall_ids[row] for row in np.flatnonzero(inside))
 
     def table(self) -> tuple[list[str], npt.NDArray[np.int32]]:
         """The rows of all halls, in the order in which they were registered, and their ids; both are copies."""

@@ -8,6 +8,7 @@ from bridges.attendance import Figures, HallAttendance, HallStatus, Headcount, f
 from bridges.halls import Hall
 from bridges.presence import HallPresence
 from conference.lifecycle import JOINABLE, Phase
+from conference.participants import hall_in
 
 if TYPE_CHECKING:
     from conference.state import State
@@ -24,7 +25,7 @@ def standing(phase: Phase, presence: HallPresence | None, *, left: bool) -> Hall
 def hall_status(state: State, conference_id: str, hall_id: str) -> HallStatus:
     """How a hall stands in a conference; `waiting` where either is unknown. Constant time."""
     conference = state.conferences.get(conference_id)
-    if conference is None or hall_id not in state.halls:
+    if conference is None or hall_in(state, conference_id, hall_id) is None:
         return "waiting"
     seat = conference.seats.get(hall_id)
     presence = state.presence.get(conference_id, {}).get(hall_id)
@@ -54,6 +55,6 @@ def hall_attendance(state: State, conference_id: str, hall: Hall) -> HallAttenda
 
 
 def hall_figures(state: State, conference_id: str, hall_id: str) -> Figures:
-    """What a hall adds to the figures of its kind; nothing where it is not registered."""
-    hall = state.halls.get(hall_id)
+    """What a hall adds to the figures of its kind; nothing where it does not count."""
+    hall = hall_in(state, conference_id, hall_id)
     return Figures() if hall is None else figures_of(hall_attendance(state, conference_id, hall))

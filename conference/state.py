@@ -134,7 +134,7 @@ class State:
         self.newest_ms = 0
         self.ledger = SeatLedger(self.relays, self.policy.overflow, self.excluded)
         self.provinces: dict[str, str] = {}
-        self.places = HallPlaces(self.units, self.halls)
+        self.places = HallPlaces(self.units, self.halls, self.register.withdrawn)
         self.rollups: dict[str, RollUp] = {}
 
     def is_live(self, relay_id: str) -> bool:
@@ -238,7 +238,7 @@ def apply(  # noqa: C901, PLR0912 one case for each event there is
                 conference.backup_origins[event.feed] = list(event.backup_relay_ids)
         case UnitsImported():
             state.units.update((unit.code, unit) for unit in event.units)
-            locate(state, state.halls.values())
+            locate(state, (*state.halls.values(), *state.register.withdrawn.values()))
         case HallsImported() | HallsWithdrawn() | HallsProposed() | ProposalsDecided():
             apply_register(state, event, at_ms, actor)
         case _:
@@ -430,9 +430,9 @@ def derive(state: State) -> None:
         relay.load = state.new_load(relay.relay_id, relay.region, relay.role, relay.capacity, None)
         relay.load.parents = parents
     state.ledger.restore()
-    state.places = HallPlaces(state.units, state.halls)
+    state.places = HallPlaces(state.units, state.halls, state.register.withdrawn)
     state.places.handle_time(state.newest_ms)
-    locate(state, state.halls.values())
+    locate(state, (*state.halls.values(), *state.register.withdrawn.values()))
     for conference_id, conference in state.conferences.items():
         for hall_id, seat in conference.seats.items():
             if conference.joinable and not seat.left:

@@ -135,7 +135,7 @@ async def list_discrepancies(call: Call) -> DiscrepancyList:
     absent = marked_absent(state, conference.conference_id)
     found: list[Discrepancy] = []
     for start in range(bisect_right(hall_ids, call.query("after")), len(hall_ids), AT_ONCE):
-        some = [hall_id for hall_id in hall_ids[start : start + AT_ONCE] if hall_id in state.halls]
+        some = hall_ids[start : start + AT_ONCE]
         found += discrepancies(hall_attendances(state, conference, some, absent))
         if len(found) >= limit:
             return _page(found, limit, has_more=start + AT_ONCE < len(hall_ids))

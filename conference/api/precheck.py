@@ -68,7 +68,7 @@ async def report(call: HallCall) -> PrecheckVerdict:
     return PrecheckVerdict(findings=judge(body.precheck, call.services.thresholds), readiness=await _readiness(call))
 
 
-async def sign_off(call: HallCall) -> Readiness:
+async def sign_off_own(call: HallCall) -> Readiness:
     """The hall's technician answers for it."""
     claims, body = call.claims, call.body(SignOffReport)
     require_schema(body.schema)
@@ -134,7 +134,7 @@ ROUTES = (
     Route(
         method="POST",
         path="/api/v1/halls/signoff",
-        handler=sign_off,
+        handler=sign_off_own,
         summary="The hall's technician signs off, or takes that back",
         tag="hall session",
         roles=HALL,

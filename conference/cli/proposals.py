@@ -111,7 +111,7 @@ def hall_history(
 def withdraw_hall(
     hall: Hall, server: Server = DEFAULT_SERVER, token_file: TokenFile = DEFAULT_TOKEN_FILE, *, as_json: AsJson = False
 ) -> None:
-    """Take a hall out of the register (rút điểm cầu); its past stays. Not while it has figures in a conference.
+    """Take a hall out of the register (rút điểm cầu); its past stays. Not while it sits in a conference.
 
     Example: diemcau halls withdraw VN-00004-01
     """

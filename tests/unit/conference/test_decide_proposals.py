@@ -8,8 +8,24 @@ from support.country import Country
 from bridges.halls import Hall
 from bridges.messages import HeadcountReport
 from conference import proposing
-from conference.commands import Command, DecideProposals, ImportHalls, ProposeHalls, ReportHeadcount, WithdrawHalls
+from conference.attendance_sources import hall_attendances
+from conference.checkin_events import DelegateBlock
+from conference.closing import corrections, read_closing
+from conference.commands import (
+    ChangePhase,
+    CloseAttendance,
+    Command,
+    CreateConference,
+    DecideProposals,
+    EnrolDelegates,
+    ImportHalls,
+    LeaveHall,
+    ProposeHalls,
+    ReportHeadcount,
+    WithdrawHalls,
+)
 from conference.errors import RejectedError
+from conference.participants import hall_ids_in
 from conference.register import KEPT_CHANGES, FieldChange
 from conference.register_events import HallsProposed
 from conference.snapshot import decode_state, encode_state, fingerprint
@@ -172,23 +188,68 @@ def test_only_who_reaches_a_proposal_decides_it() -> None:
 
 
 def test_a_hall_in_a_conference_is_not_withdrawn() -> None:
-    """Nor one with figures: the conference's report has it. One that never came may go, and is gone from every list."""
+    """Nor one whose delegates are on the roster of a conference that has not ended."""
     country = started("h1", "h2", "h3")
     country.register("e1", "e2")
     country.join("h1")
     assert refusal(country, WithdrawHalls(hall_ids=["h3", "h1"])).code == "hall_seated"
-    figures = HeadcountReport(summoned=80, present=70, excused=10, unexcused=0, exempt=0)
-    country.do(ReportHeadcount(conference_id="hn", hall_id="h2", report=figures))
-    assert refusal(country, WithdrawHalls(hall_ids=["h2"])).code == "hall_took_part"
-    rollup = country.state.rollups["hn"]
-    assert rollup.total().real.halls == 3
+    country.do(EnrolDelegates(conference_id="hn", blocks=[DelegateBlock("h2", 1, 5)]))
+    assert refusal(country, WithdrawHalls(hall_ids=["h2"])).code == "hall_enrolled"
+    assert refusal(country, WithdrawHalls(hall_ids=["h7"])).status == 404
     country.do(WithdrawHalls(hall_ids=["h3"]))
     assert country.do(WithdrawHalls(hall_ids=["h3"])) == []
-    assert rollup.total().real.halls == 2
-    assert rollup.hall_ids_under("territory", None) == ["h1", "h2"]
-    assert rollup.hall_ids_under("territory", "00004") == ["h1", "h2"]
-    assert "h3" not in country.state.halls
-    assert refusal(country, WithdrawHalls(hall_ids=["h7"])).status == 404
+    country.do(LeaveHall(conference_id="hn", hall_id="h1"))
+    country.do(ChangePhase(conference_id="hn", phase="ended"))
+    assert len(country.do(WithdrawHalls(hall_ids=["h1", "h2"]))) == 1
+
+
+def counted(country: Country) -> dict[str, int]:
+    """By unit, the halls that count in the conference; by the sums and by the lists of halls."""
+    rollup = country.state.rollups["hn"]
+    ids = hall_ids_in(country.state, "hn")
+    assert rollup.hall_ids_under("territory", None) == ids
+    assert (
+        rollup.total().real.halls
+        == len(ids)
+        == len(hall_attendances(country.state, country.state.conferences["hn"], ids))
+    )
+    return {unit: rollup.total("territory", unit).real.halls for unit in ("01", "00004")}
+
+
+def test_a_withdrawn_hall_stays_in_the_figures_of_the_past() -> None:
+    """Of a conference in which it took part, and of one that had ended; not of one to come. Also when restored."""
+    country = started("h1", "h2", "h3", "h4")
+    figures = HeadcountReport(summoned=80, present=70, excused=10, unexcused=0, exempt=0)
+    country.do(ReportHeadcount(conference_id="hn", hall_id="h1", report=figures))
+    country.do(WithdrawHalls(hall_ids=["h1", "h2"]))
+    assert counted(country) == {"01": 3, "00004": 3}
+    country.do(ChangePhase(conference_id="hn", phase="ended"))
+    country.do(WithdrawHalls(hall_ids=["h3"]))
+    assert counted(country) == {"01": 3, "00004": 3}
+    assert hall_ids_in(country.state, "hn") == ["h1", "h3", "h4"]
+    country.do(CreateConference(conference_id="next", title="Hội nghị", feeds=["program"]))
+    assert country.state.rollups["next"].total().real.halls == 1
+    country.state = decode_state(encode_state(country.state), country.state.policy)
+    assert counted(country) == {"01": 3, "00004": 3}
+    assert country.state.rollups["hn"].total().real.headcount.present == 70
+
+
+def test_nothing_is_a_correction_because_a_hall_was_withdrawn() -> None:
+    """The figures of the closing and those of now are the same."""
+    country = started("h1", "h2")
+    country.do(ChangePhase(conference_id="hn", phase="ended"))
+    country.do(CloseAttendance(conference_id="hn"))
+    country.do(WithdrawHalls(hall_ids=["h1"]))
+    closed = read_closing(country.state.closings["hn"])
+    assert corrections(country.state, "hn", closed) == []
+
+
+def test_of_a_withdrawn_hall_nobody_is_kept() -> None:
+    """Its contact is forgotten with it."""
+    country = started("h1")
+    country.do(ImportHalls(halls=[hall("h1", contact_phone="0900")]))
+    country.do(WithdrawHalls(hall_ids=["h1"]))
+    assert country.state.register.withdrawn["h1"].contact_phone == ""
 
 
 def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
