@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import os
 import sys
 import tempfile
 import time
@@ -152,9 +153,10 @@ async def measure(options: Options) -> dict[str, object]:
         async with day.coordinator() as (port, process):
             load = Load(HOST, port, day.keys, codes, CONFERENCE, [hall.hall_id for hall in day.halls])
             load.expect(options.delegates)
-            before = usage(process.pid)
+            before, load_before, begun = usage(process.pid), time.process_time(), time.perf_counter()
             await _replay(day, load, figures)
             spent_s, peak_mb = usage(process.pid).cpu_s - before.cpu_s, peak_rss_mb(process.pid)
+            load_s, took_s = time.process_time() - load_before, time.perf_counter() - begun
             await _kill_under_load(day, load, process)
         load.save(sent_file)
         codes.close()
@@ -183,6 +185,9 @@ async def measure(options: Options) -> dict[str, object]:
         "counted": load.counted,
         "other_results": load.results,
         "coordinator_cpu_us_per_checkin": round(spent_s * 1e6 / max(1, load.counted), 1),
+        "load_cpu_us_per_checkin": round(load_s * 1e6 / max(1, load.counted), 1),
+        # Of all cores; what other programs took from these two shows in the rates.
+        "share_of_machine": round((spent_s + load_s) / took_s / (os.cpu_count() or 1), 2),
         "rss_mb": peak_mb,
         "journal_mb": journal_mb,
         "fold_seconds": without["seconds"],

@@ -9,6 +9,7 @@ signature is made and checked elsewhere: by who has the key (`conference.access`
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import struct
 
@@ -44,6 +45,7 @@ class CheckinCode(msgspec.Struct, frozen=True, gc=False):
     signature: bytes
 
 
+@functools.lru_cache(maxsize=64)  # asked for with each code, and there are few conferences at a time
 def conference_tag(conference_id: str) -> bytes:
     """The 4 bytes by which a code names a conference: enough to tell a mistake, and the signature covers the id."""
     return hashlib.sha256(conference_id.encode()).digest()[:TAG_BYTES]

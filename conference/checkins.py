@@ -378,14 +378,22 @@ class Checkins:
         self._count(number, before, -1)
         self._rows.put(number, after)
         self._count(number, after, 1)
-        touched.update(self._halls[place] for place in (before.hall, after.hall) if place)
+        if before.hall:
+            touched.add(self._halls[before.hall])
+        if after.hall != before.hall:
+            touched.add(self._halls[after.hall])
 
     def _count(self, number: int, row: Row, by: int) -> None:
-        if row.hall and not row.withdrawn:
-            counts = self._counts[row.hall]
-            counts[_standing(row)] += by
-            if self._is_conflict(number, row):
-                counts[_CONFLICTS] += by
+        hall, scan_hall, _, _, _, method, mark, _, withdrawn = row
+        if not hall or withdrawn:
+            return
+        counts = self._counts[hall]
+        if not scan_hall or mark == _VOID:
+            counts[_OF_MARK[mark]] += by
+            return
+        counts[_OF_METHOD[method]] += by
+        if scan_hall != hall or number in self._scanned:
+            counts[_CONFLICTS] += by
 
     def _is_conflict(self, number: int, row: Row) -> bool:
         return row.scan_hall != 0 and row.mark != _VOID and (row.scan_hall != row.hall or number in self._scanned)
