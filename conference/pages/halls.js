@@ -2,8 +2,9 @@
 
 import { call } from "./api.js";
 import { $, both, english, make, number, reconcile, setText, virtualMark } from "./dom.js";
-import { importPanel } from "./hall-import.js";
+import { importPanel } from "./import.js";
 import { proposalsPanel } from "./proposals.js";
+import { readinessPanel } from "./readiness.js";
 import { cell, chooseConference, complain, enter, phone, tabs } from "./staff.js";
 
 const PAGE = 100;
@@ -114,13 +115,24 @@ async function fillUnits() {
 async function start() {
   const unitName = (code) => units.get(code)?.name ?? code;
   const readProposals = proposalsPanel({ token, claims, unitName, onChanged: () => list() });
-  importPanel({
+  const wanted = () => ({ conference: $("conference").value, unit: $("unit").value });
+  const readReadiness = readinessPanel({ token, claims, wanted });
+  const readers = { list: () => list(), readiness: readReadiness, import: () => showFiles(), proposals: readProposals };
+  let panel = "list";
+  const read = () => readers[panel]?.();
+  const showFiles = importPanel({
     token,
     claims,
+    wanted,
     onChanged: () => {
       list();
       readProposals();
     },
+  });
+  tabs(["list", "readiness", "import", "proposals"], (name) => {
+    const changed = panel !== name;
+    panel = name;
+    if (changed) read();
   });
   const every = ["", "Tất cả / All"];
   const words = Object.entries(STATUSES).map(([key, [, vi, en]]) => [key, `${vi} / ${en}`]);
@@ -130,13 +142,13 @@ async function start() {
     clearTimeout(timer);
     timer = setTimeout(() => list(), PAUSE_MS);
   });
-  for (const id of ["unit", "status"]) $(id).addEventListener("change", () => list());
+  $("status").addEventListener("change", () => list());
+  $("unit").addEventListener("change", () => read());
   $("list-more").addEventListener("click", () => list(next));
   try {
     await fillUnits();
-    tabs(["list", "import", "proposals"], (name) => name === "proposals" && readProposals());
-    readProposals();
-    await chooseConference(token, $("conference"), () => list());
+    readProposals(); // the number of those that wait stands on the tab
+    await chooseConference(token, $("conference"), () => read());
   } catch (error) {
     complain($("problem"), error);
   }

@@ -2,6 +2,7 @@
 
 import { call } from "./api.js";
 import { $, both, make, number, reconcile, time } from "./dom.js";
+import { fieldName, valuesOf } from "./hall-fields.js";
 import { cell, complain, warn } from "./staff.js";
 
 const ACTIONS = {
@@ -10,23 +11,6 @@ const ACTIONS = {
   withdrawn: ["− Rút khỏi danh sách", "Withdrawn"],
 };
 const VERDICTS = { approved: ["✓ Đã duyệt", "Approved", "good"], rejected: ["✕ Không duyệt", "Rejected", "bad"] };
-
-// Fields of a hall as people call them.
-const FIELDS = {
-  name: "tên",
-  unit: "đơn vị",
-  level: "cấp",
-  seats: "số đại biểu",
-  address: "địa chỉ",
-  contact_name: "người trực",
-  contact_phone: "điện thoại",
-  virtual: "ảo",
-  organisation: "tổ chức",
-  line: "đường truyền",
-  carrier: "nhà mạng",
-  bandwidth_mbps: "băng thông",
-  devices: "thiết bị",
-};
 
 const when = (ms) => `${new Date(ms).toLocaleDateString("vi")} ${time(ms, { hour: "2-digit", minute: "2-digit" })}`;
 
@@ -131,7 +115,7 @@ export function proposalsPanel({ token, claims, unitName, onChanged }) {
 export function showHall({ hall, action, fields, conflict }) {
   const [vi, en] = ACTIONS[action] ?? ["= Đã như vậy", "So already"];
   const changes = fields.map(([field, before, after]) =>
-    make("li", "", `${FIELDS[field] ?? field}: `, ...valuesOf(before, after)),
+    make("li", "", `${fieldName(field)}: `, ...valuesOf(before, after)),
   );
   return make(
     "li",
@@ -142,10 +126,4 @@ export function showHall({ hall, action, fields, conflict }) {
     make("p", conflict ? "mark bad" : "mark", ...both(conflict ? `${vi} – trùng với thay đổi khác` : vi, en)),
     ...(changes.length ? [make("ul", "", ...changes)] : []),
   );
-}
-
-// Of contacts it is told that they changed, and not how.
-function valuesOf(before, after) {
-  if (!before && !after) return [make("ins", "", "đã đổi / changed")];
-  return [make("del", "", before || "(trống)"), " → ", make("ins", "", after || "(trống)")];
 }

@@ -1,6 +1,6 @@
 // What the pages of the staff share: the token of the link, the way between the pages, the conference that is chosen.
 
-import { call, claimsOf, tokenOfLink } from "./api.js";
+import { call, claimsOf, download, tokenOfLink } from "./api.js";
 import { $, both, make } from "./dom.js";
 
 const PAGES = [
@@ -100,3 +100,10 @@ export function cell(label, className, ...children) {
   return element;
 }
 
+
+/** Fetches a file and hands it to the browser to keep. Throws ApiError. */
+export async function save(token, path, name) {
+  const url = URL.createObjectURL(await download(token, path));
+  Object.assign(document.createElement("a"), { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}

@@ -111,14 +111,56 @@ async def test_an_import_shows_errors_then_the_difference_then_applies(
         await _well_made(page)
         await picture(page, "halls-import-errors")
         await page.set_input_files("#file", good)
-        await expect(page.locator("#difference")).to_contain_text("1 điểm cầu mới")
+        await expect(page.locator("#difference")).to_contain_text("1 thêm mới")
         await expect(page.locator("#import-errors")).to_be_hidden()
         await picture(page, "halls-import-difference")
         await page.click("#apply")
-        await expect(page.locator("#import-done")).to_contain_text("1 thay đổi")
+        await expect(page.locator("#import-done")).to_contain_text("Đã ghi")
         await page.click("#tab-list")
         await expect(page.locator("#hall-rows tr")).to_have_count(10)
     await api.expect(200, "DELETE", "/api/v1/halls/VN-00004-9")
+
+
+async def test_delegates_are_imported_from_the_same_page(chromium: Browser, api: Api, tmp_path: Path) -> None:
+    """The same way: errors, then who would be new, then all of them."""
+    bad, good = tmp_path / "sai.csv", tmp_path / "dung.csv"
+    bad.write_text("hall,name,card\nKHONG-CO,Lan,1\n")
+    good.write_text("hall,name,card\nVN-00008-1,Nguyễn Thị Lan,1\nVN-00008-1,Trần Văn Mai,2\n")
+    async with opened(chromium, _link(api, "/halls", "organiser"), PHONE, allowed="422") as page:
+        await expect(page.locator("#hall-rows tr").first).to_be_visible()
+        await page.click("#tab-import")
+        await page.select_option("#import-subject", "delegates")
+        await page.set_input_files("#file", bad)
+        await expect(page.locator("#error-rows tr")).to_have_count(1)
+        await page.set_input_files("#file", good)
+        await expect(page.locator("#difference")).to_contain_text("Nguyễn Thị Lan")
+        await _well_made(page)
+        await picture(page, "halls-import-delegates")
+        await page.click("#apply")
+        await expect(page.locator("#import-done")).to_contain_text("Đã ghi")
+    listed = await api.expect(200, "GET", f"/api/v1/conferences/{CONFERENCE}/delegates?hall=VN-00008-1")
+    assert [each["name"] for each in listed["delegates"]] == ["Nguyễn Thị Lan", "Trần Văn Mai"]
+
+
+async def test_a_technician_sees_whom_to_phone_and_answers_for_a_hall(chromium: Browser, api: Api) -> None:
+    """Halls that are not ready stand there with reasons, owner and telephone; one that is signed off goes away."""
+    async with opened(chromium, _link(api, "/halls", unit="01"), OLD_PC) as page:
+        await expect(page.locator("#hall-rows tr")).to_have_count(6)
+        await page.click("#tab-readiness")
+        rows = page.locator("#readiness-rows tr")
+        await expect(rows).to_have_count(6)
+        await expect(rows.first).to_contain_text("Chưa kiểm tra")
+        await expect(rows.first.locator("a.phone")).to_have_attribute("href", "tel:0900000101")
+        await page.fill("#readiness-search", "ngoc ha 3")
+        await expect(rows).to_have_count(1)
+        await page.fill("#readiness-search", "")
+        await _well_made(page)
+        await picture(page, "halls-readiness-pc")
+        await rows.first.locator("button").click()
+        await expect(rows).to_have_count(5)
+        await page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+        await _well_made(page)
+        await picture(page, "halls-readiness-phone")
 
 
 async def test_a_province_proposes_and_an_organiser_decides(chromium: Browser, api: Api, tmp_path: Path) -> None:
