@@ -7,7 +7,7 @@ one bad row imports nothing; a column that it does not have leaves what is regis
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal
 
 import msgspec
@@ -111,7 +111,12 @@ def _ended(unit: Unit, heir: Unit | None) -> tuple[str, str]:
 
 
 def parse_halls(
-    data: bytes | str, units: HallUnits, known: Mapping[str, Hall] | None = None, *, sheet: str = ""
+    data: bytes | str,
+    units: HallUnits,
+    known: Mapping[str, Hall] | None = None,
+    *,
+    sheet: str = "",
+    reaches: Callable[[Hall], bool] | None = None,
 ) -> list[Hall]:
     """Read halls from CSV or XLSX; the unit of each must be known, and in force.
 
@@ -120,6 +125,7 @@ def parse_halls(
         units: the units that exist.
         known: halls as they are registered: they keep what the file has no column for.
         sheet: name of the sheet of a workbook, "" for the first.
+        reaches: whether who imports may change a hall, as it is registered and as it shall be; None for every hall.
 
     Raises:
         ImportFailedError: with every bad row; nothing is to be imported.
@@ -128,8 +134,11 @@ def parse_halls(
     first_rows: dict[str, int] = {}
     halls: list[Hall] = []
     for row in parse_table(data, HALL_COLUMNS, faults, sheet=sheet):
+        before = faults.count
         hall = _hall(row, units, faults)
         check_unique(row, "hall_id", first_rows, faults)
+        if reaches is not None and faults.count == before:
+            _check_reach(row, hall, None if known is None else known.get(hall.hall_id), reaches, faults)
         if not faults.errors:
             halls.append(hall)
     faults.raise_if_any("rows")
@@ -137,6 +146,15 @@ def parse_halls(
     if not known or not kept:
         return halls
     return [_keeping(hall, known.get(hall.hall_id), kept) for hall in halls]
+
+
+def _check_reach(row: Row, hall: Hall, known: Hall | None, reaches: Callable[[Hall], bool], faults: Faults) -> None:
+    if known is not None and not reaches(known):
+        reason_vi, reason_en = "điểm cầu thuộc đơn vị khác", "the hall belongs to a unit that you do not reach"
+        faults.add(row.number, "hall_id", hall.hall_id, reason_vi, reason_en)
+    if not reaches(hall):
+        reason_vi, reason_en = "đơn vị ngoài phạm vi của bạn", "you do not reach this unit"
+        faults.add(row.number, "unit", hall.unit, reason_vi, reason_en)
 
 
 def _keeping(hall: Hall, known: Hall | None, fields: Iterable[str]) -> Hall:

@@ -71,6 +71,11 @@ class Faults:
         self.more = 0
         self._headings: dict[str, str] = {}
 
+    @property
+    def count(self) -> int:
+        """How many there are, those that are only counted included."""
+        return len(self.errors) + self.more
+
     def name_columns(self, headings: dict[str, str]) -> None:
         """From now on a field is reported by the heading that the file has for it."""
         self._headings = headings

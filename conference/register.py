@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from bridges.differences import changes_between
 from bridges.halls import Hall
 from conference.register_events import HallsProposed, ProposalsDecided, Verdict
 
@@ -190,10 +191,7 @@ class Register(msgspec.Struct, kw_only=True):
 
 def changed_fields(before: Hall, after: Hall, *, personal: bool = False) -> tuple[FieldChange, ...]:
     """The fields in which two halls differ; of those about a person only the name, unless `personal`."""
-    found = []
-    for field in Hall.__struct_fields__:
-        old, new = getattr(before, field), getattr(after, field)
-        if old != new:
-            shown = ("", "") if field in PERSONAL and not personal else (str(old), str(new))
-            found.append(FieldChange(field, *shown))
-    return tuple(found)
+    return tuple(
+        FieldChange(each.field, *(("", "") if each.field in PERSONAL and not personal else (each.before, each.after)))
+        for each in changes_between(before, after)
+    )

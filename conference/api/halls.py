@@ -156,7 +156,8 @@ async def import_halls(call: Call) -> HallsImportAnswer:
 def _read(
     data: bytes, units: HallUnits, registered: dict[str, Hall], reach: Reach, sheet: str
 ) -> tuple[list[Hall], Difference]:
-    halls = parse_halls(data, units, registered, sheet=sheet)
+    reaches = None if reach.is_whole else reach.has_hall
+    halls = parse_halls(data, units, registered, sheet=sheet, reaches=reaches)
     # What is outside of the caller's reach is not told; that he cannot change it, the rules say.
     known = {hall_id: hall for hall_id, hall in registered.items() if reach.has_hall(hall)}
     return halls, difference(known, halls, lambda hall: hall.hall_id)

@@ -86,7 +86,8 @@ async def lists_own_halls(api: Api) -> None:
 async def imports_own_halls(api: Api) -> None:
     """A technician proposes, an organiser does; neither beyond the subtree."""
     own = serialize_halls_csv([msgspec.structs.replace(HALLS[0], seats=61)])
-    foreign = serialize_halls_csv([*HALLS[:1], msgspec.structs.replace(HALLS[2], unit="01")])
+    taken, given = msgspec.structs.replace(HALLS[2], unit="01"), msgspec.structs.replace(HALLS[1], unit="79")
+    foreign = serialize_halls_csv([HALLS[0], taken, given])
     answer = await ask(api, 200, "POST", "/api/v1/halls/import", data=own)
     assert (answer["changed"], answer["proposal_id"]) == (1, "1")
     assert (await seats(api, "HN-1")) == 60
@@ -95,7 +96,9 @@ async def imports_own_halls(api: Api) -> None:
     assert (await seats(api, "HN-1")) == 61
     for role in ROLES:
         for query in ("", "?dry_run=1"):
-            await api.expect(403, "POST", f"/api/v1/halls/import{query}", role, unit="01", data=foreign)
+            refused = await api.expect(422, "POST", f"/api/v1/halls/import{query}", role, unit="01", data=foreign)
+            assert [(each["row"], each["value"]) for each in refused["errors"]] == [(3, FOREIGN), (4, "79")]
+    assert (await seats(api, FOREIGN)) == 70
 
 
 @proves("GET", "/api/v1/halls/{hall_id}")
