@@ -25,9 +25,10 @@ from bridges.checkin_messages import (
 from bridges.errors import CheckinCodeError
 from conference.access import ApiClaims, KeyRing
 from conference.checkin_events import Mark, Scan
-from conference.checkins import Checkins, Counted, Delegate
+from conference.checkins import Checkins
 from conference.commands import RecordCheckins, RecordMarks
 from conference.decider import Decider
+from conference.delegates import Counted, Delegate
 from conference.ending import end
 from conference.enrolling import MAX_NONCE, MAX_SCANS
 from conference.errors import ConferenceError, JournalError, RejectedError

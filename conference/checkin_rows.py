@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from bridges.checkin_messages import CheckinMethod, MarkKind
 
@@ -107,6 +108,18 @@ class CheckinRows:
     def put(self, number: int, row: Row) -> None:
         """Replace the row of a number of at most `MAX_NUMBER`."""
         _ROW.pack_into(self._writable(number // BLOCK_ROWS), number % BLOCK_ROWS * ROW_BYTES, *row)
+
+    def some(self, numbers: npt.NDArray[np.int64]) -> tuple[RowArray, npt.NDArray[np.int64]] | None:
+        """The block in which all of these numbers are, only to be read, and their places there; None without one."""
+        index = int(numbers[0]) // BLOCK_ROWS
+        block, places = self._blocks.get(index), numbers - index * BLOCK_ROWS
+        if block is None or places.min() < 0 or places.max() >= BLOCK_ROWS:
+            return None
+        return view(block), places
+
+    def changing(self, number: int) -> RowArray:
+        """The block of a number, to be changed in place."""
+        return view(self._writable(number // BLOCK_ROWS))
 
     def pieces(self, first: int, count: int) -> Iterator[tuple[int, RowArray]]:
         """Rows of consecutive numbers, to be changed in place: the first number of each piece, and its rows."""

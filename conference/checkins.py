@@ -9,14 +9,12 @@ people to settle. Figures are sums over rows, changed with them by the differenc
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
 
 from bridges.attendance import IndividualTotals
-from bridges.checkin_messages import CheckinMethod, MarkKind
 from conference.checkin_events import DelegateBlock, Mark, Scan
 from conference.checkin_rows import (
     MARK_CODES,
@@ -29,6 +27,7 @@ from conference.checkin_rows import (
     Row,
     RowArray,
 )
+from conference.delegates import CheckinsImage, Conflict, Counted, Delegate, PresentBy
 
 # How a delegate stands, as places in a hall's counts; the last place counts conflicts.
 _OPEN, _BY_QR, _BY_SELF, _BY_PROXY, _EXCUSED, _UNEXCUSED, _EXEMPT, _CONFLICTS = range(8)
@@ -37,61 +36,10 @@ _OF_MARK = (_OPEN, _OPEN, _EXEMPT, _EXCUSED, _UNEXCUSED, _OPEN, _BY_PROXY)
 _VOID = MARK_CODES["void"]
 _ABSENT = (MARK_CODES["exempt"], MARK_CODES["excused"], MARK_CODES["unexcused"])
 
-PresentBy = Literal["", "qr", "self", "proxy"]
+# Scans of one record from which on arrays are worth their price.
+_MANY = 12
+
 _PRESENT_BY: tuple[PresentBy, ...] = ("", "qr", "self", "proxy", "", "", "")
-
-
-class Counted(NamedTuple):
-    """The scan of a delegate that counts."""
-
-    at_ms: int
-    hall_id: str
-    nonce: int
-    method: CheckinMethod
-
-
-class Delegate(NamedTuple):
-    """What is known of one delegate.
-
-    Attributes:
-        hall_id: whose roster.
-        issue: which code is good.
-        withdrawn: on no roster any more.
-        scan: the least, also where a mark voids it.
-        mark: the latest, "none" where there is none.
-        mark_at_ms: when; 0 where there is none.
-        by: how they are counted present, as in `IndividualTotals`; "" for somebody who is not.
-    """
-
-    hall_id: str
-    issue: int
-    withdrawn: bool
-    scan: Counted | None
-    mark: MarkKind
-    mark_at_ms: int
-    by: PresentBy
-
-
-class Conflict(NamedTuple):
-    """A delegate who was scanned where they are not on the roster; `halls` are all halls of scans, ascending."""
-
-    number: int
-    hall_id: str
-    halls: tuple[str, ...]
-
-
-class CheckinsImage(msgspec.Struct, frozen=True, kw_only=True):
-    """What a snapshot holds of a conference's check-ins.
-
-    Attributes:
-        halls: the hall of each place, from 1.
-        blocks: of rows, by number of the block; see `conference.checkin_rows`.
-        scanned: of delegates who were scanned in several halls, the places of all of these.
-    """
-
-    halls: list[str]
-    blocks: dict[int, bytearray]
-    scanned: dict[int, list[int]]
 
 
 class Checkins:
@@ -151,9 +99,11 @@ class Checkins:
             row = self._rows.get(number)
             self._rows.put(number, row._replace(issue=min(row.issue + 1, MAX_ISSUE)))
 
-    def record(self, hall_id: str, scans: Iterable[Scan]) -> set[str]:
+    def record(self, hall_id: str, scans: Sequence[Scan]) -> set[str]:
         """Fold scans at a hall: of each delegate the least (time, hall, nonce, method) counts."""
         place, touched = self._place(hall_id), set[str]()
+        if len(scans) >= _MANY and (hall := self._record_first(place, scans)):
+            return {self._halls[hall]}
         for scan in scans:
             number, method = scan.number, METHOD_CODES[scan.method]
             if not 0 < number <= MAX_NUMBER:
@@ -177,6 +127,36 @@ class Checkins:
             if is_least or known != place:
                 self._put(number, row, after, touched)
         return touched
+
+    def _record_first(self, place: int, scans: Sequence[Scan]) -> int:
+        """Fold scans that nothing was known before, of one roster: a hall's batch, a third of the time for each.
+
+        Returns:
+            The place of the roster's hall; 0 where they are not of that kind, and nothing was done.
+        """
+        numbers = np.array([scan.number for scan in scans])
+        found = self._rows.some(numbers)
+        if found is None or len(set(numbers.tolist())) < len(scans):
+            return 0
+        rows, places = found
+        chosen = rows[places]
+        hall = int(chosen["hall"][0])
+        known = chosen["scan_hall"].any() or chosen["mark"].any() or chosen["withdrawn"].any()
+        if not hall or known or (chosen["hall"] != hall).any():
+            return 0
+        methods = [METHOD_CODES[scan.method] for scan in scans]
+        chosen["scan_hall"] = place
+        chosen["at_ms"] = [scan.at_ms for scan in scans]
+        chosen["nonce"] = [scan.nonce for scan in scans]
+        chosen["method"] = methods
+        rows = self._rows.changing(int(numbers[0]))
+        rows[places] = chosen
+        counts = self._counts[hall]
+        counts[_OPEN] -= len(scans)
+        for method in set(methods):
+            counts[_OF_METHOD[method]] += methods.count(method)
+        counts[_CONFLICTS] += len(scans) if hall != place else 0
+        return hall
 
     def mark(self, marks: Iterable[Mark]) -> set[str]:
         """Fold a technician's marks: of each delegate the latest counts."""

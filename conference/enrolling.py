@@ -23,7 +23,7 @@ from conference.checkin_events import (
     Scan,
 )
 from conference.checkin_rows import MAX_ISSUE, MAX_NUMBER
-from conference.checkins import Checkins, Delegate
+from conference.checkins import Checkins
 from conference.commands import (
     EnrolDelegates,
     MoveDelegates,
@@ -32,6 +32,7 @@ from conference.commands import (
     ReissueCodes,
     WithdrawDelegates,
 )
+from conference.delegates import Delegate
 from conference.errors import RejectedError
 from conference.lookup import conference_of, hall_of
 

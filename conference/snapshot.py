@@ -17,7 +17,8 @@ from bridges.prechecks import Precheck, SignOff
 from bridges.presence import HallPresence
 from bridges.units import Unit
 from conference.access_log import AccessLog
-from conference.checkins import Checkins, CheckinsImage
+from conference.checkins import Checkins
+from conference.delegates import CheckinsImage
 from conference.doubts import Suspicion
 from conference.errors import CorruptJournalError
 from conference.orders import Orders

@@ -14,9 +14,10 @@ import msgspec
 
 from bridges.collation import person_key
 from bridges.person import Person
-from conference.checkins import Checkins, Delegate
+from conference.checkins import Checkins
 from conference.commands import NoteReading
 from conference.decider import Decider
+from conference.delegates import Delegate
 from conference.people.contract import PeopleStore
 from conference.privacy_events import ReadPurpose
 

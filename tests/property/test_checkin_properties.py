@@ -110,6 +110,25 @@ def test_the_order_does_not_matter(control: list[Event], attendance: list[Event]
     assert fingerprint(folded(mixed(control, attendance, chance))) == fingerprint(straight)
 
 
+many = st.lists(scans, min_size=8, max_size=20)
+
+
+@given(st.lists(st.tuples(st.sampled_from(HALLS), many), max_size=4), st.randoms(use_true_random=False))
+def test_a_record_of_many_is_as_many_records(made: list[tuple[str, list[Scan]]], chance: random.Random) -> None:
+    """Whether what is folded at once is folded by arrays or one by one."""
+    whole, single = opened(), opened()
+    for state in (whole, single):
+        apply(state, DelegatesEnrolled(conference_id="c", blocks=[DelegateBlock("h0", 100, 40)]), 1)
+    for hall_id, batch in made:
+        first = [Scan(100 + place, scan.at_ms, scan.nonce, scan.method) for place, scan in enumerate(batch)]
+        for scans_of in (first, batch, first[chance.randint(0, 3) :]):
+            apply(whole, CheckinsRecorded(conference_id="c", hall_id=hall_id, scans=scans_of), 20)
+            for scan in scans_of:
+                apply(single, CheckinsRecorded(conference_id="c", hall_id=hall_id, scans=[scan]), 20)
+    assert fingerprint(whole) == fingerprint(single)
+    assert checkins_of(whole).counts() == checkins_of(whole).recount() == checkins_of(single).counts()
+
+
 @given(rosters, happenings, st.randoms(use_true_random=False))
 def test_figures_equal_a_recount(control: list[Event], attendance: list[Event], chance: random.Random) -> None:
     """What is kept beside the rows never drifts from them."""

@@ -8,7 +8,8 @@ from bridges.attendance import IndividualTotals
 from bridges.checkin_messages import MarkKind
 from conference.checkin_events import DelegateBlock, Mark, Scan
 from conference.checkin_rows import BLOCK_ROWS, MAX_ISSUE, ROW_BYTES
-from conference.checkins import Checkins, Conflict
+from conference.checkins import Checkins
+from conference.delegates import Conflict
 
 
 def enrolled() -> Checkins:
