@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import pytest
 import xlsxwriter
+from python_calamine import load_workbook
 from xlsxwriter.workbook import Workbook
 from xlsxwriter.worksheet import Worksheet
 
@@ -234,3 +235,11 @@ def test_a_byte_that_is_wrong_is_no_crash(at: int) -> None:
     broken[at] ^= 0x5A
     with suppress(ImportFailedError):
         rows(bytes(broken))
+
+
+def test_another_reader_sees_the_same_cells() -> None:
+    """What python-calamine reads from a workbook of ours is what we read."""
+    written = [("01", "Hà Nội", 7), ("02", "=1+1", 0), ("03", "_x0041_ & <b>", 12)]
+    data = serialize_workbook([Sheet(name="a", headings=["mã", "tên", "seats"], rows=written)])
+    others = load_workbook(io.BytesIO(data)).get_sheet_by_index(0).to_python(skip_empty_area=True)[1:]
+    assert [(row[0], row[1], str(int(float(str(row[2]))))) for row in others] == [row[1:] for row in rows(data)]

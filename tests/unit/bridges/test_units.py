@@ -1,7 +1,8 @@
+import msgspec
 import pytest
 
 from bridges.errors import UnitTreeError, UnknownUnitError
-from bridges.units import Unit, UnitTree
+from bridges.units import Unit, UnitTree, successor_of, units_on, with_version
 from bridges.vietnam import load_vietnam_units
 
 
@@ -84,3 +85,57 @@ def test_the_units_of_viet_nam_are_whole() -> None:
     assert len(units) == 34 + 3_321
     assert sum(len(tree.children(root.code)) for root in tree.roots) == 3_321
     assert tree.root_of("00004").name == "Thành phố Hà Nội"
+
+
+def test_a_code_that_is_used_again_has_a_past() -> None:
+    """What ended goes before what began after it, in whatever order they are registered; what overlaps is replaced."""
+    before = Unit(code="26740", name="Bến Nghé", kind="phường", valid_to="2025-06-30")
+    after = Unit(code="26740", name="Sài Gòn", kind="phường", valid_from="2025-07-01")
+    for first, second in ((before, after), (after, before)):
+        both = with_version(with_version(None, first), second)
+        assert (both.name, both.former) == ("Sài Gòn", (before,))
+        assert with_version(both, both) == both
+        assert with_version(both, before) == both
+    renamed = msgspec.structs.replace(after, name="Sài Gòn mới")
+    assert with_version(with_version(before, after), renamed).versions == (before, renamed)
+
+
+def test_a_unit_that_was_merged_has_an_heir() -> None:
+    """Mergers are followed over any number of times, up to the day that is asked about; circles end."""
+    found = {
+        code: Unit(code=code, name=code, kind="xã", valid_to=valid_to, merged_into=into)
+        for code, valid_to, into in (
+            ("a", "2020-12-31", "b"),
+            ("b", "2025-06-30", "c"),
+            ("c", "", ""),
+            ("d", "2025-06-30", "gone"),
+            ("e", "2020-01-01", "e"),
+        )
+    }
+    for code, on, heir in (
+        ("a", "2020-12-31", "a"),
+        ("a", "2021-01-01", "b"),
+        ("a", "2026-01-01", "c"),
+        ("d", "2026-01-01", None),
+        ("e", "2026-01-01", None),
+    ):
+        assert successor_of(found, code, on) == (None if heir is None else found[heir])
+
+
+def test_the_tree_of_a_day() -> None:
+    """Each day has its units; three levels until 30 June 2025 and two after it, and no unit hangs in the air."""
+    old, new = "2025-06-30", "2025-07-01"
+    found = [
+        Unit(code="79", name="TP.HCM", kind="thành phố"),
+        Unit(code="760", name="Quận 1", kind="quận", parent="79", valid_to=old),
+        Unit(code="1", name="Bến Nghé", kind="phường", parent="760", valid_to=old, merged_into="2"),
+        Unit(code="2", name="Sài Gòn", kind="phường", parent="79", valid_from=new),
+        Unit(code="3", name="Ở lại", kind="phường", parent="760"),
+        Unit(code="DU", name="Đảng ủy", kind="đảng ủy", tree="organisation"),
+    ]
+    units = {unit.code: unit for unit in found}
+    before, after = (UnitTree(units_on(units, on, "territory")) for on in (old, new))
+    assert [unit.code for unit in before.path("1")] == ["79", "760", "1"]
+    assert sorted(unit.code for unit in after.units) == ["2", "3", "79"]
+    assert [unit.code for unit in after.roots] == ["79", "3"]
+    assert [unit.code for unit in units_on(units, new, "organisation")] == ["DU"]
