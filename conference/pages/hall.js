@@ -4,6 +4,7 @@ import { call, claimsOf, tokenOfLink } from "./api.js";
 import { doorDialog } from "./door.js";
 import { Follower } from "./follow.js";
 import { headcountDialog } from "./headcount.js";
+import { precheckDialog } from "./precheck.js";
 import { Stage } from "./stage.js";
 
 const IDLE_MS = 8000; // then the bar and the pointer leave the picture alone
@@ -155,6 +156,7 @@ function start() {
   };
   headcountDialog(token);
   doorDialog(token);
+  precheckDialog(token);
   $("join").addEventListener("click", join, { once: true });
   $("full-screen").addEventListener("click", fullScreen);
   addEventListener("pagehide", () => follower.state !== "idle" && follower.stop());

@@ -51,7 +51,8 @@ export class WhepSession {
    *
    * access: {relay_id, whep_url, token}; standby: send nothing until `setActive(true)`;
    * onEvent(session, type): "assignment" or "ended"; ice: {servers, needed}, TURN servers for a hall that reaches no
-   * relay directly, and whether this one turned out to be such, which a session notes for those after it.
+   * relay directly, and whether this one turned out to be such, which a session notes for those after it; `only`: try
+   * no other way, to see whether the servers are of use.
    */
   static async open(access, { standby, onEvent, ice }) {
     const session = new WhepSession(access, onEvent, ice);
@@ -76,7 +77,11 @@ export class WhepSession {
     this.received = { packets: 0, video: 0, audio: 0, lost: 0, frames: 0, jitterS: 0, roundTripS: 0, lastPacketAt: 0 };
     /** How media comes: "direct", "turn", or "" as long as it does not. */
     this.path = "";
-    this.pc = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: ice.needed ? ice.servers : [] });
+    this.pc = new RTCPeerConnection({
+      bundlePolicy: "max-bundle",
+      iceServers: ice.needed ? ice.servers : [],
+      iceTransportPolicy: ice.only ? "relay" : "all",
+    });
     this.#onEvent = onEvent;
     this.#ice = ice;
   }
