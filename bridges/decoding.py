@@ -13,10 +13,20 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import VideoFrame
 
 from bridges.messages import IceServer
-from bridges.peer import close_peer, make_offer, new_peer_connection, prefer_codecs, take_answer
+from bridges.peer import (
+    Path,
+    close_peer,
+    make_offer,
+    measure_path,
+    new_peer_connection,
+    prefer_codecs,
+    take_answer,
+)
 from bridges.play_session import closed_meanwhile
 from bridges.timecode import Luma
 
+# Of RTP timestamps: all video formats have one rate, and Opus is the only sound (RFC 7587).
+_CLOCK_HZ = {"audio": 48_000, "video": 90_000}
 # H.264 first, because every hall's computer decodes it in hardware; VP8 for browsers as publishers.
 _VIDEO_CODECS = ("video/H264", "video/VP8")
 
@@ -93,6 +103,27 @@ class DecodingMedia:
                     received += report.packetsReceived
                     lost += max(0, report.packetsLost)
         return received, lost
+
+    async def received_bytes(self) -> int:
+        """Bytes that came over the transport, of all kinds."""
+        for transceiver in self._peer.getTransceivers():
+            for report in (await transceiver.receiver.getStats()).values():
+                if report.type == "transport":
+                    return int(report.bytesReceived)
+        return 0
+
+    async def jitter_ms(self) -> float:
+        """The greatest interarrival jitter of its streams (RFC 3550 section 6.4.1)."""
+        greatest = 0.0
+        for transceiver in self._peer.getTransceivers():
+            for report in (await transceiver.receiver.getStats()).values():
+                if report.type == "inbound-rtp":
+                    greatest = max(greatest, report.jitter * 1000 / _CLOCK_HZ[report.kind])
+        return greatest
+
+    async def path(self) -> Path:
+        """The way that media takes."""
+        return await measure_path(self._peer)
 
     async def close(self) -> None:
         """End all tasks and threads, in bounded time."""

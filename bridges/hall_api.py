@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -10,7 +12,10 @@ import msgspec
 from bridges.errors import HallApiError, LinkError
 from bridges.http_answers import NO_ANSWER, bearer, parse_problem, parse_retry_after, read_body, why_no_answer
 from bridges.messages import Assignment, HeadcountReport, JoinRequest, MovedReport
+from bridges.precheck_messages import PrecheckPlan, PrecheckReport, PrecheckVerdict
 from bridges.token_claims import read_claims
+
+T = TypeVar("T")
 
 MAX_LINK_BYTES = 4096
 MAX_REPLY_BYTES = 256 * 1024
@@ -86,15 +91,15 @@ class HallApi:
 
     async def join(self, request: JoinRequest) -> Assignment:
         """Join the conference. All calls raise HallApiError when refused or not answered."""
-        return self._assignment(await self._call("POST", "join", request))
+        return self._decoded(await self._call("POST", "join", request), Assignment)
 
     async def assignment(self) -> Assignment:
         """Get the assignment that holds now."""
-        return self._assignment(await self._call("GET", "assignment"))
+        return self._decoded(await self._call("GET", "assignment"), Assignment)
 
     async def moved(self, report: MovedReport) -> Assignment:
         """Tell of a move; the answer names the new backup."""
-        return self._assignment(await self._call("POST", "moved", report))
+        return self._decoded(await self._call("POST", "moved", report), Assignment)
 
     async def headcount(self, report: HeadcountReport) -> None:
         """Send the technician's figures."""
@@ -104,11 +109,37 @@ class HallApi:
         """Leave in order."""
         await self._call("POST", "leave")
 
-    def _assignment(self, body: bytes) -> Assignment:
+    async def precheck_plan(self) -> PrecheckPlan:
+        """Ask which relays the hall would have; nothing is assigned."""
+        return self._decoded(await self._call("POST", "precheck/plan"), PrecheckPlan)
+
+    async def precheck(self, report: PrecheckReport) -> PrecheckVerdict:
+        """Send what a pre-check measured; the answer says what it means."""
+        return self._decoded(await self._call("POST", "precheck", report), PrecheckVerdict)
+
+    async def try_download(self, longest_s: float) -> float | None:
+        """Download for so long at most; the rate in bit/s, or None where the coordinator gave nothing."""
+        loop = asyncio.get_running_loop()
+        size, started = 0, loop.time()
         try:
-            return msgspec.json.decode(body, type=Assignment)
+            async with (
+                asyncio.timeout(longest_s),
+                self._http.get(f"{self._base_url}/precheck/payload", headers=self._headers) as response,
+            ):
+                if response.status != 200:
+                    return None
+                started = loop.time()
+                async for chunk in response.content.iter_any():
+                    size += len(chunk)
+        except NO_ANSWER:
+            pass  # what came until then tells
+        return size * 8 / max(0.001, loop.time() - started) if size else None
+
+    def _decoded(self, body: bytes, kind: type[T]) -> T:
+        try:
+            return msgspec.json.decode(body, type=kind)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise HallApiError("malformed", f"the coordinator's answer is no assignment: {error}") from error
+            raise HallApiError("malformed", f"the coordinator's answer is no {kind.__name__}: {error}") from error
 
     async def _call(self, method: str, name: str, message: msgspec.Struct | None = None) -> bytes:
         try:

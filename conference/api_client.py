@@ -370,6 +370,29 @@ class ApiClient:
         """Close the attendance of a conference that has ended."""
         return await self._document("POST", f"/api/v1/conferences/{conference_id}/close")
 
+    async def create_rehearsal(self, conference_id: str, title: str, rehearsal_of: str) -> Document:
+        """Draft a dress rehearsal of a conference."""
+        body = {"conference_id": conference_id, "title": title, "kind": "rehearsal", "rehearsal_of": rehearsal_of}
+        return await self._document("POST", "/api/v1/conferences", body=body)
+
+    async def readiness(self, conference_id: str, what: str = "", *, unit: str = "", state: str = "") -> Document:
+        """Read which halls are ready; `calls`: whom to phone; `comparison`: what changed since the last rehearsal."""
+        path = f"/api/v1/conferences/{conference_id}/readiness{'/' if what else ''}{what}"
+        return await self._pages(path, "halls", {"unit": unit, "state": state})
+
+    async def readiness_table(self, conference_id: str, what: str, form: str, *, unit: str = "") -> bytes:
+        """The call list or the comparison as `csv` or `xlsx`."""
+        query = {"format": form, **({"unit": unit} if unit else {})}
+        return await self.request("GET", f"/api/v1/conferences/{conference_id}/readiness/{what}", query=query)
+
+    async def rehearsal(self, conference_id: str, *, unit: str = "") -> Document:
+        """Read what became of a dress rehearsal."""
+        return await self._pages(f"/api/v1/conferences/{conference_id}/rehearsal", "halls", {"unit": unit})
+
+    async def sign_off(self, conference_id: str, **body: object) -> Document:
+        """Answer for a hall or a unit, or take that back."""
+        return await self._document("POST", f"/api/v1/conferences/{conference_id}/readiness/signoff", body=body)
+
     async def corrections(self, conference_id: str, *, unit: str = "", tree: str = "") -> Document:
         """Read when the attendance was closed and what changed since, in a unit and all below it."""
         path = f"/api/v1/conferences/{conference_id}/corrections"

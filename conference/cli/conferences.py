@@ -15,14 +15,14 @@ from conference.lifecycle import Phase
 app = typer.Typer(
     cls=RefusingGroup,
     no_args_is_help=True,
-    help="Conferences (hội nghị): draft (soạn thảo) → open (mở cổng) → rehearsal (tổng duyệt) → live (đang họp) → "
+    help="Conferences (hội nghị): draft (soạn thảo) → open (mở cổng) → rehearsal (chạy thử) → live (đang họp) → "
     "ended (đã kết thúc).",
 )
 
 PHASE_WORDS: dict[str, str] = {
     "draft": "soạn thảo (draft)",
     "open": "mở cổng (open)",
-    "rehearsal": "tổng duyệt (rehearsal)",
+    "rehearsal": "chạy thử (trial run)",
     "live": "đang họp (live)",
     "ended": "đã kết thúc (ended)",
 }
@@ -66,17 +66,17 @@ def open_conference(
     _change(conference, "open", server, token_file, as_json=as_json)
 
 
-@app.command("rehearse")
-def rehearse(
+@app.command("trial")
+def trial(
     conference: ConferenceId,
     server: Server = DEFAULT_SERVER,
     token_file: TokenFile = DEFAULT_TOKEN_FILE,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Begin a dress rehearsal (tổng duyệt).
+    """Begin a trial run (chạy thử) of an open conference; for a dress rehearsal (tổng duyệt) see `rehearse`.
 
-    Example: diemcau conference rehearse hn-2026
+    Example: diemcau conference trial hn-2026
     """
     _change(conference, "rehearsal", server, token_file, as_json=as_json)
 

@@ -21,6 +21,7 @@ from conference.cli import (
     privacy,
     programs,
     proposals,
+    readiness,
     report,
     reports,
     simulate,
@@ -70,7 +71,11 @@ app.command("orders")(orders.standing_orders)
 app.command("operations")(orders.operations)
 app.add_typer(delegates.app, name="delegates")
 app.add_typer(privacy.app, name="privacy")
+conferences.app.command("rehearse")(readiness.draft_rehearsal)
+conferences.app.command("rehearsal-report")(readiness.rehearsal_report)
+conferences.app.command("signoff")(readiness.sign_off)
 app.add_typer(conferences.app, name="conference")
+app.command("readiness")(readiness.readiness)
 app.command("live")(reports.live)
 app.command("attendance")(reports.attendance)
 app.add_typer(report.app, name="report")

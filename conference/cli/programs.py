@@ -12,6 +12,7 @@ import typer
 
 from conference.cli.connection import DEFAULT_SERVER, DEFAULT_TOKEN_FILE, AsJson, Server, ask, read_token
 from conference.cli.output import print_json
+from conference.cli.readiness import check_hall
 from conference.cli.refusal import FAILED, fail
 
 if TYPE_CHECKING:
@@ -180,6 +181,17 @@ def hall(
     unexcused: Annotated[int, typer.Option(min=0, help="Headcount: unexcused (vắng không lý do).")] = 0,
     exempt: Annotated[int, typer.Option(min=0, help="Headcount: exempt (miễn sinh hoạt).")] = 0,
     metrics_port: MetricsPort = None,
+    *,
+    precheck: Annotated[
+        bool,
+        typer.Option(
+            "--precheck", help="Only check this hall before the day (kiểm tra trước): exit code 1 if it is not ready."
+        ),
+    ] = False,
+    heard: Annotated[
+        bool | None, typer.Option("--heard/--not-heard", help="With --precheck: whether people hear the speakers.")
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Be a hall (điểm cầu) without a screen: join, decode, follow the relays; at the end print a JSON summary.
 
@@ -189,6 +201,9 @@ def hall(
         raise typer.BadParameter("give LINK or --link-file", param_hint="LINK")
     if link_file is not None:
         link = _read_link(link_file)
+    if precheck:
+        check_hall(link, heard=heard, as_json=as_json)
+        return
     headcount = _headcount(summoned, present, excused, unexcused, exempt)
     from bridges.agent import HallAgent  # noqa: PLC0415 - the media libraries are slow to import
     from bridges.program_metrics import serve_hall  # noqa: PLC0415 - the same

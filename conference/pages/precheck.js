@@ -127,7 +127,7 @@ class Precheck {
   }
 
   #show(findings, state) {
-    const sorted = findings.toSorted((one, other) => ORDER.indexOf(one.grade) - ORDER.indexOf(other.grade));
+    const sorted = [...findings].sort((one, other) => ORDER.indexOf(one.grade) - ORDER.indexOf(other.grade));
     $("precheck-findings").replaceChildren(
       ...sorted.map(({ code, place, grade, vi, en }) => {
         const [sign, word, wordEn] = GRADES[grade];

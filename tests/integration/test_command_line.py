@@ -85,7 +85,7 @@ def test_a_conference_from_the_command_line(service: Service, tmp_path: Path) ->
     assert service.run("conference", "create", "hn", "--title", "Hội nghị").returncode == 0
     early = service.run("conference", "end", "hn")
     assert (early.returncode, early.stderr.count("\n")) == (1, 1)
-    for step, phase in [("open", "open"), ("rehearse", "rehearsal"), ("launch", "live")]:
+    for step, phase in [("open", "open"), ("trial", "rehearsal"), ("launch", "live")]:
         assert json.loads(service.run("conference", step, "hn", "--json").stdout)["phase"] == phase
     link = service.run("halls", "link", "A-1", "--conference", "hn").stdout.strip()
     assert link.startswith(f"{service.environment['DIEMCAU_SERVER']}/hall#token=")

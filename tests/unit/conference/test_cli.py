@@ -36,7 +36,7 @@ def test_help_names_every_command() -> None:
         ["units", "list"], ["halls", "import"], ["halls", "list"], ["halls", "export"], ["halls", "link"],
         ["halls", "propose"], ["halls", "show"], ["halls", "history"], ["halls", "withdraw"],
         ["proposals", "list"], ["proposals", "show"], ["proposals", "approve"], ["proposals", "reject"],
-        ["conference", "create"], ["conference", "open"], ["conference", "rehearse"], ["conference", "launch"],
+        ["conference", "create"], ["conference", "open"], ["conference", "trial"], ["conference", "rehearse"], ["conference", "signoff"], ["readiness"], ["conference", "launch"],
         ["conference", "end"], ["conference", "close"], ["conference", "publish"],
         ["conference", "status"], ["config", "check"], ["journal", "copy"],
     ],
