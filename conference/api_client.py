@@ -380,11 +380,6 @@ class ApiClient:
         path = f"/api/v1/conferences/{conference_id}/readiness{'/' if what else ''}{what}"
         return await self._pages(path, "halls", {"unit": unit, "state": state})
 
-    async def readiness_table(self, conference_id: str, what: str, form: str, *, unit: str = "") -> bytes:
-        """The call list or the comparison as `csv` or `xlsx`."""
-        query = {"format": form, **({"unit": unit} if unit else {})}
-        return await self.request("GET", f"/api/v1/conferences/{conference_id}/readiness/{what}", query=query)
-
     async def rehearsal(self, conference_id: str, *, unit: str = "") -> Document:
         """Read what became of a dress rehearsal."""
         return await self._pages(f"/api/v1/conferences/{conference_id}/rehearsal", "halls", {"unit": unit})

@@ -85,7 +85,9 @@ def readiness(
     if table is not None or out is not None:
         if table is None or out is None or not what:
             raise typer.BadParameter("goes with --out, and with --call-list or --compare", param_hint="--format")
-        payload = ask(server, token_file, lambda api: api.readiness_table(conference, what, table.value, unit=unit))
+        path = f"/api/v1/conferences/{conference}/readiness/{what}"
+        query = {"format": table.value, **({"unit": unit} if unit else {})}
+        payload = ask(server, token_file, lambda api: api.request("GET", path, query=query))
         out.write_bytes(payload)
         typer.echo(f"Đã ghi (written): {out}")
         return
