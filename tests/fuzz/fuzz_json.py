@@ -20,7 +20,7 @@ with instrumented(__name__, "bridges", "conference", "relay"):
     from bridges.errors import HallApiError
     from bridges.hall_api import HallApi
     from bridges.halls import Hall
-    from bridges.messages import HeadcountReport, JoinRequest, MovedReport
+    from bridges.messages import Assignment, HeadcountReport, JoinRequest, MovedReport
     from conference.api.bodies import decode_body
     from conference.api.conferences import ConferenceDraft, PhaseRequest, PublisherRequest
     from conference.api.problems import RequestError, problem_of
@@ -185,7 +185,7 @@ def fuzz_one(data: bytes) -> None:
         if command is not None:
             run_command(command)
     try:
-        HALL_API._assignment(data)
+        HALL_API._decoded(data, Assignment)
     except HallApiError as error:
         check_malformed(error)
     try:
