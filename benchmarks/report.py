@@ -116,6 +116,7 @@ async def measure(halls: int, kind: ReportKind, forms: list[ReportFormat], seed:
         done = asyncio.Event()
         ticker = asyncio.create_task(longest_stall_s(done))
         before_mb = _peak_mb(resource.RUSAGE_SELF)
+        before_cpu_s = _cpu_s(resource.RUSAGE_CHILDREN)
         started = time.perf_counter()
         written = await maker.make(request, report_frames(state, conference, heading))
         seconds = time.perf_counter() - started
@@ -124,6 +125,7 @@ async def measure(halls: int, kind: ReportKind, forms: list[ReportFormat], seed:
             {
                 "format": form,
                 "seconds": round(seconds, 2),
+                "process_cpu_s": round(_cpu_s(resource.RUSAGE_CHILDREN) - before_cpu_s, 2),
                 "size_mb": round(len(written.payload) / 1e6, 2),
                 # Of the largest child so far: forms are given in the order of what they need.
                 "process_peak_mb": round(_peak_mb(resource.RUSAGE_CHILDREN), 1),
@@ -132,6 +134,11 @@ async def measure(halls: int, kind: ReportKind, forms: list[ReportFormat], seed:
             }
         )
     return {"benchmark": "report", "machine": machine(), "halls": halls, "kind": kind, "seed": seed, "rows": rows}
+
+
+def _cpu_s(who: int) -> float:
+    usage = resource.getrusage(who)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _peak_mb(who: int) -> float:

@@ -101,7 +101,19 @@ def test_a_conference_from_the_command_line(service: Service, tmp_path: Path) ->
     assert json.loads(service.run("attendance", "hn", "--corrections", "--json").stdout)["corrections"] == []
     out = tmp_path / "report.html"
     assert service.run("report", "hn", "--format", "html", "--out", str(out)).returncode == 0
-    assert "Điểm cầu" in out.read_text()
+    assert "điểm cầu đăng ký" in out.read_text()
+    assert "Đúng chữ ký" in service.run("report", "verify", str(out)).stdout
+    book = tmp_path / "report.xlsx"
+    written = service.run("report", "hn", "--kind", "summary", "--format", "xlsx", "--unit", "01", "--out", str(book))
+    assert written.returncode == 0, written.stderr
+    assert json.loads(service.run("report", "verify", str(book), "--json").stdout)["genuine"] is True
+    book.write_bytes(book.read_bytes() + b" ")
+    changed = service.run("report", "verify", str(book))
+    assert (changed.returncode, changed.stderr.count("\n")) == (1, 1)
+    sealed = tmp_path / "report.json"
+    assert service.run("report", "hn", "--json", "--out", str(sealed)).returncode == 0
+    assert service.run("report", "verify", str(sealed)).returncode == 0
+    assert service.run("report", "hn", "--format", "xlsx").returncode == 1
     assert json.loads(service.run("report", "hn", "--json").stdout)
     assert "BÁO CÁO NHANH" in service.run("report", "hn").stdout
 
