@@ -5,12 +5,12 @@ const LENGTH = 74; // version, conference, number, issue, signature
 const SIGNED = 10; // what of it the signature covers
 const VERSION = 1;
 const PREFIX = new TextEncoder().encode("diemcau checkin 1\0");
-// As decimal digits: the first byte is 1, so every code of version 1 has 176 or 177 of them.
-const DIGITS = /\d{170,180}/;
+// As decimal digits: the first byte is 1, so every code of version 1 has 176 or 177 of them. Two scans in one are none.
+const DIGITS = /^\D*(\d{170,180})\D*$/;
 
 /** The digits of a code in what a scanner typed or a camera read, or "". */
 export function digitsOf(text) {
-  return DIGITS.exec(text.replace(/\s/g, ""))?.[0] ?? "";
+  return DIGITS.exec(text.replace(/\s/g, ""))?.[1] ?? "";
 }
 
 /** True when a text field holds so many digits that no person typed them: a scanner is at work. */

@@ -61,12 +61,12 @@ export class Uploader {
     addEventListener("online", () => this.#isBack());
     for (;;) {
       const work = this.#work;
-      const entries = await this.#queue.waiting(this.#place, MOST);
-      if (entries.length === 0) {
-        if (work === this.#work) await new Promise((resolve) => (this.#wake = resolve));
-        continue;
-      }
       try {
+        const entries = await this.#queue.waiting(this.#place, MOST);
+        if (entries.length === 0) {
+          if (work === this.#work) await new Promise((resolve) => (this.#wake = resolve));
+          continue;
+        }
         // One kind a request, in the order in which they were taken.
         const other = entries.findIndex((each) => each.kind !== entries[0].kind);
         await this.#send(other < 0 ? entries : entries.slice(0, other));
@@ -74,9 +74,11 @@ export class Uploader {
       } catch (error) {
         if (error.status === 401 || error.status === 403) return this.#setLine("refused");
         const closed = error.status === 409 || error.status === 404; // not open yet, or not registered any more
+        // Without a status it is the device's own store that failed: what is on the disk stays there.
         this.#setLine(error.status === 0 ? "down" : closed ? "closed" : "busy");
         const waiting = new AbortController();
-        this.#wake = () => waiting.abort();
+        // What is new is tried at once where there was no line; a server that asks for time is given it.
+        this.#wake = error.status === 0 ? () => waiting.abort() : () => {};
         const wait = this.#backoffMs;
         this.#backoffMs = Math.min(wait * 2, BACKOFF_MAX_MS);
         await jittered(wait, waiting.signal, error.retryAfterMs);

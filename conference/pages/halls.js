@@ -5,7 +5,7 @@ import { $, both, english, make, number, reconcile, setText, virtualMark } from 
 import { importPanel } from "./import.js";
 import { proposalsPanel } from "./proposals.js";
 import { readinessPanel } from "./readiness.js";
-import { cell, chooseConference, complain, enter, phone, tabs } from "./staff.js";
+import { cell, chooseConference, complain, enter, phone, save, tabs } from "./staff.js";
 
 const PAGE = 100;
 const PAUSE_MS = 250; // between the last letter of a search and the question
@@ -94,10 +94,25 @@ async function showLinks(hall) {
     setText($("link-hall"), hall.name);
     $("link-screen").value = link;
     $("link-checkin").value = link.replace("/hall#", "/checkin#");
+    complain($("link-problem"));
+    for (const [id, what] of [["print-codes", "delegates/codes"], ["print-poster", "posters"]]) {
+      $(id).onclick = () => print(what, hall.hall_id);
+    }
     $("link-dialog").showModal();
     $("link-screen").select();
   } catch (error) {
     complain($("problem"), error);
+  }
+}
+
+// A file to be opened and printed: a page that this one opened would have its policy, and no styles of its own.
+async function print(what, hall) {
+  const conference = encodeURIComponent($("conference").value);
+  const address = `/api/v1/conferences/${conference}/${what}?${new URLSearchParams({ hall })}`;
+  try {
+    await save(token, address, `${what.replace("delegates/", "")}-${hall}.html`);
+  } catch (error) {
+    complain($("link-problem"), error);
   }
 }
 

@@ -10,6 +10,7 @@ import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import Browser, Page
 
+from conference.access import KeyRing
 from conference.api.pages import load_pages, page_routes
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(60)]
@@ -184,3 +185,63 @@ async def test_links_of_a_whep_answer(page: Page) -> None:
         "urn:x:events": "http://relay:8100/c/f/whep/1/events",
         "urn:x:state": "http://relay:8100/c/f/whep/1/state",
     }
+
+
+async def test_what_a_code_says(page: Page) -> None:
+    """The page reads of a code what the coordinator wrote, however a scanner typed it, and finds a forgery alone."""
+    keys = KeyRing.generate()
+    code = keys.issue_code("hn-2026", 1_234_567, 3)
+    said = await page.evaluate(
+        """async ([code, key]) => {
+            const { digitsOf, importKey, isScannerAtWork, judge, readCode } = await import("/static/checkin-code.js");
+            const publicKey = await importKey(key);
+            const read = readCode(digitsOf(`  ${code.slice(0, 90)}\n${code.slice(90)} `));
+            const spoilt = readCode(String(BigInt(code) ^ 1n));
+            return {
+                read: [read.number, read.issue],
+                judged: [
+                    await judge(read, "hn-2026", publicKey),
+                    await judge(read, "hn-2025", publicKey),
+                    await judge(spoilt, "hn-2026", publicKey),
+                    await judge(spoilt, "hn-2026", null),
+                    await judge(readCode("9".repeat(178)), "hn-2026", publicKey),
+                ],
+                digits: [digitsOf("https://a/checkin#hall=1"), digitsOf("1".repeat(60)), digitsOf("1".repeat(200))],
+                typing: [isScannerAtWork("1234567"), isScannerAtWork(code.slice(0, 30))],
+            };
+        }""",
+        [code, keys.code_key],
+    )
+    assert said == {
+        "read": [1_234_567, 3],
+        "judged": ["", "other_conference", "forged", "", "forged"],
+        "digits": ["", "", ""],
+        "typing": [False, True],
+    }
+
+
+async def test_names_are_found_without_their_marks(page: Page) -> None:
+    """In any order of words, by their beginnings, composed or not, and by numbers anywhere."""
+    texts = ["12 Đặng Hoàng Dũng", "12 \u0110a\u0323\u0306ng Hoa\u0300ng Du\u0303ng"]
+    wanted = {"dang dung": True, "DŨNG đặng": True, "ho d": True, "2": True, "oang": False, "dang an": False, "": True}
+    found = await page.evaluate(
+        """async ([texts, wanted]) => {
+            const { matches } = await import("/static/search.js");
+            return texts.map((text) => wanted.map((each) => matches(text, each)));
+        }""",
+        [texts, list(wanted)],
+    )
+    assert found == [list(wanted.values())] * 2
+
+
+async def test_each_nonce_is_another_and_fits_a_json_number(page: Page) -> None:
+    """Integers below 2^53."""
+    drawn = await page.evaluate(
+        """async () => {
+            const { drawNonce } = await import("/static/checkin-code.js");
+            return Array.from({ length: 1000 }, drawNonce);
+        }"""
+    )
+    assert len(set(drawn)) == 1000
+    assert all(isinstance(nonce, int) and 0 <= nonce < 2**53 for nonce in drawn)
+    assert max(drawn) > 2**48

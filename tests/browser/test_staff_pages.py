@@ -89,6 +89,10 @@ async def test_a_technician_finds_a_hall_and_its_telephone(chromium: Browser, ap
         await expect(page.locator("#link-dialog")).to_be_visible()
         assert "/checkin#token=" in await page.input_value("#link-checkin")
         await picture(page, "halls-links")
+        for button, text in [("#print-poster", b"<svg"), ("#print-codes", b"<html")]:
+            async with page.expect_download() as waited:
+                await page.click(button)
+            assert text in (await (await waited.value).path()).read_bytes()
 
 
 async def test_an_import_shows_errors_then_the_difference_then_applies(
