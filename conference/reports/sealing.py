@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from conference.errors import ConferenceError
 from conference.reports.model import Report
@@ -138,7 +138,7 @@ def verify_report(data: bytes, public_keys: Sequence[str]) -> tuple[Report, Seal
         ReportSealError: it is no report of ours, was changed, or was signed by another key.
     """
     report, seal = unseal(data)
-    _verify(REPORT_DOMAIN + bytes.fromhex(seal.sha256), seal.signature, public_keys)
+    _verify(REPORT_DOMAIN + bytes.fromhex(seal.sha256), seal, public_keys)
     return report, seal
 
 
@@ -158,11 +158,12 @@ def verify_file(payload: bytes, seal_bytes: bytes, public_keys: Sequence[str]) -
     digest = hashlib.sha256(payload).digest()
     if not hmac.compare_digest(digest.hex().encode(), seal.sha256.encode()):
         raise ReportSealError("report_changed", "the file is not what was sealed: its SHA-256 differs")
-    _verify(FILE_DOMAIN + digest + report_digest, seal.signature, public_keys)
+    _verify(FILE_DOMAIN + digest + report_digest, seal, public_keys)
     return seal
 
 
-def _verify(message: bytes, signature: str, public_keys: Sequence[str]) -> None:
+def _verify(message: bytes, seal: Seal | FileSeal, public_keys: Sequence[str]) -> None:
+    signature = seal.signature
     try:
         raw = base64.urlsafe_b64decode(signature + "=" * (-len(signature) % 4))
     except (binascii.Error, ValueError) as error:
@@ -180,6 +181,8 @@ def _verify(message: bytes, signature: str, public_keys: Sequence[str]) -> None:
             key.verify(raw, message)
         except InvalidSignature:
             continue
+        if key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii") != seal.public_key:
+            raise ReportSealError("report_changed", "the key in the seal is not the one that signed it")
         return
     raise ReportSealError("report_foreign", "none of the given keys signed it: changed, or of another coordinator")
 
