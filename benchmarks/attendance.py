@@ -68,6 +68,8 @@ class Figures(msgspec.Struct, kw_only=True):
     batched_s: float = 0.0
     batched: int = 0
     singles_s: float = 0.0
+    batched_cpu_s: float = 0.0
+    singles_cpu_s: float = 0.0
     batch_ns: list[int] = []
     again_ns: list[int] = []
     single_ns: list[int] = []
@@ -154,7 +156,7 @@ async def measure(options: Options) -> dict[str, object]:
             load = Load(HOST, port, day.keys, codes, CONFERENCE, [hall.hall_id for hall in day.halls])
             load.expect(options.delegates)
             before, load_before, begun = usage(process.pid), time.process_time(), time.perf_counter()
-            await _replay(day, load, figures)
+            await _replay(day, load, figures, process.pid)
             spent_s, peak_mb = usage(process.pid).cpu_s - before.cpu_s, peak_rss_mb(process.pid)
             load_s, took_s = time.process_time() - load_before, time.perf_counter() - begun
             await _kill_under_load(day, load, process)
@@ -184,7 +186,8 @@ async def measure(options: Options) -> dict[str, object]:
         "rollup_visible_s": (percentile_ms(sorted(figures.visible_ns), 1.0) or 0) / 1000,
         "counted": load.counted,
         "other_results": load.results,
-        "coordinator_cpu_us_per_checkin": round(spent_s * 1e6 / max(1, load.counted), 1),
+        "coordinator_cpu_us_per_batched": round(figures.batched_cpu_s * 1e6 / max(1, figures.batched), 1),
+        "coordinator_cpu_us_per_single": round(figures.singles_cpu_s * 1e6 / max(1, options.singles), 1),
         "load_cpu_us_per_checkin": round(load_s * 1e6 / max(1, load.counted), 1),
         # Of all cores; what other programs took from these two shows in the rates.
         "share_of_machine": round((spent_s + load_s) / took_s / (os.cpu_count() or 1), 2),
@@ -224,7 +227,7 @@ def _split(day: Day) -> tuple[list[Batch], list[tuple[int, int]], list[Batch]]:
     return every, singles[: day.options.singles], dying
 
 
-async def _replay(day: Day, load: Load, figures: Figures) -> None:
+async def _replay(day: Day, load: Load, figures: Figures, pid: int) -> None:
     every, singles, _ = _split(day)
 
     async def batch(connection: Connection, job: Batch) -> None:
@@ -236,15 +239,16 @@ async def _replay(day: Day, load: Load, figures: Figures) -> None:
 
     asking = asyncio.create_task(_ask_units(day, load, figures))
     say(f"{len(every)} batches")
-    begun = time.perf_counter()
+    begun, spent = time.perf_counter(), usage(pid).cpu_s
     figures.batch_ns = await in_parallel(every, load, day.options.width, batch)
     figures.batched_s, figures.batched = time.perf_counter() - begun, load.counted
+    figures.batched_cpu_s = usage(pid).cpu_s - spent
     say("some of them again")
     figures.again_ns = await in_parallel(some_again(every, day.options.again, day.options.seed), load, 4, batch)
     say(f"{len(singles)} singles")
-    begun = time.perf_counter()
+    begun, spent = time.perf_counter(), usage(pid).cpu_s
     figures.single_ns = await in_parallel(singles, load, SINGLES_WIDTH, single)
-    figures.singles_s = time.perf_counter() - begun
+    figures.singles_s, figures.singles_cpu_s = time.perf_counter() - begun, usage(pid).cpu_s - spent
     asking.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await asking

@@ -12,6 +12,10 @@ from conference.snapshot import encode_in_steps, encode_state
 from conference.state import State
 from monitoring.log_config import get_logger
 
+# After one that took a second nobody is held up by another for so many: with the rows of millions of delegates it is
+# 100 MB that appends wait for, and each check-in is an event.
+PAUSE = 30
+
 
 class Snapshots:
     """Snapshots of one journal, one at a time.
@@ -29,11 +33,14 @@ class Snapshots:
         self._every = every
         self._log = get_logger("conference.snapshotting")
         self._task: asyncio.Task[None] | None = None
+        self._not_before_s = 0.0
         self.since = 0
 
     def take_if_due(self, epoch: int, state: State, positions: Mapping[str, int], batch: Batch | None) -> None:
         """Take one of this moment; what it holds of the open batch is not durable yet."""
         if self.since < self._every or (self._task is not None and not self._task.done()):
+            return
+        if asyncio.get_running_loop().time() < self._not_before_s:
             return
         steps = encode_in_steps(state)
         next(steps)
@@ -61,7 +68,8 @@ class Snapshots:
         self, epoch: int, steps: Generator[None, None, bytes], positions: dict[str, int], batch: Batch | None
     ) -> None:
         """Encode the rest with turns for everybody else, and save it once all of it is durable."""
-        encoded = b""
+        clock, encoded = asyncio.get_running_loop().time, b""
+        begun_s = clock()
         while not encoded:
             await asyncio.sleep(0)
             try:
@@ -75,3 +83,4 @@ class Snapshots:
         except JournalError as error:
             # Only the next start is slower for it; the events themselves are durable.
             self._log.warning("snapshot not saved", error=str(error))
+        self._not_before_s = clock() + PAUSE * (clock() - begun_s)
