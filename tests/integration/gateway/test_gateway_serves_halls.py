@@ -112,6 +112,27 @@ async def test_a_hall_joins_anywhere_and_is_told_the_same_everywhere(site: Site)
         assert (await first.call("GET", "/api/v1/halls/assignment", hall=hall))[0] == 409
 
 
+async def test_halls_are_checked_wherever_they_ask(site: Site) -> None:
+    """A gateway plans a check without a seat, stores it in its own partition, and says at once what it means."""
+    first, second = site.halls[:2]
+    for api, hall in ((site.one, first), (site.two, first), (site.leader, second)):
+        status, plan = await api.call("POST", "/api/v1/halls/precheck/plan", hall=hall)
+        assert status == 200
+        assert {plan["primary"]["relay_id"], plan["backup"]["relay_id"]} == {"edge-1", "edge-2"}
+        relay = {"relay_id": plan["primary"]["relay_id"], "place": "primary", "transport": "none"}
+        body = {"precheck": {"source": "agent", "relays": [relay]}}
+        status, verdict = await api.call("POST", "/api/v1/halls/precheck", hall=hall, json=body)
+        assert (status, verdict["readiness"]["state"]) == (200, "failed")
+    status, signed = await site.two.call("POST", "/api/v1/halls/signoff", hall=first, json={"note": "đã sửa"})
+    assert (status, signed["state"]) == (200, "signed_off")
+
+    async def known() -> bool:
+        view = await site.leader.expect(200, "GET", f"/api/v1/conferences/{CONFERENCE}/readiness")
+        return bool((view["total"]["signed_off"], view["total"]["failed"]) == (1, 1))
+
+    await eventually(known, "the leader to know what gateways stored")
+
+
 async def test_figures_are_counted_wherever_they_are_reported(site: Site) -> None:
     """Each gateway writes its own partition; the leader's totals contain all, and a correction counts anywhere."""
     apis = [site.one, site.two, site.leader]
