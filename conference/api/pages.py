@@ -29,10 +29,18 @@ _COMMON_POLICY: Final = (
 # Relays stand at other addresses than this coordinator and are not known beforehand, so `connect-src` is open to the
 # web's schemes; scripts and styles come from here alone, and none stands inside a page.
 PAGE_POLICY: Final = f"default-src 'self'; connect-src 'self' http: https:; {_COMMON_POLICY}"
-# Speaks to its own coordinator alone, and reads QR codes by WebAssembly where the browser has no reader of its own.
+# Of pages that speak to their own coordinator alone.
+OWN_POLICY: Final = f"default-src 'self'; {_COMMON_POLICY}"
+# As these, and reads QR codes by WebAssembly where the browser has no reader of its own.
 CHECKIN_POLICY: Final = f"default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; {_COMMON_POLICY}"
-# A worker has the policy of its own script; this one fetches files of this origin, and nothing else.
-_POLICIES: Final = {"checkin.html": CHECKIN_POLICY, "checkin-worker.js": CHECKIN_POLICY}
+# A worker has the policy of its own script.
+_POLICIES: Final = {
+    "checkin.html": CHECKIN_POLICY,
+    "checkin-worker.js": OWN_POLICY,
+    "live.html": OWN_POLICY,
+    "halls.html": OWN_POLICY,
+    "attendance.html": OWN_POLICY,
+}
 _HALL_PAGES: Final = {
     "/hall": "hall.html",
     "/checkin": "checkin.html",

@@ -149,8 +149,12 @@ async def test_a_camera_reads_a_delegates_code(door: Door, tmp_path: Path) -> No
         _opened(browser, door.link(), PHONE) as (page, _),
     ):
         await expect(page.locator("#count b")).to_have_text("0 / 60")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
         await page.click("#camera")
         await expect(page.locator("#result")).to_have_attribute("data-result", "counted")
+        assert any(url.endswith(".wasm") for url in asked)
+        assert [url for url in asked if not url.startswith(door.api.url)] == []
         await expect(page.locator("#result .words")).to_contain_text("Đã điểm danh")
         await expect(page.locator("#result .who")).to_have_text(f"{door.number(7)} · Lê Đức Cường")
         await expect(page.locator("#count b")).to_have_text("1 / 60")
