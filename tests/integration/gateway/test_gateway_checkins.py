@@ -141,3 +141,16 @@ async def test_one_code_at_three_doors_at_once_is_present_once(site: Site) -> No
         return present(site) == 1
 
     await eventually(folded, "the leader has folded both partitions")
+
+
+async def test_the_page_at_the_door_is_served_by_every_door(site: Site) -> None:
+    """The page, what it is made of, and how far the hall is."""
+    for api in site.apis:
+        for path in ("/checkin", "/checkin-worker.js", "/static/hall-checkin.js"):
+            assert (await api.call("GET", path, None))[0] == 200
+
+        async def has_folded(api: Api = api) -> bool:
+            status, found = await api.call("GET", "/api/v1/halls/checkins", hall=site.halls[0])
+            return status == 200 and found["individual"]["registered"] == DELEGATES
+
+        await eventually(has_folded, "it knows the roster")
