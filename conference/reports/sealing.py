@@ -20,10 +20,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from conference.errors import ConferenceError
-from conference.reports.model import Report
+from conference.reports.model import SCHEMA, Report
 
 MAX_REPORT_BYTES = 256 * 1024 * 1024  # six times the JSON of 40,000 halls
 MAX_SEAL_BYTES = 16 * 1024
+SEAL_SCHEMA = 1
 # What is signed begins with what it is, so that no signature can be shown as one of something else.
 REPORT_DOMAIN = b"diemcau report 1\0"
 FILE_DOMAIN = b"diemcau report file 1\0"
@@ -71,7 +72,7 @@ class FileSeal(msgspec.Struct, frozen=True, kw_only=True):
         public_key: PEM, of the key that signed; to find the key, never to trust it.
     """
 
-    schema: int = 1
+    schema: int = SEAL_SCHEMA
     sha256: str
     report_sha256: str
     signature: str
@@ -119,6 +120,10 @@ def unseal(data: bytes) -> tuple[Report, Seal]:
         document = msgspec.json.decode(data, type=dict[str, Any])
         seal = msgspec.convert(document.pop("seal", None), Seal)
         report = msgspec.convert(document, Report)
+        if report.schema != SCHEMA:
+            raise ReportSealError(
+                "report_malformed", f"a report of schema {report.schema}; this program reads {SCHEMA}"
+            )
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ReportSealError("report_malformed", f"the file is no sealed report: {error}") from error
     canonical = canonical_json(document)
@@ -155,6 +160,8 @@ def verify_file(payload: bytes, seal_bytes: bytes, public_keys: Sequence[str]) -
         report_digest = bytes.fromhex(seal.report_sha256)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ReportSealError("report_malformed", f"the .sig is no seal of ours: {error}") from error
+    if seal.schema != SEAL_SCHEMA or seal_bytes.rstrip(b"\n") != msgspec.json.encode(seal):
+        raise ReportSealError("report_malformed", "the .sig is not as the coordinator wrote it")
     digest = hashlib.sha256(payload).digest()
     if not hmac.compare_digest(digest.hex().encode(), seal.sha256.encode()):
         raise ReportSealError("report_changed", "the file is not what was sealed: its SHA-256 differs")

@@ -69,6 +69,11 @@ def test_any_changed_byte_of_another_form_is_found(report_format: str) -> None:
         changed[place] ^= 1
         with pytest.raises(ReportSealError):
             verify_file(bytes(changed), written, KEYS.public_keys)
+    for place in range(len(written)):
+        twisted = bytearray(written)
+        twisted[place] ^= 1
+        with pytest.raises(ReportSealError):
+            verify_file(payload, bytes(twisted), KEYS.public_keys)
     other = msgspec.json.encode(msgspec.structs.replace(seal, report_sha256="00" * 32))
     with pytest.raises(ReportSealError):
         verify_file(payload, other, KEYS.public_keys)
