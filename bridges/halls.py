@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-HallLevel = Literal["central", "province", "commune", "base"]
+HallLevel = Literal["central", "province", "district", "commune", "base"]
 
 
 class Hall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -16,7 +16,7 @@ class Hall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         hall_id: unique code, letters, digits, `-`, `_` and `.`, at most 64.
         name: name on the screen.
         unit: code of its unit by territory.
-        level: central (trung ương), province (tỉnh), commune (xã) or base (cơ sở).
+        level: central (trung ương), province (tỉnh), district (huyện, until June 2025), commune (xã) or base (cơ sở).
         seats: delegates summoned (triệu tập) at registration; a headcount may correct it on the day.
         address: where it is.
         contact_name: technician on duty (trực kỹ thuật).

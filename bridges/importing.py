@@ -50,6 +50,7 @@ HALL_COLUMNS = (
 LEVEL_WORDS: dict[HallLevel, tuple[str, ...]] = {
     "central": ("trung ương", "central", "tw", "điểm cầu chính", "điểm cầu trung tâm"),
     "province": ("tỉnh", "province", "thành phố", "thành phố trực thuộc trung ương", "provincial"),
+    "district": ("huyện", "district", "quận", "thị xã", "thành phố thuộc tỉnh"),
     "commune": ("xã", "commune", "phường", "đặc khu", "ward"),
     "base": ("cơ sở", "base", "điểm cầu cơ sở", "thôn", "tổ dân phố", "chi bộ"),
 }

@@ -32,7 +32,7 @@ def report_hall(
     *,
     name: str = "",
     parent: str = "82",
-    level: str = "commune",
+    level: HallLevel = "commune",
     status: HallStatus = "left",
     seats: int = 60,
     headcount: Headcount | None = None,
@@ -44,13 +44,12 @@ def report_hall(
     virtual: bool = False,
 ) -> ReportHall:
     """A hall that was there all the time unless said otherwise."""
-    registered: HallLevel = "base"
     return ReportHall(
         hall=Hall(
             hall_id=hall_id,
             name=name or f"Điểm cầu {hall_id}",
             unit=parent,
-            level=registered,
+            level=level,
             seats=seats,
             contact_name="Trực ban",
             contact_phone="0900 000 001",
@@ -115,7 +114,7 @@ def dong_thap_2021() -> ReportInput:
     return ReportInput(heading=about, halls=halls, units=units)
 
 
-def _counted(hall_id: str, parent: str, level: str, seats: int) -> ReportHall:
+def _counted(hall_id: str, parent: str, level: HallLevel, seats: int) -> ReportHall:
     return report_hall(
         hall_id,
         parent=parent,

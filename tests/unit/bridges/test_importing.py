@@ -73,7 +73,7 @@ def test_every_bad_row_is_reported_and_nothing_is_imported() -> None:
         "mã,tên,đơn vị,cấp,số đại biểu\n"
         "ok,Tên,01,tỉnh,60\n"
         "điểm,Tên,01,tỉnh,60\n"
-        "b,,99,huyện,sáu mươi\n"
+        "b,,99,châu,sáu mươi\n"
         "c,Tên,01\n"
         ",Tên,,tỉnh,-1\n"
     )
@@ -82,7 +82,7 @@ def test_every_bad_row_is_reported_and_nothing_is_imported() -> None:
         (3, "mã", "điểm"),
         (4, "tên", ""),
         (4, "đơn vị", "99"),
-        (4, "cấp", "huyện"),
+        (4, "cấp", "châu"),
         (4, "số đại biểu", "sáu mươi"),
         (5, "", "c,Tên,01"),
         (6, "mã", ""),
