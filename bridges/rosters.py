@@ -32,12 +32,13 @@ _KINDS: dict[str, PersonKind] = {fold(word): kind for kind, words in KIND_WORDS.
 Known = Literal["known", "unknown", "out_of_reach"]
 
 
-def parse_roster(data: bytes | str, hall: Callable[[str], Known]) -> dict[int, Person]:
+def parse_roster(data: bytes | str, hall: Callable[[str], Known], *, sheet: str = "") -> dict[int, Person]:
     """Read a roster.
 
     Args:
         data: the file, at most `bridges.tables.MAX_ROWS` people.
         hall: whether a hall exists, and whether the sender reaches it.
+        sheet: of a workbook; the first that is shown unless given.
 
     Returns:
         People without numbers, by row, in order of the file; no two have the same identity.
@@ -48,7 +49,7 @@ def parse_roster(data: bytes | str, hall: Callable[[str], Known]) -> dict[int, P
     faults = Faults()
     first_rows: dict[bytes, int] = {}
     people: dict[int, Person] = {}
-    for row in parse_table(data, ROSTER_COLUMNS, faults):
+    for row in parse_table(data, ROSTER_COLUMNS, faults, sheet=sheet):
         cells = row.cells
         _check_texts(row, faults)
         _check_hall(row, hall, faults)

@@ -245,10 +245,13 @@ class ApiClient:
         query = {name: "1" if wish else "0" for name, wish in wishes.items()}
         return await self._document("POST", "/api/v1/halls/import", table=table, query={**query, "sheet": sheet})
 
-    async def import_roster(self, conference_id: str, table: bytes, *, dry_run: bool = False) -> Document:
+    async def import_roster(
+        self, conference_id: str, table: bytes, *, dry_run: bool = False, sheet: str = ""
+    ) -> Document:
         """Add or change delegates, all or nothing; answers what changed."""
         path = f"/api/v1/conferences/{conference_id}/delegates/import"
-        return await self._document("POST", path, table=table, query={"dry_run": "1" if dry_run else "0"})
+        query = {"dry_run": "1" if dry_run else "0", "sheet": sheet}
+        return await self._document("POST", path, table=table, query=query)
 
     async def delegates(self, conference_id: str, *, hall: str = "", unit: str = "") -> list[Document]:
         """List delegates with names, of one hall or unit where given; page after page."""
@@ -271,10 +274,6 @@ class ApiClient:
     async def privacy(self, conference_id: str) -> Document:
         """Read what is stored about the people of a conference, and who read it."""
         return await self._document("GET", f"/api/v1/conferences/{conference_id}/privacy")
-
-    async def erase(self, path: str, **body: object) -> Document:
-        """Erase people, at a path below `/api/v1/`."""
-        return await self._document("POST", f"/api/v1/{path}", body=body)
 
     async def hall(self, hall_id: str) -> Document:
         """Read one hall; answers `{"hall", "revision", "withdrawn"}`."""

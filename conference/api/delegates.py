@@ -16,6 +16,7 @@ from bridges.rosters import Known, parse_roster, serialize_roster_template
 from conference.access import Role
 from conference.api.problems import RequestError
 from conference.api.routing import CSV, MAX_IMPORT_BYTES, STAFF, Call, Query, Route
+from conference.api.tables import SHEET
 from conference.commands import ReissueCodes, WithdrawDelegates
 from conference.errors import RejectedError
 from conference.lookup import conference_of, hall_of, unit_of
@@ -127,7 +128,7 @@ async def import_roster(call: Call) -> RosterAnswer:
             return "known"
         return "out_of_reach" if hall_id in others else "unknown"
 
-    roster = await asyncio.to_thread(parse_roster, call.body(bytes), known)
+    roster = await asyncio.to_thread(parse_roster, call.body(bytes), known, sheet=call.query("sheet"))
     difference = await call.services.rostering.bring(conference_id, roster, reach, call.claims.actor, dry_run=dry_run)
     return RosterAnswer(
         people=len(roster),
@@ -293,7 +294,7 @@ ROUTES = (
         request_media=CSV,
         response=RosterAnswer,
         errors=(404, 409, 503),
-        query=(Query(name="dry_run", text="1: check everything, write nothing", values=("0", "1")),),
+        query=(Query(name="dry_run", text="1: check everything, write nothing", values=("0", "1")), SHEET),
         max_body_bytes=MAX_IMPORT_BYTES,
     ),
     Route(

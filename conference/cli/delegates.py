@@ -11,7 +11,7 @@ import typer
 from conference.cli.connection import DEFAULT_SERVER, DEFAULT_TOKEN_FILE, AsJson, Server, TokenFile, ask
 from conference.cli.output import print_fields, print_json, print_table
 from conference.cli.refusal import RefusingGroup
-from conference.cli.rows import import_table, read_table
+from conference.cli.rows import DryRun, ErrorsTo, SheetName, import_table, read_table
 
 app = typer.Typer(cls=RefusingGroup, no_args_is_help=True, help="Rosters (danh sách đại biểu) of a conference.")
 
@@ -36,8 +36,10 @@ def import_delegates(
     file: Annotated[Path, typer.Argument(help="CSV or XLSX; at least mã điểm cầu and họ và tên (hall, name).")],
     server: Server = DEFAULT_SERVER,
     token_file: TokenFile = DEFAULT_TOKEN_FILE,
+    sheet: SheetName = "",
+    errors_to: ErrorsTo = None,
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the difference, write nothing (chạy thử).")] = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Add or change delegates (nhập danh sách đại biểu) from a table, all or nothing.
@@ -47,7 +49,12 @@ def import_delegates(
     Example: diemcau delegates import hn-2026 dai-bieu.csv --dry-run
     """
     table = read_table(file)
-    answer = import_table(server, token_file, lambda api: api.import_roster(conference, table, dry_run=dry_run))
+    answer = import_table(
+        server,
+        token_file,
+        lambda api: api.import_roster(conference, table, dry_run=dry_run, sheet=sheet),
+        errors_to,
+    )
     if as_json:
         print_json(answer)
         return

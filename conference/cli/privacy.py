@@ -68,7 +68,7 @@ def erase_person(
     """
     _require(sure=sure)
     path = f"conferences/{conference}/delegates/erase"
-    _tell(ask(server, token_file, lambda api: api.erase(path, numbers=numbers, reason=reason)), as_json=as_json)
+    _tell(ask(server, token_file, lambda api: api.order(path, numbers=numbers, reason=reason)), as_json=as_json)
 
 
 @app.command("erase-conference")
@@ -87,7 +87,7 @@ def erase_conference(
     """
     _require(sure=sure)
     path = f"conferences/{conference}/people/erase"
-    _tell(ask(server, token_file, lambda api: api.erase(path, reason=reason)), as_json=as_json)
+    _tell(ask(server, token_file, lambda api: api.order(path, reason=reason)), as_json=as_json)
 
 
 @app.command("retention")
@@ -105,7 +105,7 @@ def retention(
 
     Example: diemcau privacy retention --days 90
     """
-    answer = ask(server, token_file, lambda api: api.erase("privacy/retention", days=days, dry_run=not sure))
+    answer = ask(server, token_file, lambda api: api.order("privacy/retention", days=days, dry_run=not sure))
     if as_json:
         print_json(answer)
         return

@@ -79,6 +79,7 @@ class Reading:
             JournalError: the reading cannot be noted.
             PeopleError: the store cannot be read.
         """
+        await self._decider.settled()  # a gateway may not have read yet what the leader has answered
         numbers = self._checkins(conference_id).numbers(hall_id)
         key, now_ms = (conference_id, hall_id), self._decider.now_ms()
         if now_ms - self._halls.get(key, 0) >= ONE_READING_MS:
@@ -86,8 +87,6 @@ class Reading:
             if len(self._halls) >= MAX_REMEMBERED:
                 self._halls.clear()
             self._halls[key] = now_ms
-        else:
-            await self._decider.settled()
         return await self._listed(conference_id, numbers)
 
     async def note(self, conference_id: str, scope: str, count: int, purpose: ReadPurpose, actor: str) -> None:
