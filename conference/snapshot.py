@@ -32,6 +32,9 @@ from conference.state import State, derive
 SNAPSHOT_SCHEMA = 1
 # Fields of the image whose records are frozen: `apply` replaces them, so that references to them keep the moment.
 _REPLACED = ("units", "halls", "headcounts", "checkin_authors", "closings", "prechecks", "sign_offs")
+# Of these, tables of so many records that one step for all of them would hold everybody up.
+_LONG = ("prechecks",)
+_RECORDS_AT_ONCE = 1_000  # some 3 ms
 # Fields that are an image already, of which nothing changes any more.
 _TAKEN = ("checkins",)
 
@@ -78,7 +81,10 @@ def encode_in_steps(state: State) -> Generator[None, None, bytes]:
             fields[name] = _encoded(fields[name])
     for name in _REPLACED:
         yield
-        fields[name] = _encoded(fields[name])
+        if name in _LONG:
+            fields[name] = msgspec.Raw((yield from _encoded_in_steps(fields[name])))
+        else:
+            fields[name] = _encoded(fields[name])
     yield
     return msgspec.msgpack.encode(fields)
 
@@ -86,6 +92,26 @@ def encode_in_steps(state: State) -> Generator[None, None, bytes]:
 def _referred(table: dict[str, Any]) -> dict[str, Any]:
     """A table that does not change with the state: its records never do, its tables (of headcounts) are copied."""
     return {key: dict(value) if isinstance(value, dict) else value for key, value in table.items()}
+
+
+def _encoded_in_steps(table: dict[str, dict[str, Any]]) -> Generator[None, None, bytes]:
+    """A table of tables as msgpack, some records at a time."""
+    parts = [_map_header(len(table))]
+    for key, records in table.items():
+        parts += [msgspec.msgpack.encode(key), _map_header(len(records))]
+        items = list(records.items())
+        for start in range(0, len(items), _RECORDS_AT_ONCE):
+            some = dict(items[start : start + _RECORDS_AT_ONCE])
+            parts.append(msgspec.msgpack.encode(some)[len(_map_header(len(some))) :])
+            yield
+    return b"".join(parts)
+
+
+def _map_header(length: int) -> bytes:
+    """What a map of so many pairs begins with (MessagePack specification, map format family)."""
+    if length < 16:
+        return bytes([0x80 | length])
+    return b"\xde" + length.to_bytes(2, "big") if length < 1 << 16 else b"\xdf" + length.to_bytes(4, "big")
 
 
 def _encoded(value: object) -> msgspec.Raw:

@@ -26,6 +26,15 @@ const VERDICTS = {
 };
 const PLACES = { primary: ["trạm chính", "the primary relay"], backup: ["trạm dự phòng", "the backup relay"] };
 
+/** "Edg 140": the most particular name that a browser gives itself, and its version; its own text where none is known. */
+export function browserName(userAgent) {
+  for (const name of ["coc_coc_browser", "Edg", "OPR", "SamsungBrowser", "Firefox", "Chrome", "Safari"]) {
+    const found = userAgent.match(new RegExp(`\\b${name}/(\\d+)`));
+    if (found) return `${name} ${found[1]}`;
+  }
+  return userAgent.slice(0, 80);
+}
+
 /** A tone through the hall's speakers. */
 async function playTone() {
   const context = new AudioContext();
@@ -118,7 +127,7 @@ class Precheck {
   #send() {
     const report = async () => {
       const devices = { ...this.#devices, screen_width_px: screen.width, screen_height_px: screen.height };
-      const precheck = { source: "page", version: navigator.userAgent.slice(0, 200), devices, ...this.#line };
+      const precheck = { source: "page", version: browserName(navigator.userAgent), devices, ...this.#line };
       const { findings, readiness } = await call(this.#token, "POST", "/api/v1/halls/precheck", { precheck });
       this.#show(findings, readiness.state);
     };

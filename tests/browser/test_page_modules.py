@@ -245,3 +245,20 @@ async def test_each_nonce_is_another_and_fits_a_json_number(page: Page) -> None:
     assert len(set(drawn)) == 1000
     assert all(isinstance(nonce, int) and 0 <= nonce < 2**53 for nonce in drawn)
     assert max(drawn) > 2**48
+
+
+async def test_names_of_browsers(page: Page) -> None:
+    """The most particular name wins: Chromium's kin all say that they are Chrome and Safari."""
+    names = await page.evaluate(
+        """async (agents) => {
+            const { browserName } = await import("/static/precheck.js");
+            return agents.map(browserName);
+        }""",
+        [
+            "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/140.0.0.0 Safari/537.36 Edg/140.0",
+            "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 coc_coc_browser/130.0 Chrome/124.0 Safari/537.36",
+            "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+            "something else",
+        ],
+    )
+    assert names == ["Edg 140", "coc_coc_browser 130", "Firefox 140", "something else"]

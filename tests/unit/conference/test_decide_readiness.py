@@ -13,8 +13,10 @@ from bridges.readiness import Thresholds
 from conference.commands import ChangePhase, CreateConference, ReportPrecheck, SignOffReadiness
 from conference.errors import RejectedError
 from conference.events import ATTENDANCE, PrecheckReported, RehearsalSignedOff, stream_of
+from conference.prechecking import Prechecks
 from conference.readying import hall_readiness, relays_to_check, sessions_of
 from conference.snapshot import decode_state, encode_in_steps, encode_state, fingerprint
+from conference.state import State
 
 PRECHECK = Precheck(
     source="agent", relays=(RelayReach(relay_id="e1", place="primary", transport="udp"),), layer_bps=2_200_000
@@ -120,6 +122,22 @@ def test_a_rehearsal_and_its_conference_share_their_checks(country: Country) -> 
     found = hall_readiness(state, sessions_of(state, "hn"), "h1", Thresholds(), state.newest_ms)
     assert found.state == "doubtful"
     assert found.checked_at_ms == state.newest_ms
+
+
+@pytest.mark.parametrize("halls", [0, 1, 15, 16, 1_001, 70_000])
+def test_a_snapshot_in_steps_is_the_same_whatever_its_size(halls: int) -> None:
+    """Tables of any length come back, although they are written some records at a time."""
+    state = State()
+    kept: dict[str, tuple[Precheck, ...]] = {f"h{number}": (PRECHECK,) for number in range(halls)}
+    state.prechecks = Prechecks({"hn": kept} if halls else {})
+    made: list[bytes] = []
+
+    def made_in_steps() -> Generator[None, None, None]:
+        made.append((yield from encode_in_steps(state)))
+
+    for _ in made_in_steps():
+        pass
+    assert decode_state(made[0]).prechecks.by_hall == state.prechecks.by_hall
 
 
 def test_a_snapshot_keeps_readiness(country: Country) -> None:
