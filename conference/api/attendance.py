@@ -167,7 +167,7 @@ def subtree_of(call: Call) -> tuple[TreeName, str]:
     return tree, unit
 
 
-_SUBTREE = (
+SUBTREE = (
     Query(name="unit", text="this unit and everything under it; unless given, all that the caller reaches"),
     Query(name="tree", text="tree to sum over: the unit's own, or that in which the halls report", values=TREES),
     Query(name="limit", text=f"entries in one answer, 1 to {MAX_PAGE}; {PAGE} unless given"),
@@ -185,7 +185,7 @@ ROUTES = (
         response=AttendanceView,
         errors=(404, 409, 422, 503),
         query=(
-            *_SUBTREE,
+            *SUBTREE,
             Query(name="closing", text="1: the figures at the closing, as they never change", values=("0", "1")),
         ),
     ),
@@ -209,7 +209,7 @@ ROUTES = (
         scope="reach",
         response=CorrectionList,
         errors=(404, 409, 422, 503),
-        query=_SUBTREE,
+        query=SUBTREE,
     ),
     Route(
         method="GET",
@@ -221,6 +221,6 @@ ROUTES = (
         scope="reach",
         response=DiscrepancyList,
         errors=(404, 422, 503),
-        query=_SUBTREE,
+        query=SUBTREE,
     ),
 )

@@ -6,6 +6,8 @@ else.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from bridges.checkin_messages import (
@@ -15,16 +17,21 @@ from bridges.checkin_messages import (
     CheckinOutcome,
     MarkAnswer,
     MarkBatch,
+    MarkKind,
     SingleCheckin,
 )
 from bridges.messages import SCHEMA
 from conference.access import ApiClaims
+from conference.api.attendance import SUBTREE, subtree_of
+from conference.api.paging import page_size
 from conference.api.problems import RequestError
-from conference.api.routing import HALL, POSTER, Call, HallCall, Route
+from conference.api.routing import HALL, POSTER, STAFF, Call, HallCall, Route
+from conference.checkins import Checkins
 from conference.lookup import conference_of, hall_of
 
 # A thousand codes of 177 digits with what is around them, and as much room again.
 MAX_BATCH_BYTES = 512 * 1024
+MAX_AFTER_DIGITS = 7  # of a delegate's number
 
 
 class PosterRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +45,31 @@ class PosterAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     link: str
     expires_at_ms: int
+
+
+class CheckinConflict(msgspec.Struct, frozen=True, kw_only=True):
+    """A delegate about whom devices or the technician say two things; for people to settle, present once all the same.
+
+    Attributes:
+        number: the delegate's.
+        hall_id: whose roster they are on.
+        halls: the halls where they were scanned, ascending.
+        counted_at: of these, that of the scan that counts.
+        marked: what the technician says, "none" where nothing.
+    """
+
+    number: int
+    hall_id: str
+    halls: list[str]
+    counted_at: str
+    marked: MarkKind
+
+
+class CheckinConflicts(msgspec.Struct, frozen=True, kw_only=True):
+    """Conflicts by number, ascending; `next` is what `after` is to be for those that follow."""
+
+    conflicts: list[CheckinConflict]
+    next: str = ""
 
 
 async def check_in_batch(call: HallCall) -> CheckinAnswer:
@@ -66,6 +98,42 @@ async def mark(call: HallCall) -> MarkAnswer:
     body = call.body(MarkBatch)
     _require(body.schema, len(body.marks))
     return MarkAnswer(results=await call.services.checkins.mark(call.claims, body.marks))
+
+
+async def list_conflicts(call: Call) -> CheckinConflicts:
+    """Who was scanned elsewhere than at the hall of their roster, or is present and marked absent."""
+    state, limit = call.services.coordinator.state, page_size(call.query("limit"))
+    conference_id = conference_of(state, call.path("conference_id")).conference_id
+    tree, unit = subtree_of(call)
+    after = call.query("after")
+    if not (after == "" or (after.isascii() and after.isdigit() and len(after) <= MAX_AFTER_DIGITS)):
+        raise RequestError("bad_parameter", "after is the `next` of the answer before", status=422)
+    inside = set(state.rollups[conference_id].hall_ids_under(tree, unit or None))
+    found: list[CheckinConflict] = []
+    for conflict in settle(state.checkins.get(conference_id), int(after or 0)):
+        if conflict.hall_id in inside:
+            found.append(conflict)
+            if len(found) > limit:
+                break
+    more = str(found[limit - 1].number) if len(found) > limit else ""
+    return CheckinConflicts(conflicts=found[:limit], next=more)
+
+
+def settle(checkins: Checkins | None, after: int) -> Iterator[CheckinConflict]:
+    """The conflicts of all halls, for people to settle, behind a number."""
+    if checkins is None:
+        return
+    halls = {conflict.number: conflict.halls for conflict in checkins.conflicts()}
+    for number in sorted({*halls, *checkins.marked_absent()}):
+        known = checkins.delegate(number) if number > after else None
+        if known is not None and known.scan is not None:
+            yield CheckinConflict(
+                number=number,
+                hall_id=known.hall_id,
+                halls=list(halls.get(number, (known.scan.hall_id,))),
+                counted_at=known.scan.hall_id,
+                marked=known.mark,
+            )
 
 
 async def make_poster(call: Call) -> PosterAnswer:
@@ -145,7 +213,19 @@ ROUTES = (
         errors=(404, 409, 503),
     ),
 )
-POSTER_ROUTES = (
+STAFF_ROUTES = (
+    Route(
+        method="GET",
+        path="/api/v1/conferences/{conference_id}/checkins/conflicts",
+        handler=list_conflicts,
+        summary="Delegates about whom scans or marks contradict each other",
+        tag="check-in",
+        roles=STAFF,
+        scope="reach",
+        response=CheckinConflicts,
+        errors=(404, 422, 503),
+        query=SUBTREE,
+    ),
     Route(
         method="POST",
         path="/api/v1/halls/{hall_id}/poster",

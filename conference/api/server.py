@@ -58,7 +58,7 @@ def api_routes() -> tuple[Route, ...]:
         *hall_roster.ROUTES,
         *hall_door.ROUTES,
         *checkins.ROUTES,
-        *checkins.POSTER_ROUTES,
+        *checkins.STAFF_ROUTES,
         *precheck.ROUTES,
         *halls.ROUTES,
         *hall_records.ROUTES,

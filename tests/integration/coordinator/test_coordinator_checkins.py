@@ -201,6 +201,28 @@ async def test_marks_are_taken_of_the_halls_own_delegates(door: Door) -> None:
     assert (await door.batch([door.scan(2)]))[0]["result"] == "void"
 
 
+async def test_conflicts_are_listed_for_who_has_to_settle_them(door: Door, api: Api) -> None:
+    """Scans in two halls, in another hall alone, present and marked absent; page by page."""
+    await door.batch([door.scan(1), door.scan(2), door.scan(3)])
+    await door.batch([door.scan(1), door.scan(4)], door.other)
+    mark = {"number": 3, "mark": "excused", "at_ms": int(time.time() * 1000), "nonce": 1}
+    await api.expect(200, "POST", "/api/v1/halls/marks", hall=door.hall, json={"schema": 1, "marks": [mark]})
+    path = f"/api/v1/conferences/{CONFERENCE}/checkins/conflicts"
+    found = (await api.expect(200, "GET", path))["conflicts"]
+    both = sorted([door.hall, door.other])
+    assert [(each["number"], each["halls"], each["marked"]) for each in found] == [
+        (1, both, "none"),
+        (3, [door.hall], "excused"),
+        (4, [door.other], "none"),
+    ]
+    assert found[2]["hall_id"] == door.hall
+    first = await api.expect(200, "GET", f"{path}?limit=2")
+    rest = await api.expect(200, "GET", f"{path}?limit=2&after={first['next']}")
+    assert [*first["conflicts"], *rest["conflicts"]] == found
+    assert "next" not in rest or rest["next"] == ""
+    await api.expect(422, "GET", f"{path}?after=x")
+
+
 async def test_a_poster_opens_self_check_in_alone(door: Door, api: Api) -> None:
     """Nothing else of the hall, and staff make it for halls that they reach."""
     answer = await api.expect(200, "POST", f"/api/v1/halls/{door.hall}/poster", json={"conference_id": CONFERENCE})

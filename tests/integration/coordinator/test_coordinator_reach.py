@@ -262,6 +262,19 @@ async def lists_own_discrepancies(api: Api) -> None:
     await ask(api, 403, "GET", f"{path}?unit=79")
 
 
+@proves("GET", "/api/v1/conferences/{conference_id}/checkins/conflicts")
+async def lists_own_conflicts(api: Api) -> None:
+    """Of the delegates of others nothing is told, wherever they were scanned."""
+    await bring_delegates(api)
+    for number, hall in ((1, "HN-1"), (2, FOREIGN)):
+        scan = {"schema": 1, "code": api.keys.issue_code(CONFERENCE, number, 0), "at_ms": 1, "nonce": number}
+        status, answer = await api.call("POST", "/api/v1/halls/checkin", hall=hall, json=scan)
+        assert (status, answer["result"]) == (200, "counted")
+    path = f"/api/v1/conferences/{CONFERENCE}/checkins/conflicts"
+    assert [each["number"] for each in (await ask(api, 200, "GET", path))["conflicts"]] == [2]
+    await ask(api, 403, "GET", f"{path}?unit=79")
+
+
 @proves("GET", "/api/v1/conferences/{conference_id}/corrections")
 async def lists_own_corrections(api: Api) -> None:
     """Others are left out."""
