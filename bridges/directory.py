@@ -12,6 +12,7 @@ Each hall is kept as one line of folded text; a question is looked for in all li
 from __future__ import annotations
 
 import re
+from bisect import insort
 from collections.abc import Generator, Iterable, Mapping, Sequence
 
 from bridges.collation import CollationKey, collation_key
@@ -56,6 +57,11 @@ class Question:
     def answers(self, line: str) -> bool:
         """Whether a line (`line_of`) has all that is asked."""
         return all(word in line for word in self._words) or self.has_phone(line)
+
+    @property
+    def is_phone(self) -> bool:
+        """Whether it is a telephone number, or enough of one; it may be a code as well."""
+        return bool(self._phone)
 
     def has_phone(self, line: str) -> bool:
         """Whether a line has the telephone number, or the part of one, that is asked for."""
@@ -128,18 +134,17 @@ class HallDirectory:
             self._unit_words.clear()
             self._units = dict(units)
         entries: dict[str, _Entry] = {}
-        made = 0
+        fresh: list[str] = []
         for hall in list(halls.values()):
             entry = self._entries.get(hall.hall_id)
             if entry is None or entry.hall is not hall:
                 entry = self._entry(hall)
-                made += 1
-                if made % STEP == 0:
+                fresh.append(hall.hall_id)
+                if len(fresh) % STEP == 0:
                     yield
             entries[hall.hall_id] = entry
         yield
-        known = [hall_id for hall_id in self._order if hall_id in entries]  # nearly in order: soon sorted
-        order = sorted(dict.fromkeys([*known, *entries]), key=lambda hall_id: entries[hall_id].key)
+        order = self._ordered(entries, fresh)
         yield
         self._entries = entries
         self._order = order
@@ -158,14 +163,26 @@ class HallDirectory:
     def find(self, question: Question) -> list[str]:
         """Ids of the halls that answer a question, best first, then by name."""
         found = question.among(self._lines)
-        # Stable: by name within each part.
-        found.sort(
-            key=lambda place: (
-                not question.has_phone(self._lines[place]),
-                not question.answers(self._names[place]),
-            )
-        )
-        return [self._order[place] for place in found]
+        if question.is_phone:
+            best = [place for place in found if question.has_phone(self._lines[place])]
+        else:
+            best = [found[number] for number in question.among([self._names[place] for place in found])]
+        named = set(best)
+        return [self._order[place] for place in (*best, *(place for place in found if place not in named))]
+
+    def _ordered(self, entries: Mapping[str, _Entry], fresh: Sequence[str]) -> list[str]:
+        """Ids by name; a few that are new or changed are put among the others, which stand in order already."""
+
+        def key_of(hall_id: str) -> tuple[CollationKey, str]:
+            return entries[hall_id].key
+
+        if len(fresh) > STEP:
+            return sorted(entries, key=key_of)
+        moved = set(fresh)
+        order = [hall_id for hall_id in self._order if hall_id in entries and hall_id not in moved]
+        for hall_id in fresh:
+            insort(order, hall_id, key=key_of)
+        return order
 
     def _entry(self, hall: Hall) -> _Entry:
         own = line_of(hall.name, hall.hall_id)
