@@ -33,7 +33,10 @@ MEDIA: dict[Form, str] = {
 
 
 class _Layout(msgspec.Struct, frozen=True, kw_only=True):
-    """How a register looks as a table: titles, widths, an example, and what each column means, by field."""
+    """How a register looks as a table: titles, widths, an example, and what each column means, by field.
+
+    `words` are those that a column allows; of them the example has the one at the place that `chosen` says.
+    """
 
     columns: tuple[Column, ...]
     title: tuple[str, str]
@@ -41,6 +44,7 @@ class _Layout(msgspec.Struct, frozen=True, kw_only=True):
     example: tuple[str, ...]
     words: dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
     meaning: dict[str, tuple[str, str]]
+    chosen: dict[str, int]
 
 
 def _words(found: Iterable[Sequence[str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -75,6 +79,7 @@ _HALLS = _Layout(
         "máy tính, máy chiếu, camera, micro",
     ),
     words={"level": _LEVEL, "virtual": _YES_NO},
+    chosen={"level": 2, "virtual": 1},
     meaning={
         "hall_id": (f"bắt buộc, không trùng; {_CODE[0]}", f"required, unique; {_CODE[1]}"),
         "name": ("bắt buộc", "required"),
@@ -98,6 +103,7 @@ _UNITS = _Layout(
     widths=(14, 36, 24, 14, 14, 14, 14, 16),
     example=("# 00004", "Phường Ba Đình", "phường", "01", "", "2025-07-01", "", ""),
     words={"tree": _TREE},
+    chosen={"tree": 0},
     meaning={
         "code": (f"bắt buộc; {_CODE[0]}", f"required; {_CODE[1]}"),
         "name": ("bắt buộc", "required"),
@@ -115,6 +121,7 @@ _KINDS = _Layout(
     widths=(36, 14, 8, 14, 14),
     example=("# xã", "", "4", "", ""),
     words={"tree": _TREE},
+    chosen={"tree": 0},
     meaning={
         "name": ("bắt buộc", "required"),
         "tree": ("bắt buộc", "required"),
@@ -146,7 +153,7 @@ def serialize_template(subject: Subject, form: Form, language: Language = "vi") 
     layout, word = _LAYOUTS[subject], 0 if language == "vi" else 1
     fields = [column.field for column in layout.columns if column.field]
     example = tuple(
-        layout.words[field][word][-1] if field in layout.words and not cell else cell
+        layout.words[field][word][layout.chosen[field]] if field in layout.words else cell
         for field, cell in zip(fields, layout.example, strict=True)
     )
     explained = tuple(_explained(layout, field, word) for field in fields)

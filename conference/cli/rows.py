@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -122,7 +122,7 @@ def write_table(payload: bytes, form: str, output: Path | None) -> None:
         sys.stdout.buffer.flush()
 
 
-def _write_errors(file: Path, rows: list[Mapping[str, Any]]) -> None:
+def _write_errors(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     from bridges.tables import serialize_table  # noqa: PLC0415 - `--help` should not pay for it
     from bridges.xlsx_writing import Sheet, serialize_workbook  # noqa: PLC0415 - the same
 

@@ -33,7 +33,8 @@ def test_help_names_every_command() -> None:
     [
         ["demo"], ["up"], ["coordinator"], ["relay"], ["hall"], ["publish"], ["virtual"], ["swarm"], ["plan"], ["live"],
         ["attendance"], ["report"], ["report", "make"], ["report", "verify"], ["token"], ["units", "import"],
-        ["units", "list"], ["halls", "import"], ["halls", "list"], ["halls", "export"], ["halls", "link"],
+        ["units", "list"], ["units", "show"], ["units", "export"], ["units", "template"], ["halls", "template"],
+        ["halls", "import"], ["halls", "list"], ["halls", "export"], ["halls", "link"],
         ["halls", "propose"], ["halls", "show"], ["halls", "history"], ["halls", "withdraw"],
         ["proposals", "list"], ["proposals", "show"], ["proposals", "approve"], ["proposals", "reject"],
         ["conference", "create"], ["conference", "open"], ["conference", "trial"], ["conference", "rehearse"],
