@@ -45,6 +45,13 @@ REFUSED = [
     (ImportUnits(units=[unit("1", parent="99")]), "unknown_unit", 404),
     (ImportUnits(units=[unit("1", parent="2"), unit("2", parent="1")]), "unit_cycle", 422),
     (ImportUnits(units=[unit("01", parent="00004")]), "unit_cycle", 422),
+    (ImportUnits(units=[msgspec.structs.replace(unit("1", parent="01"), tree="organisation")]), "wrong_tree", 422),
+    (ImportUnits(units=[msgspec.structs.replace(unit("1"), merged_into="a b")]), "bad_id", 422),
+    (
+        ImportUnits(units=[msgspec.structs.replace(unit("1"), valid_from="2025-07-01", valid_to="2025-06-30")]),
+        "bad_validity",
+        422,
+    ),
     (ImportHalls(halls=[hall("")]), "bad_id", 422),
     (ImportHalls(halls=[hall("x" * 65)]), "bad_id", 422),
     (ImportHalls(halls=[hall("điểm")]), "bad_id", 422),
@@ -156,3 +163,16 @@ def test_events_of_older_journals_have_the_fields_that_came_later() -> None:
     )
     assert (created.reporting, created.kind, created.rehearsal_of) == ("territory", "conference", "")
     assert msgspec.convert({"code": "01", "name": "x", "kind": "tỉnh"}, Unit).valid_to == ""
+
+
+def test_an_older_unit_becomes_the_past_of_its_code() -> None:
+    """What is in force stays, the older one goes before it, and both are there again from a snapshot."""
+    country = Country()
+    country.open_conference("h1")
+    now = msgspec.structs.replace(unit("7", name="Mới"), valid_from="2025-07-01")
+    old = msgspec.structs.replace(unit("7", name="Cũ"), valid_to="2025-06-30")
+    country.do(ImportUnits(units=[now]))
+    country.do(ImportUnits(units=[old]))
+    assert country.do(ImportUnits(units=[old])) == []
+    known = decode_state(encode_state(country.state)).units["7"]
+    assert known.versions == (old, now)
