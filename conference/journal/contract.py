@@ -24,7 +24,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         at_ms: milliseconds since the epoch.
-        actor: who caused it, for the audit: `user:…`, `hall:…`, `relay:…` or `coordinator`.
+        actor: who caused it, for the audit: `user:…`, `hall:…`, `poster:…`, `relay:…` or `coordinator`.
         event: what happened.
     """
 
