@@ -79,7 +79,7 @@ _HALLS = _Layout(
         "máy tính, máy chiếu, camera, micro",
     ),
     words={"level": _LEVEL, "virtual": _YES_NO},
-    chosen={"level": 2, "virtual": 1},
+    chosen={"level": list(LEVEL_WORDS).index("commune"), "virtual": 1},
     meaning={
         "hall_id": (f"bắt buộc, không trùng; {_CODE[0]}", f"required, unique; {_CODE[1]}"),
         "name": ("bắt buộc", "required"),

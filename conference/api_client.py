@@ -15,6 +15,7 @@ import aiohttp
 import msgspec
 
 from bridges.http_answers import NO_ANSWER, why_no_answer
+from bridges.units import TreeName
 from conference.errors import ConferenceError
 from conference.lifecycle import Phase
 
@@ -337,9 +338,23 @@ class ApiClient:
         )
         return {str(hall_id): str(link) for hall_id, link in dict(answer.get("links") or {}).items()}
 
-    async def create_conference(self, conference_id: str, title: str, feeds: Sequence[str] = ("program",)) -> Document:
-        """Draft a conference."""
-        body = {"conference_id": conference_id, "title": title, "feeds": list(feeds)}
+    async def create_conference(
+        self,
+        conference_id: str,
+        title: str,
+        feeds: Sequence[str] = ("program",),
+        *,
+        reporting: TreeName = "territory",
+        starts_at_ms: int = 0,
+    ) -> Document:
+        """Draft a conference, whose halls report in one of the two trees; `starts_at_ms` 0 where that is not known."""
+        body = {
+            "conference_id": conference_id,
+            "title": title,
+            "feeds": list(feeds),
+            "reporting": reporting,
+            "starts_at_ms": starts_at_ms,
+        }
         return await self._document("POST", "/api/v1/conferences", body=body)
 
     async def conferences(self) -> list[Document]:

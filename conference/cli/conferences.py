@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast, get_args
 
 import typer
 
+from bridges.units import TreeName
 from conference.cli.connection import DEFAULT_SERVER, DEFAULT_TOKEN_FILE, AsJson, Server, TokenFile, ask
 from conference.cli.output import print_fields, print_json, print_table, without_virtual
 from conference.cli.refusal import RefusingGroup, fail
@@ -34,6 +36,12 @@ def create(
     conference: ConferenceId,
     title: Annotated[str, typer.Option(help="Title on the screen (tên hội nghị).")],
     feed: Annotated[list[str] | None, typer.Option(help="Feeds that it carries; `program` unless given.")] = None,
+    reporting: Annotated[
+        str, typer.Option(help="Tree in which its halls report (cây báo cáo): territory or organisation.")
+    ] = "territory",
+    starts_at: Annotated[
+        datetime | None, typer.Option(help="When it begins, by the clock of this machine (giờ khai mạc).")
+    ] = None,
     server: Server = DEFAULT_SERVER,
     token_file: TokenFile = DEFAULT_TOKEN_FILE,
     *,
@@ -43,7 +51,17 @@ def create(
 
     Example: diemcau conference create hn-2026 --title "Hội nghị toàn quốc"
     """
-    answer = ask(server, token_file, lambda api: api.create_conference(conference, title, feed or ["program"]))
+    if reporting not in get_args(TreeName):
+        raise typer.BadParameter("must be territory or organisation", param_hint="--reporting")
+    tree = cast("TreeName", reporting)
+    starts_at_ms = 0 if starts_at is None else round(starts_at.timestamp() * 1000)
+    answer = ask(
+        server,
+        token_file,
+        lambda api: api.create_conference(
+            conference, title, feed or ["program"], reporting=tree, starts_at_ms=starts_at_ms
+        ),
+    )
     _show(answer, as_json=as_json)
 
 

@@ -79,3 +79,9 @@ def test_a_difference_is_told_in_a_few_lines() -> None:
     assert lines[1] == "  H0: seats: '5' -> '6'"
     assert len(lines) == 2 + rows.SHOWN_ROWS
     assert "25" in lines[-1]
+
+
+@pytest.mark.parametrize("option", [["--reporting", "both"], ["--starts-at", "tomorrow"]])
+def test_a_conference_reports_in_one_of_two_trees_and_begins_at_a_time(option: list[str]) -> None:
+    """Anything else is wrong usage, and no server is asked."""
+    assert runner.invoke(app, ["conference", "create", "hn", "--title", "x", *option]).exit_code == 2
