@@ -269,8 +269,8 @@ class ApiClient:
 
     async def sheets(self, conference_id: str, what: str, *, hall: str = "", unit: str = "") -> bytes:
         """Pages to print, as HTML: `delegates/codes` or `posters`, of one hall or unit."""
-        query = {name: value for name, value in (("hall", hall), ("unit", unit)) if value}
-        return await self.request("GET", f"/api/v1/conferences/{conference_id}/{what}", query=query)
+        path = f"/api/v1/conferences/{conference_id}/{what}"
+        return await self.request("GET", path, query=_given(hall=hall, unit=unit))
 
     async def privacy(self, conference_id: str) -> Document:
         """Read what is stored about the people of a conference, and who read it."""
@@ -290,8 +290,7 @@ class ApiClient:
 
     async def proposals(self, *, standing: str = "", unit: str = "") -> Document:
         """List proposals, the newest first; answers `{"proposals", "more"}`."""
-        query = {name: value for name, value in (("standing", standing), ("unit", unit)) if value}
-        return await self._document("GET", "/api/v1/proposals", query=query)
+        return await self._document("GET", "/api/v1/proposals", query=_given(standing=standing, unit=unit))
 
     async def proposal(self, proposal_id: str) -> Document:
         """Read one proposal and what it changes; answers `{"proposal", "halls", "conflicts", "more"}`."""
@@ -301,26 +300,16 @@ class ApiClient:
         self, proposal_ids: Sequence[str], verdict: str, *, reason: str = "", despite_changes: bool = False
     ) -> Document:
         """Approve or reject proposals, all or nothing; answers `{"proposals"}`."""
-        body = {
-            "proposal_ids": list(proposal_ids),
-            "verdict": verdict,
-            "reason": reason,
-            "despite_changes": despite_changes,
-        }
+        decision = {"verdict": verdict, "reason": reason, "despite_changes": despite_changes}
+        body = {"proposal_ids": list(proposal_ids), **decision}
         return await self._document("POST", "/api/v1/proposals/decide", body=body)
 
     async def halls(
         self, *, conference: str = "", status: str = "", unit: str = "", search: str = "", order: str = ""
     ) -> list[Document]:
         """List all halls, of one conference, status, unit or search where given; page after page."""
-        wanted = {
-            "conference": conference,
-            "status": status,
-            "unit": unit,
-            "search": search,
-            "order": order,
-            "limit": HALLS_AT_ONCE,
-        }
+        asked = _given(conference=conference, status=status, unit=unit, search=search, order=order)
+        wanted = {**asked, "limit": HALLS_AT_ONCE}
         return _list(await self._pages("/api/v1/halls", "halls", wanted), "halls")
 
     async def export_halls(self, form: str = "csv") -> bytes:
@@ -348,13 +337,8 @@ class ApiClient:
         starts_at_ms: int = 0,
     ) -> Document:
         """Draft a conference, whose halls report in one of the two trees; `starts_at_ms` 0 where that is not known."""
-        body = {
-            "conference_id": conference_id,
-            "title": title,
-            "feeds": list(feeds),
-            "reporting": reporting,
-            "starts_at_ms": starts_at_ms,
-        }
+        named = {"conference_id": conference_id, "title": title, "feeds": list(feeds)}
+        body = {**named, "reporting": reporting, "starts_at_ms": starts_at_ms}
         return await self._document("POST", "/api/v1/conferences", body=body)
 
     async def conferences(self) -> list[Document]:
