@@ -21,7 +21,7 @@ import msgspec
 
 from bridges.csv_records import csv_records
 from bridges.errors import ImportFailedError, RowError, UnreadableTableError
-from bridges.xlsx_records import MAGIC, UNCALCULATED, xlsx_records
+from bridges.xlsx_records import MAGIC, xlsx_records
 
 MAX_BYTES = 32 * 1024 * 1024  # 200,000 rows of 160 bytes
 MAX_ROWS = 200_000  # five times the largest conference that we size for
@@ -31,7 +31,7 @@ _ROWS_ABOVE = 20
 _SHOWN = 200
 _OLD_MAGIC = bytes.fromhex("d0cf11e0a1b11ae1")  # of .xls, and of an .xlsx with a password
 _ERROR_VALUES = frozenset(
-    ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#SPILL!", "#GETTING_DATA", UNCALCULATED)
+    ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#SPILL!", "#GETTING_DATA")
 )
 # What spreadsheets take for the beginning of a formula, full-width forms included, or for an error, behind any number
 # of our own quotes.
@@ -212,9 +212,7 @@ def _parse_rows(
             elif cell and not headings[position]:
                 faults.add(number, "", cell, "ô nằm ngoài các cột có tiêu đề", "a cell under an empty heading")
             if cell in _ERROR_VALUES:
-                faults.add(
-                    number, field, cell, "công thức lỗi hoặc chưa được tính", "a formula that failed or has no value"
-                )
+                faults.add(number, field, cell, "công thức lỗi", "a formula that failed")
         if not cells[code].startswith("#") or cells[code] in _ERROR_VALUES:
             yield Row(number, cells)
 

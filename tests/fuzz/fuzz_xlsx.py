@@ -16,22 +16,40 @@ with instrumented(__name__, "bridges"):
     from bridges.tables import Column, Faults, parse_table
 
 COLUMNS = (Column("code", ("mã",)), Column("name", ("tên",), required=False))
-LINKS = b'<Relationships><Relationship Id="%s" Type="t/%s" Target="%s"/></Relationships>'
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+PACKAGE = "http://schemas.openxmlformats.org/package/2006"
+TYPES = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 PARTS = {
-    "_rels/.rels": LINKS % (b"a", b"officeDocument", b"xl/workbook.xml"),
-    "xl/workbook.xml": b'<workbook><sheets><sheet name="a" r:id="a"/></sheets></workbook>',
-    "xl/_rels/workbook.xml.rels": (LINKS % (b"a", b"worksheet", b"sheet.xml")).replace(
-        b"<Relationships>", b'<Relationships><Relationship Id="b" Type="t/styles" Target="styles.xml"/>'
-    ),
-    "xl/styles.xml": b'<styleSheet><numFmts><numFmt numFmtId="164" formatCode="00000"/></numFmts>'
-    b'<cellXfs><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="164"/></cellXfs></styleSheet>',
+    "[Content_Types].xml": (
+        f'<Types xmlns="{PACKAGE}/content-types">'
+        f'<Override PartName="/xl/workbook.xml" ContentType="{TYPES}.sheet.main+xml"/>'
+        f'<Override PartName="/xl/sharedStrings.xml" ContentType="{TYPES}.sharedStrings+xml"/></Types>'
+    ).encode(),
+    "_rels/.rels": (
+        f'<Relationships xmlns="{PACKAGE}/relationships">'
+        f'<Relationship Id="a" Type="{OFFICE}/officeDocument" Target="xl/workbook.xml"/></Relationships>'
+    ).encode(),
+    "xl/workbook.xml": (
+        f'<workbook xmlns="{MAIN}" xmlns:r="{OFFICE}"><sheets><sheet name="a" sheetId="1" r:id="a"/></sheets>'
+        "</workbook>"
+    ).encode(),
+    "xl/_rels/workbook.xml.rels": (
+        f'<Relationships xmlns="{PACKAGE}/relationships">'
+        f'<Relationship Id="a" Type="{OFFICE}/worksheet" Target="sheet.xml"/></Relationships>'
+    ).encode(),
+    "xl/styles.xml": (
+        f'<styleSheet xmlns="{MAIN}"><numFmts><numFmt numFmtId="164" formatCode="00000"/></numFmts>'
+        '<cellXfs><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="164"/></cellXfs></styleSheet>'
+    ).encode(),
+    "xl/sharedStrings.xml": f'<sst xmlns="{MAIN}"><si><t>code</t></si></sst>'.encode(),
 }
 
 
 def fuzz_one(data: bytes) -> None:
     """Read the bytes as a workbook, as a sheet, and as the strings of one."""
     _read(data)
-    for name in ("xl/sheet.xml", "xl/styles.xml"):
+    for name in ("xl/sheet.xml", "xl/styles.xml", "xl/sharedStrings.xml"):
         out = io.BytesIO()
         with zipfile.ZipFile(out, "w") as archive:
             for part, content in {**PARTS, "xl/sheet.xml": data, name: data}.items():

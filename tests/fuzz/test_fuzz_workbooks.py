@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from contextlib import suppress
 
-from fuzz_xlsx import COLUMNS, fuzz_one
+from fuzz_xlsx import COLUMNS, MAIN, fuzz_one
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +13,7 @@ from bridges.errors import ImportFailedError
 from bridges.tables import Faults, parse_table
 from bridges.xlsx_writing import Sheet, serialize_workbook
 
-HEAD = b'<worksheet><sheetData><row r="1"><c r="A1" t="str"><v>code</v></c></row>'
+HEAD = b'<worksheet xmlns="%s"><sheetData><row r="1"><c r="A1" t="str"><v>code</v></c></row>' % MAIN.encode()
 VALUES = st.sampled_from(
     (b"", b"1", b"12.0", b"1e308", b"-1", b"nan", b"x", b"2958466", b"0.5", b"99999999999999999999")
 )
