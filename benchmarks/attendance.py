@@ -324,7 +324,9 @@ def main() -> None:
     parser.add_argument("--halls", type=int, default=0)
     parser.add_argument("--delegates", type=int, default=0)
     parser.add_argument("--singles", type=int, default=-1, help="delegates who come one by one; 4 %% by default")
-    parser.add_argument("--width", type=int, default=6, help="batches under way at once")
+    parser.add_argument(
+        "--width", type=int, default=3, help="batches under way at once; these keep the coordinator busy"
+    )
     parser.add_argument("--again", type=float, default=0.02, help="share of batches that are sent twice")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line")

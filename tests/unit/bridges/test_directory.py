@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from bridges.directory import HallDirectory, Question, find_units
 from bridges.halls import Hall
 from bridges.synthetic import synthetic_halls
+from bridges.tables import fold
 from bridges.units import Unit
 from bridges.vietnam import load_vietnam_units
 
@@ -103,15 +102,11 @@ def test_units_are_found_by_name_and_code() -> None:
     assert [unit.code for unit in find_units(UNITS.values(), Question("d"))] == ["DU-01", "00004"]
 
 
-def test_a_country_is_searched_in_some_milliseconds() -> None:
-    """40,000 halls, every kind of question, less than 50 ms of CPU each (7 to 28 ms on the machine of the figures)."""
+def test_every_hall_of_a_country_is_found_by_its_own_name() -> None:
+    """Of 3,355 halls each answers its own name without marks, and its code brings it first."""
     units = load_vietnam_units()
-    halls = {hall.hall_id: hall for hall in synthetic_halls(units, 40_000, seed=1)}
+    halls = {hall.hall_id: hall for hall in synthetic_halls(units, len(units), seed=1)}
     made = directory(halls, {unit.code: unit for unit in units})
-    for text in ("diem cau ba dinh", "d", "VN-00004-01", "0900 000 123", "khong co o dau ca"):
-        spent = []
-        for _ in range(3):
-            before = time.process_time()
-            made.find(Question(text))
-            spent.append(time.process_time() - before)
-        assert min(spent) < 0.05, text
+    for hall in list(halls.values())[::50]:
+        assert hall.hall_id in made.find(Question(fold(hall.name)))
+        assert made.find(Question(hall.hall_id))[0] == hall.hall_id
