@@ -35,16 +35,26 @@ def copy(
     password_file: PasswordFile = None,
     sentinel_password_file: PasswordFile = None,
     ca_file: Annotated[Path | None, typer.Option(help="Certificates that sign those of rediss servers.")] = None,
+    keep_days: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=36_500,
+            help="Leave older records out (bỏ bản ghi cũ hơn số ngày này); a snapshot stands for them. 0: copy all.",
+        ),
+    ] = 0,
     *,
     as_json: AsJson = False,
 ) -> None:
     """Copy a journal into an empty one (sao chép nhật ký), in either direction; both are compared by their hashes.
 
-    Stop the coordinator first. Take the signing key along as well.
+    Stop the coordinator first. Take the signing key along as well. With --keep-days the copy forgets who was whose
+    contact before; delete the old journal to make that so.
 
     Example: diemcau journal copy var/coordinator/journal.sqlite redis://10.0.0.9:6379
     """
     import asyncio  # noqa: PLC0415 - `--help` should not pay for it
+    import time  # noqa: PLC0415 - the same
 
     from conference.journal.copying import CopyReport, copy_journal  # noqa: PLC0415 - the same
     from monitoring.log_config import configure_logging  # noqa: PLC0415 - the same
@@ -56,6 +66,8 @@ def copy(
         "ca_file": ca_file,
     }
 
+    without_before_ms = int((time.time() - keep_days * 86_400) * 1000) if keep_days else 0
+
     def say(count: int) -> None:
         typer.echo(f"\r{count:,} sự kiện (events)…", nl=False, err=True)
 
@@ -63,7 +75,7 @@ def copy(
         with _alone(source), _alone(target):
             opened = [_open(place, settings, reading=place == source) for place in (source, target)]
             try:
-                return await copy_journal(opened[0], opened[1], say)
+                return await copy_journal(opened[0], opened[1], say, without_before_ms=without_before_ms)
             finally:
                 typer.echo("", err=True)
                 for each in opened:

@@ -3,6 +3,9 @@
 Everything that the source keeps goes over: records with their positions, epochs and times, and the newest snapshot. The
 target is read again afterwards, and is opened to writers only when its digest and the state folded from it are those of
 the source. A source that is written meanwhile is refused: nobody could say what had been copied.
+
+A copy may leave old records out and hold a snapshot of the end in their place: a journal itself is never cut, so that
+is how contacts of technicians that were replaced long ago go, with the file that they were in.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from conference.errors import JournalError
 from conference.journal.contract import Journal, Record, Snapshot
 from conference.journal_fold import fold_journal
 from conference.policy import Policy
-from conference.snapshot import fingerprint
+from conference.snapshot import encode_state, fingerprint
 
 PAGE_RECORDS = 1_000
 
@@ -66,7 +69,11 @@ class JournalDigest:
 
 
 async def copy_journal(
-    source: Journal, target: Journal, progress: Callable[[int], None] = lambda _count: None
+    source: Journal,
+    target: Journal,
+    progress: Callable[[int], None] = lambda _count: None,
+    *,
+    without_before_ms: int = 0,
 ) -> CopyReport:
     """Copy `source` into the empty `target`; nobody may write to either meanwhile.
 
@@ -74,6 +81,8 @@ async def copy_journal(
         source: only read.
         target: must be empty; left closed to writers when this raises after it began.
         progress: called with the number of records copied so far.
+        without_before_ms: records at the beginning of each stream that are older are left out, milliseconds since the
+            epoch; 0 leaves out none.
 
     Raises:
         NotEmptyJournalError: the target holds something; it was not changed.
@@ -82,6 +91,10 @@ async def copy_journal(
     """
     before = await source.writer()
     base, snapshot = await source.kept_after(), await source.latest_snapshot()
+    if without_before_ms:
+        fold = await fold_journal(source, Policy())
+        snapshot = Snapshot(positions=dict(fold.positions), state=encode_state(fold.state))
+        base = await _cut(source, base, without_before_ms)
     await target.begin_fill(base)
     copied = await _copy_records(source, target, base, progress)
     async for _ in source.read(dict(copied.positions)):
@@ -98,6 +111,17 @@ async def copy_journal(
         records_sha256=copied.hexdigest(),
         state_sha256=await _check_state(source, target, snapshot),
     )
+
+
+async def _cut(source: Journal, base: dict[str, int], before_ms: int) -> dict[str, int]:
+    """The position of each stream's last record that goes: it and all before it are older."""
+    cut, ended = dict(base), set[str]()
+    async for record in source.read(dict(base)):
+        if record.at_ms >= before_ms:
+            ended.add(record.stream)
+        elif record.stream not in ended:
+            cut[record.stream] = record.position
+    return cut
 
 
 async def _copy_records(

@@ -101,6 +101,39 @@ async def test_a_copy_of_what_was_cut_off_begins_where_that_does(
             await records_of(target)
 
 
+async def test_a_copy_may_leave_old_records_out(
+    new_store: NewStore, source_kind: StoreKind, target_kind: StoreKind
+) -> None:
+    """What is older is in no record of the copy, and what came of it is in its state; the next append follows."""
+    source, open_target = new_store(source_kind)(), new_store(target_kind)
+    await written(source, 300)
+    state = fingerprint((await fold_journal(source, Policy())).state)
+    report = await copy_journal(source, open_target(), without_before_ms=200)
+    target = open_target()
+    kept = await records_of(target, await target.kept_after())
+    assert [record.at_ms for record in sorted(kept, key=lambda record: record.at_ms)] == list(range(200, 300))
+    assert report.records == 100
+    assert fingerprint((await fold_journal(target, Policy())).state) == report.state_sha256 == state
+    await target.append(await target.open_writer(), entries(2))
+    assert len(await records_of(target, report.positions)) == 2
+    with pytest.raises(CorruptJournalError, match="is missing"):
+        await records_of(target)
+
+
+async def test_a_copy_may_hold_a_snapshot_alone(
+    new_store: NewStore, source_kind: StoreKind, target_kind: StoreKind
+) -> None:
+    """Where all records are old the copy begins with its snapshot, and goes on behind it."""
+    source, open_target = new_store(source_kind)(), new_store(target_kind)
+    await written(source, 30)
+    report = await copy_journal(source, open_target(), without_before_ms=1_000)
+    assert report.records == 0
+    target = open_target()
+    await target.append(await target.open_writer(), entries(2))
+    assert len(await records_of(target, report.positions)) == 2
+    assert len((await fold_journal(open_target(), Policy())).state.conferences) == 20
+
+
 async def test_a_target_that_holds_something_is_left_alone(
     new_store: NewStore, source_kind: StoreKind, target_kind: StoreKind
 ) -> None:
