@@ -34,7 +34,7 @@ from benchmarks.support.processes import answers, end, machine, usage
 from bridges.synthetic import synthetic_halls
 from bridges.vietnam import load_vietnam_units
 from conference.access import ApiClaims, KeyRing
-from conference.checkin_events import DelegateBlock, DelegatesEnrolled
+from conference.checkin.events import DelegateBlock, DelegatesEnrolled
 from conference.config import JOURNAL_FILE, KEY_FILE
 from conference.demo.measuring import peak_rss_mb
 from conference.events import ConferenceCreated, Event, HallsImported, PhaseChanged, UnitsImported

@@ -28,9 +28,9 @@ from conference.events import (
     PresenceObserved,
     UnitsImported,
 )
-from conference.report_making import ReportMaker
-from conference.report_sources import heading_of
-from conference.report_wire import ReportRequest
+from conference.reporting.making import ReportMaker
+from conference.reporting.sources import heading_of
+from conference.reporting.wire import ReportRequest
 from conference.reports.model import ReportKind
 from conference.reports.rendering import ReportFormat
 from conference.state import State, apply

@@ -23,9 +23,10 @@ from bridges.attendance import row_of, total_of
 from bridges.synthetic import synthetic_halls
 from bridges.units import TreeName, Unit
 from bridges.vietnam import load_vietnam_units
-from conference.attendance_view import attendance_view, summed_now
-from conference.checkin_events import CheckinsRecorded, DelegateBlock, DelegatesEnrolled, Scan
-from conference.closing import corrections, read_closing
+from conference.attendance.closing import corrections, read_closing
+from conference.attendance.standing import hall_attendance
+from conference.attendance.view import attendance_view, summed_now
+from conference.checkin.events import CheckinsRecorded, DelegateBlock, DelegatesEnrolled, Scan
 from conference.commands import CloseAttendance
 from conference.decide import decide
 from conference.events import (
@@ -37,7 +38,6 @@ from conference.events import (
     PresenceObserved,
     UnitsImported,
 )
-from conference.standing import hall_attendance
 from conference.state import State, apply
 from relay.messages import PresenceDelta, SessionClosed, SessionOpened
 

@@ -17,7 +17,7 @@ from conference.admission import Admission
 from conference.api.finding import HallFinder
 from conference.api.routing import Services
 from conference.api.server import build_app
-from conference.checkin_desk import CheckinDesk
+from conference.checkin.desk import CheckinDesk
 from conference.config import CoordinatorConfig
 from conference.coordinator import Coordinator
 from conference.errors import JournalError, StaleEpochError
@@ -32,9 +32,9 @@ from conference.people.erasing import Erasing
 from conference.people.opening import open_people
 from conference.people.reading import Reading
 from conference.people.rostering import Rostering
-from conference.precheck_payload import PrecheckPayload
+from conference.readiness.payload import PrecheckPayload
 from conference.relay_desk import RelayDesk
-from conference.report_making import ReportMaker
+from conference.reporting.making import ReportMaker
 from conference.serving import SHUTDOWN_TIMEOUT_S, listen, own_url, tell_ready, until_told, version
 from conference.state_lock import hold
 from conference.suspecting import Suspecting

@@ -13,11 +13,11 @@ from bridges.halls import Hall
 from bridges.messages import HeadcountReport, MovedReport
 from bridges.prechecks import Precheck
 from bridges.units import TreeName, Unit
-from conference.checkin_events import DelegateBlock, Mark, Scan
+from conference.checkin.events import DelegateBlock, Mark, Scan
 from conference.lifecycle import ConferenceKind, Phase
+from conference.people.privacy_events import ReadPurpose
 from conference.planner.loads import RelayMode
-from conference.privacy_events import ReadPurpose
-from conference.register_events import Verdict
+from conference.registry.events import Verdict
 from relay.messages import PresenceDelta, Register
 
 

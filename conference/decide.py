@@ -1,9 +1,9 @@
 """The rules: a command against the state becomes events, or a `RejectedError`, and nothing else.
 
 Pure: reads the state, never changes it, and takes the time as an argument. A repeated command that would change
-nothing gives no events. The rules of the register (units, halls, conferences) are in `conference.registering`, those of
-proposals about halls in `conference.proposing`, those of operators' orders in `conference.operating`, those of
-delegates in `conference.enrolling`.
+nothing gives no events. The rules of the register (units, halls, conferences) are in `conference.registry.registering`,
+those of proposals about halls in `conference.registry.proposing`, of operators' orders in `conference.operating`, of
+delegates in `conference.checkin.enrolling`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from __future__ import annotations
 import math
 
 from bridges.messages import HeadcountReport
-from conference import assignment, closing, enrolling, operating, privacy_rules, proposing, readying, registering
+from conference import assignment, operating
+from conference.attendance import closing
+from conference.checkin import enrolling
 from conference.commands import (
     AuthorisePublisher,
     ChangePhase,
@@ -61,7 +63,10 @@ from conference.events import (
 )
 from conference.ledger import SeatKey
 from conference.lookup import conference_of, hall_of, joinable_conference_of, relay_of, seat_of
-from conference.registering import MAX_AT_MS, check_id
+from conference.people import privacy_rules
+from conference.readiness import readying
+from conference.registry import proposing, registering
+from conference.registry.registering import MAX_AT_MS, check_id
 from conference.state import State
 from relay.messages import PresenceDelta, SessionOpened
 

@@ -14,16 +14,16 @@ from bridges.halls import Hall
 from bridges.messages import MoveReason
 from bridges.prechecks import Precheck
 from bridges.units import TreeName, Unit
-from conference.checkin_events import (
+from conference.checkin.events import (
     CheckinEvent,
     CheckinsRecorded,
     MarksRecorded,
     RosterEvent,
 )
 from conference.lifecycle import ConferenceKind, Phase
+from conference.people.privacy_events import PersonsErased, PersonsRead
 from conference.planner.loads import RelayMode
-from conference.privacy_events import PersonsErased, PersonsRead
-from conference.register_events import HallsProposed, HallsWithdrawn, ProposalsDecided
+from conference.registry.events import HallsProposed, HallsWithdrawn, ProposalsDecided
 from relay.messages import PresenceDelta, RelayRole
 
 CONTROL = "control"

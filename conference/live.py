@@ -16,12 +16,12 @@ import msgspec
 
 from bridges.attendance import AttendanceRow
 from bridges.units import TreeName
+from conference.attendance.participants import hall_in
 from conference.coordinator import Coordinator
 from conference.errors import JournalError
 from conference.journal.contract import Entry
 from conference.lifecycle import ConferenceKind, Phase
 from conference.lookup import unit_of
-from conference.participants import hall_in
 from conference.planner.loads import RelayMode
 from conference.reach import Reach
 from conference.roster import ConferenceState, RelayState

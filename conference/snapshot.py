@@ -16,16 +16,16 @@ from bridges.halls import Hall
 from bridges.prechecks import Precheck, SignOff
 from bridges.presence import HallPresence
 from bridges.units import Unit
-from conference.access_log import AccessLog
-from conference.checkins import Checkins
-from conference.delegates import CheckinsImage
+from conference.checkin.checkins import Checkins
+from conference.checkin.delegates import CheckinsImage
 from conference.doubts import Suspicion
 from conference.errors import CorruptJournalError
 from conference.orders import Orders
+from conference.people.access_log import AccessLog
 from conference.planner.loads import RelayLoad
 from conference.policy import Policy
-from conference.prechecking import Prechecks
-from conference.register import Register
+from conference.readiness.prechecking import Prechecks
+from conference.registry.register import Register
 from conference.roster import Closing, ConferenceState, Headcount, RelayState
 from conference.state import State, derive
 

@@ -15,9 +15,11 @@ from collections.abc import Iterable
 from bridges.halls import Hall
 from bridges.presence import HallPresence
 from bridges.units import Unit
-from conference.access_log import AccessLog, apply_privacy
-from conference.checkins import Checkins
-from conference.counting import CountEvent, apply_count
+from conference.attendance.counting import CountEvent, apply_count
+from conference.attendance.places import HallPlaces
+from conference.attendance.rollup import RollUp
+from conference.attendance.standing import hall_figures
+from conference.checkin.checkins import Checkins
 from conference.doubts import Suspicion, apply_doubt, end_suspicion
 from conference.events import (
     ConferenceCreated,
@@ -43,15 +45,14 @@ from conference.incidents import note_incident
 from conference.ledger import SeatKey, SeatLedger
 from conference.ordering import apply_order, mode_of
 from conference.orders import Orders
-from conference.places import HallPlaces
+from conference.people.access_log import AccessLog, apply_privacy
+from conference.people.privacy_events import PersonsErased, PersonsRead
 from conference.planner.loads import HallWish, RelayLoad
 from conference.policy import Policy
-from conference.prechecking import Prechecks
-from conference.privacy_events import PersonsErased, PersonsRead
-from conference.register import Register
-from conference.register_events import HallsProposed, HallsWithdrawn, ProposalsDecided
-from conference.register_fold import apply_register, locate
-from conference.rollup import RollUp
+from conference.readiness.prechecking import Prechecks
+from conference.registry.events import HallsProposed, HallsWithdrawn, ProposalsDecided
+from conference.registry.fold import apply_register, locate
+from conference.registry.register import Register
 from conference.roster import (
     KEPT_INTERRUPTIONS,
     Closing,
@@ -62,7 +63,6 @@ from conference.roster import (
     drafted,
     still_on,
 )
-from conference.standing import hall_figures
 from relay.messages import Capacity, RelayRole, SessionOpened
 
 

@@ -13,9 +13,9 @@ from bridges.units import TreeName
 from conference.api.paging import MAX_PAGE, PAGE, page_size
 from conference.api.routing import ORGANISER, STAFF, Call, Query, Route
 from conference.api.turns import AT_ONCE
-from conference.attendance_sources import hall_attendances, marked_absent
-from conference.attendance_view import AttendanceView, Summed, attendance_view, summed_now
-from conference.closing import ClosedAttendance, Correction, corrections, read_closing
+from conference.attendance.closing import ClosedAttendance, Correction, corrections, read_closing
+from conference.attendance.sources import hall_attendances, marked_absent
+from conference.attendance.view import AttendanceView, Summed, attendance_view, summed_now
 from conference.commands import CloseAttendance
 from conference.errors import RejectedError
 from conference.lookup import conference_of, unit_of

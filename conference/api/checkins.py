@@ -26,7 +26,7 @@ from conference.api.attendance import SUBTREE, subtree_of
 from conference.api.paging import page_size
 from conference.api.problems import RequestError
 from conference.api.routing import HALL, POSTER, STAFF, Call, HallCall, Route
-from conference.checkins import Checkins
+from conference.checkin.checkins import Checkins
 from conference.lookup import conference_of, hall_of
 
 # A thousand codes of 177 digits with what is around them, and as much room again.

@@ -12,7 +12,7 @@ from conference.commands import AuthorisePublisher, ChangePhase, CreateConferenc
 from conference.lifecycle import ConferenceKind, Phase
 from conference.live import ConferenceView, view_conference
 from conference.lookup import conference_of
-from conference.registering import MAX_AT_MS
+from conference.registry.registering import MAX_AT_MS
 
 
 class ConferenceDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -8,7 +8,7 @@ from itertools import islice
 
 from bridges.directory import HallDirectory, Question
 from conference.api.problems import RequestError
-from conference.places import HallPlaces
+from conference.attendance.places import HallPlaces
 from conference.state import State
 
 

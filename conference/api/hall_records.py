@@ -14,7 +14,7 @@ from conference.api.proposals import must_propose, propose
 from conference.api.routing import STAFF, Call, Route
 from conference.commands import ImportHalls, WithdrawHalls
 from conference.lookup import hall_of
-from conference.register import HallChange
+from conference.registry.register import HallChange
 from conference.state import State
 
 REGISTRARS: frozenset[Role] = frozenset({"organiser", "technician"})

@@ -33,12 +33,12 @@ from conference.api.tables import (
     view_difference,
 )
 from conference.api.turns import AT_ONCE, in_turns
+from conference.attendance.standing import hall_status
 from conference.commands import ImportHalls
 from conference.errors import RejectedError
 from conference.events import Event, HallsImported
 from conference.lookup import conference_of, hall_of, unit_of
 from conference.reach import Reach
-from conference.standing import hall_status
 from conference.state import State
 
 ORDERS = ("id", "name")

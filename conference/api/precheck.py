@@ -18,8 +18,8 @@ from conference.api.routing import HALL, HallCall, Route
 from conference.commands import ReportPrecheck, SignOffReadiness
 from conference.errors import RateLimitedError
 from conference.lookup import conference_of, hall_of
-from conference.precheck_payload import PAYLOAD_BYTES
-from conference.readying import hall_readiness, relays_to_check, sessions_of
+from conference.readiness.payload import PAYLOAD_BYTES
+from conference.readiness.readying import hall_readiness, relays_to_check, sessions_of
 
 # Not a hall's id, which holds no colon: what relays see of such a session is nobody's presence.
 CHECKER = "precheck:"

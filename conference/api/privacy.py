@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
-from conference.access_log import Reading
 from conference.api.delegates import MAX_NUMBERS
 from conference.api.problems import RequestError
 from conference.api.routing import ORGANISER, Call, Route
 from conference.errors import RejectedError
 from conference.lookup import conference_of
+from conference.people.access_log import Reading
 from conference.people.erasing import Expired, ended_at_ms
-from conference.privacy_rules import MAX_REASON_CHARACTERS
+from conference.people.privacy_rules import MAX_REASON_CHARACTERS
 
 MAX_DAYS = 36_500
 

@@ -11,9 +11,9 @@ import msgspec
 from bridges.halls import Hall
 from conference.api.routing import STAFF, Call, Query, Route
 from conference.commands import DecideProposals, ProposeHalls
-from conference.proposing import proposal_of, require_proposal, waiting_like
-from conference.register import Action, Decision, FieldChange, Proposal, changed_fields
-from conference.register_events import HallsProposed, Verdict
+from conference.registry.events import HallsProposed, Verdict
+from conference.registry.proposing import proposal_of, require_proposal, waiting_like
+from conference.registry.register import Action, Decision, FieldChange, Proposal, changed_fields
 from conference.state import State
 
 VERDICTS: tuple[str, ...] = get_args(Verdict)

@@ -21,7 +21,7 @@ from conference.api.turns import in_turns
 from conference.commands import SignOffReadiness
 from conference.errors import RejectedError
 from conference.lookup import conference_of, hall_of
-from conference.readiness_board import (
+from conference.readiness.board import (
     CHANGES,
     HallChange,
     HallReadiness,
@@ -33,7 +33,9 @@ from conference.readiness_board import (
     count_children,
     judge_all,
 )
-from conference.readiness_tables import (
+from conference.readiness.readying import hall_readiness, sessions_of
+from conference.readiness.rehearsals import rehearsal_before
+from conference.readiness.tables import (
     CALL_HEADINGS,
     CALL_WIDTHS,
     CHANGE_HEADINGS,
@@ -41,8 +43,6 @@ from conference.readiness_tables import (
     call_rows,
     change_rows,
 )
-from conference.readying import hall_readiness, sessions_of
-from conference.rehearsals import rehearsal_before
 
 FORMATS = ("json", "csv", "xlsx")
 LANGUAGES: tuple[Language, ...] = get_args(Language)

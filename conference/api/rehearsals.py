@@ -11,8 +11,8 @@ from conference.api.routing import STAFF, Call, Query, Route
 from conference.api.turns import in_turns
 from conference.errors import RejectedError
 from conference.lookup import conference_of
-from conference.readiness_board import CHANGES, compare
-from conference.rehearsals import RehearsalTotals, RehearsedHall, rehearsal_before, rehearsed, totals_of
+from conference.readiness.board import CHANGES, compare
+from conference.readiness.rehearsals import RehearsalTotals, RehearsedHall, rehearsal_before, rehearsed, totals_of
 
 
 class RehearsalView(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,10 +14,10 @@ from aiohttp import web
 from bridges.units import TreeName
 from conference.api.routing import STAFF, Call, Query, Route
 from conference.api.turns import AT_ONCE, turns
-from conference.closing import ClosedAttendance, read_closing
+from conference.attendance.closing import ClosedAttendance, read_closing
 from conference.lookup import conference_of, unit_of
 from conference.reach import Reach
-from conference.report_sources import (
+from conference.reporting.sources import (
     heading_of,
     incidents_of,
     known_halls,
@@ -25,7 +25,7 @@ from conference.report_sources import (
     report_halls,
     report_units,
 )
-from conference.report_wire import ReportRequest, frame
+from conference.reporting.wire import ReportRequest, frame
 from conference.reports.model import Heading, ReportKind
 from conference.reports.page import content_security_policy
 from conference.reports.rendering import MEDIA_TYPES, ReportFormat

@@ -28,7 +28,7 @@ from conference.api.bodies import decode_body, read_body
 from conference.api.finding import HallFinder
 from conference.api.limiting import caller
 from conference.api.problems import RequestError
-from conference.checkin_desk import CheckinDesk
+from conference.checkin.desk import CheckinDesk
 from conference.config import CoordinatorConfig
 from conference.coordinator import Coordinator
 from conference.decider import Decider
@@ -39,10 +39,10 @@ from conference.people.contract import PeopleStore
 from conference.people.erasing import Erasing
 from conference.people.reading import Reading
 from conference.people.rostering import Rostering
-from conference.precheck_payload import PrecheckPayload
 from conference.reach import Reach
+from conference.readiness.payload import PrecheckPayload
 from conference.relay_desk import RelayDesk
-from conference.report_making import ReportMaker
+from conference.reporting.making import ReportMaker
 from configs.turn import TurnCredentials
 from monitoring.metrics import CoordinatorMetrics, FrontMetrics
 

@@ -140,7 +140,7 @@ def _print_halls(title: str, halls: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _print_changes(conference: str, answer: Mapping[str, Any]) -> None:
-    from conference.readiness_tables import CHANGE_WORDS  # noqa: PLC0415 - `--help` should not pay for it
+    from conference.readiness.tables import CHANGE_WORDS  # noqa: PLC0415 - `--help` should not pay for it
 
     counts = ", ".join(f"{CHANGE_WORDS[change][0]} {count}" for change, count in answer["counts"].items())
     typer.echo(f"So với (compared with) {answer['before']}: {counts}")
@@ -174,7 +174,7 @@ def draft_rehearsal(
 
     Example: diemcau conference rehearse hn-2026
     """
-    from conference.rehearsals import rehearsal_name  # noqa: PLC0415 - `--help` should not pay for it
+    from conference.readiness.rehearsals import rehearsal_name  # noqa: PLC0415 - `--help` should not pay for it
 
     every = {each["conference_id"]: each for each in ask(server, token_file, lambda api: api.conferences())}
     if conference not in every:

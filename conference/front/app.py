@@ -16,7 +16,7 @@ from aiohttp import web
 from conference.access import ApiClaims, KeyRing
 from conference.api.routing import HallServices
 from conference.api.server import build_hall_app
-from conference.checkin_desk import CheckinDesk
+from conference.checkin.desk import CheckinDesk
 from conference.errors import StaleEpochError
 from conference.events import partition_of
 from conference.front.attendance import AttendanceWriter
@@ -29,7 +29,7 @@ from conference.journal.contract import Entry
 from conference.journal.opening import open_redis
 from conference.people.opening import open_people
 from conference.people.reading import Reading
-from conference.precheck_payload import PrecheckPayload
+from conference.readiness.payload import PrecheckPayload
 from conference.serving import SHUTDOWN_TIMEOUT_S, listen, own_url, tell_ready, until_told, version
 from configs.loading import ConfigError, Mistake
 from configs.turn import TurnCredentials

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from bridges.person import Person
-from conference.checkin_events import DelegateBlock
+from conference.checkin.events import DelegateBlock
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):

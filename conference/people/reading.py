@@ -14,12 +14,12 @@ import msgspec
 
 from bridges.collation import person_key
 from bridges.person import Person
-from conference.checkins import Checkins
+from conference.checkin.checkins import Checkins
+from conference.checkin.delegates import Delegate
 from conference.commands import NoteReading
 from conference.decider import Decider
-from conference.delegates import Delegate
 from conference.people.contract import PeopleStore
-from conference.privacy_events import ReadPurpose
+from conference.people.privacy_events import ReadPurpose
 
 # A hall's readings of its own list within so long are one.
 ONE_READING_MS = 10 * 60_000

@@ -14,9 +14,9 @@ import msgspec
 
 from bridges.errors import ImportFailedError, RowError
 from bridges.person import Person
+from conference.checkin.enrolling import MAX_BLOCKS, MAX_NUMBERS
 from conference.commands import Command, EnrolDelegates, MoveDelegates, NoteReading
 from conference.decider import Decider
-from conference.enrolling import MAX_BLOCKS, MAX_NUMBERS
 from conference.errors import RejectedError
 from conference.lookup import conference_of, hall_of
 from conference.people.contract import PAGE, PeopleStore

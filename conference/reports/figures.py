@@ -1,4 +1,4 @@
-"""The figures of a report as columns, in the order of `conference.rollup`, and their sums over levels and units."""
+"""The figures of a report as columns, in the order of `conference.attendance.rollup`, and their sums."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bridges.attendance import Figures
+from conference.attendance.rollup import COLUMNS, figures_from, row_from
 from conference.reports.model import HallRow, ReportHall, Source
-from conference.rollup import COLUMNS, figures_from, row_from
 
 
 def _measure(column: str) -> tuple[Source, str]:

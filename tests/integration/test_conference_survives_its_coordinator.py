@@ -14,7 +14,7 @@ from support.whole_conference import CONFERENCE, FEED, WholeConference, fold, re
 from bridges.messages import Assignment
 from conference.access import ApiClaims
 from conference.api_client import ApiError
-from conference.attendance_view import attendance_view, summed_now
+from conference.attendance.view import attendance_view, summed_now
 from conference.events import HallAssigned, HallMoved, PresenceObserved, RelayLost, RelayRegistered
 from conference.live import view_conference, view_relays
 from conference.snapshot import encode_state

@@ -9,7 +9,8 @@ from hypothesis import given
 
 from bridges.halls import Hall
 from bridges.units import Unit
-from conference.checkin_events import (
+from conference.checkin.checkins import Checkins
+from conference.checkin.events import (
     CheckinsRecorded,
     CodesReissued,
     DelegateBlock,
@@ -20,8 +21,7 @@ from conference.checkin_events import (
     MarksRecorded,
     Scan,
 )
-from conference.checkin_rows import MARKS, METHODS
-from conference.checkins import Checkins
+from conference.checkin.rows import MARKS, METHODS
 from conference.commands import Command, RecordCheckins, RecordMarks
 from conference.decide import decide
 from conference.events import ConferenceCreated, Event, HallsImported, PhaseChanged, UnitsImported

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from bridges.halls import Hall
 from bridges.units import Unit
-from conference.checkin_events import (
+from conference.attendance.closing import corrections, read_closing
+from conference.checkin.events import (
     CheckinsRecorded,
     DelegateBlock,
     DelegatesEnrolled,
@@ -19,7 +20,6 @@ from conference.checkin_events import (
     MarksRecorded,
     Scan,
 )
-from conference.closing import corrections, read_closing
 from conference.commands import CloseAttendance
 from conference.decide import decide
 from conference.events import (

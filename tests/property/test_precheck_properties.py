@@ -8,7 +8,7 @@ from hypothesis import given
 from bridges.prechecks import KEPT_PRECHECKS, Precheck
 from bridges.readiness import Thresholds, judge
 from conference.events import PrecheckReported, ReadinessEvent, RehearsalSignedOff
-from conference.prechecking import Prechecks
+from conference.readiness.prechecking import Prechecks
 
 halls = st.sampled_from(["h1", "h2"])
 prechecks = st.builds(

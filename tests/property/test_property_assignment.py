@@ -14,6 +14,7 @@ from bridges.halls import Hall
 from bridges.messages import MovedReport
 from bridges.units import Unit
 from conference.assignment import settle
+from conference.attendance.standing import hall_status
 from conference.commands import (
     ChangeLimits,
     ChangePhase,
@@ -46,7 +47,6 @@ from conference.ordering import mode_of
 from conference.planner.loads import RelayLoad, RelayMode, open_for_halls
 from conference.policy import MediaCost, Policy
 from conference.snapshot import decode_state, encode_state, fingerprint
-from conference.standing import hall_status
 from conference.state import State, apply
 from relay.messages import Capacity, PresenceDelta, Register, SessionClosed, SessionOpened
 

@@ -9,6 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from bridges.attendance import AttendanceRow, figures_of, total_of
 from bridges.halls import Hall
 from bridges.units import TreeName, Unit
+from conference.attendance.places import unit_in
+from conference.attendance.standing import hall_attendance
 from conference.events import (
     ConferenceCreated,
     Event,
@@ -22,9 +24,7 @@ from conference.events import (
     RelayRegistered,
     UnitsImported,
 )
-from conference.places import unit_in
 from conference.snapshot import decode_state, encode_state
-from conference.standing import hall_attendance
 from conference.state import State, apply
 from relay.messages import SessionClosed, SessionOpened
 

@@ -13,7 +13,7 @@ from support.coordinator_harness import CONFERENCE, Api
 
 from conference.access import Role
 from conference.app import RunningCoordinator
-from conference.checkin_events import CheckinsRecorded, DelegateBlock
+from conference.checkin.events import CheckinsRecorded, DelegateBlock
 from conference.commands import EnrolDelegates, ReissueCodes, WithdrawDelegates
 from conference.journal.contract import Entry
 

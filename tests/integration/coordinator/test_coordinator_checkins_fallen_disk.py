@@ -14,7 +14,7 @@ from support.redis_coordinators import CoordinatorProgram, coordinator_program
 
 from bridges.halls import Hall
 from bridges.units import Unit
-from conference.checkin_events import DelegateBlock, DelegatesEnrolled
+from conference.checkin.events import DelegateBlock, DelegatesEnrolled
 from conference.config import JOURNAL_FILE, KEY_FILE
 from conference.events import ConferenceCreated, Event, HallsImported, PhaseChanged, UnitsImported
 from conference.journal.contract import Entry

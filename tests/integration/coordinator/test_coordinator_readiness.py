@@ -12,7 +12,7 @@ from support.coordinator_harness import CONFERENCE, Api, connect_relay, register
 from bridges.tables import Column, Faults, parse_table
 from conference.app import RunningCoordinator, serve_coordinator
 from conference.config import CoordinatorConfig
-from conference.precheck_payload import PAYLOAD_BYTES
+from conference.readiness.payload import PAYLOAD_BYTES
 from relay.messages import PresenceBatch, SessionOpened
 
 pytestmark = pytest.mark.integration

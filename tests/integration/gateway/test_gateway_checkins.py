@@ -17,7 +17,7 @@ from support.coordinator_harness import CONFERENCE, Api, eventually
 from support.redis_servers import RedisServer
 
 from conference.app import RunningCoordinator, serve_coordinator
-from conference.checkin_events import DelegateBlock
+from conference.checkin.events import DelegateBlock
 from conference.commands import EnrolDelegates
 from conference.config import CoordinatorConfig, JournalConfig
 from conference.front.app import serve_gateway

@@ -4,7 +4,7 @@ from itertools import islice
 
 from benchmarks.rollup import CONFERENCE, Country
 from bridges.attendance import total_of
-from conference.closing import corrections, read_closing
+from conference.attendance.closing import corrections, read_closing
 from conference.commands import CloseAttendance
 from conference.decide import decide
 from conference.events import PhaseChanged

@@ -7,11 +7,11 @@ import pytest
 from support.country import Country, register_message
 
 from conference.assignment import settle
+from conference.attendance.standing import hall_status
 from conference.commands import AuthorisePublisher, ChangePhase, LoseRelay, NoteRelays, ObservePresence, RegisterRelay
 from conference.errors import RejectedError
 from conference.events import HallAssigned, PresenceObserved, PublishingAuthorised, RelayLost, RelayRegistered
 from conference.policy import MediaCost, Policy
-from conference.standing import hall_status
 from conference.state import apply
 from relay.messages import Register, SessionOpened
 

@@ -18,7 +18,7 @@ from conference.events import (
 )
 from conference.orders import KEPT_INCIDENTS
 from conference.reach import Reach
-from conference.report_sources import heading_of, incidents_of
+from conference.reporting.sources import heading_of, incidents_of
 from conference.reports.model import Incident
 from conference.snapshot import decode_state, encode_state
 from conference.state import State, apply

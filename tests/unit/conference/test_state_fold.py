@@ -9,6 +9,7 @@ from support.country import Country
 from bridges.halls import Hall
 from bridges.messages import HeadcountReport
 from bridges.units import Unit
+from conference.attendance.standing import hall_status
 from conference.commands import (
     ChangePhase,
     CreateConference,
@@ -32,7 +33,6 @@ from conference.events import (
     RelayLost,
 )
 from conference.snapshot import decode_state, encode_in_steps, encode_state, fingerprint
-from conference.standing import hall_status
 from conference.state import State, apply
 from relay.messages import SessionClosed, SessionOpened
 

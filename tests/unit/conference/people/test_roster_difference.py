@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from bridges.person import Person
-from conference.checkin_events import DelegateBlock
+from conference.checkin.events import DelegateBlock
 from conference.people.difference import Known, RosterDifference, compare
 
 LAN = Person(hall_id="H1", name="Lan", external_id="1")

@@ -1,0 +1,1 @@
+"""Attendance from three sources: rolled up over two trees, closed, corrected."""

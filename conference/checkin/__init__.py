@@ -1,0 +1,1 @@
+"""Individual check-in: who is on a roster, what was scanned and marked, and how it counts."""

@@ -1,0 +1,1 @@
+"""Readiness of halls before the day: pre-checks, sign-offs, rehearsals, whom to phone."""
