@@ -129,7 +129,7 @@ ROUTES = (
         request=ConferenceDraft,
         response=ConferenceView,
         status=201,
-        errors=(409, 503),
+        errors=(404, 409, 503),
     ),
     Route(
         method="GET",

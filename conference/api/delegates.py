@@ -306,7 +306,7 @@ ROUTES = (
         roles=STAFF,
         scope="open",
         response_media=(CSV,),
-        errors=(422,),
+        errors=(404, 422),
         query=(Query(name="language", text="of the headings; vi unless given", values=("vi", "en")),),
     ),
     Route(

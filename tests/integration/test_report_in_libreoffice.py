@@ -68,15 +68,21 @@ def figures_below(rows: list[list[object]], labels: int, count: int) -> list[lis
     return [[int(str(value).split(".")[0]) for value in row[labels : labels + len(MEASURES)]] for row in found[-count:]]
 
 
-@pytest.mark.parametrize("language", ["vi", "en"])
 @pytest.mark.parametrize("kind", ["summary", "flash"])
-@pytest.mark.parametrize("conference", ["dong-thap-2021", "small", "country"])
+@pytest.mark.parametrize(
+    ("conference", "language"),
+    [
+        ("dong-thap-2021", "vi"),
+        ("dong-thap-2021", "en"),
+        ("small", "vi"),
+        ("small", "en"),
+        ("country", "vi"),  # in English it is the same formulas under other names
+    ],
+)
 def test_every_total_is_what_the_spreadsheet_calculates(
     conference: str, kind: ReportKind, language: Language, tmp_path: Path
 ) -> None:
     """All values of formulas are taken out of the file first: what is shown then was calculated."""
-    if (conference, language) == ("country", "en"):
-        pytest.skip("the same formulas under other names")
     given = CONFERENCES[conference]()
     given = msgspec.structs.replace(given, heading=msgspec.structs.replace(given.heading, kind=kind))
     report = build_report(given)

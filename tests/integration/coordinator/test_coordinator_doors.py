@@ -38,6 +38,7 @@ DOORS = {
     "POST /api/v1/halls/checkin": {"hall"},
     "POST /api/v1/halls/marks": {"hall"},
     "POST /api/v1/checkin": {"poster"},
+    "GET /api/v1/conferences/{conference_id}/checkins/conflicts": STAFF,
     "POST /api/v1/halls/{hall_id}/poster": KEEPERS,
     "POST /api/v1/halls/precheck/plan": {"hall"},
     "POST /api/v1/halls/precheck": {"hall"},
