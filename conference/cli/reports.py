@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from conference.cli.connection import DEFAULT_SERVER, DEFAULT_TOKEN_FILE, AsJson, Server, TokenFile, ask, read_token
-from conference.cli.output import LABELS, print_fields, print_json, print_table, without_virtual
+from conference.cli.output import LABELS, local_time, print_fields, print_json, print_table, without_virtual
 
 
 class Tree(StrEnum):
@@ -140,7 +140,16 @@ def _show_corrections(answer: dict[str, Any], *, as_json: bool) -> None:
         return
     print_table(
         "Điều chỉnh sau khi chốt số liệu (corrections)",
-        ["Điểm cầu\nhall", "Tên\nname", "Nguồn\nsource", "Số liệu\nfigure", "Chốt\nclosed", "Nay\nnow", "Ai\nby"],
+        [
+            "Điểm cầu\nhall",
+            "Tên\nname",
+            "Nguồn\nsource",
+            "Số liệu\nfigure",
+            "Chốt\nclosed",
+            "Nay\nnow",
+            "Ai\nby",
+            "Lúc\nat",
+        ],
         [
             [
                 each["hall_id"],
@@ -150,6 +159,7 @@ def _show_corrections(answer: dict[str, Any], *, as_json: bool) -> None:
                 change["before"],
                 change["after"],
                 each["by"],
+                local_time(each["at_ms"]),
             ]
             for each in answer["corrections"]
             for change in each["changes"]
