@@ -271,9 +271,10 @@ async def test_the_state_of_a_session(scene: Scene) -> None:
     assert (await scene.request("PUT", f"{resource}/state", token, json={"state": "active"})).status == 404
 
 
-async def read_events(http: aiohttp.ClientSession, resource: str, token: str) -> list[str]:
-    """Names of the events of a session, until the relay ends the stream."""
+async def read_events(http: aiohttp.ClientSession, resource: str, token: str, begun: asyncio.Event) -> list[str]:
+    """Names of the events of a session, until the relay ends the stream; `begun` is set once it answers."""
     async with http.get(f"{resource}/events", headers={"Authorization": f"Bearer {token}"}) as response:
+        begun.set()
         assert response.status == 200
         assert response.content_type == "text/event-stream"
         lines = [line.decode().strip() async for line in response.content]
@@ -284,8 +285,9 @@ async def test_a_deleted_session_ends_its_events_and_not_the_conference(scene: S
     """The stream ends without `ended`: that word is for the end of the conference, and halls stop at it."""
     async with rtc_client(scene.origin.endpoint("whep"), scene.signer.token("hall-1", "play"), publishes=False) as hall:
         token = scene.signer.token("hall-1", "play")
-        reading = asyncio.create_task(read_events(scene.http, hall.resource, token))
-        await asyncio.sleep(0)
+        begun = asyncio.Event()
+        reading = asyncio.create_task(read_events(scene.http, hall.resource, token, begun))
+        await begun.wait()
         assert await hall.request("DELETE") == 200
         assert await asyncio.wait_for(reading, 5) == []
         await closed(hall)
@@ -307,7 +309,9 @@ async def test_the_end_of_a_conference(tmp_path: Path) -> None:
     ):
         token = signer.token("hall-1", "play")
         async with rtc_client(origin.endpoint("whep"), token, publishes=False) as hall:
-            reading = asyncio.create_task(read_events(http, hall.resource, token))
+            begun = asyncio.Event()
+            reading = asyncio.create_task(read_events(http, hall.resource, token, begun))
+            await begun.wait()
             await control.heard_from("o")
             await control.send("o", CloseConference(conference=CONFERENCE))
             assert await asyncio.wait_for(reading, 5) == ["ended"]
