@@ -46,7 +46,6 @@ async def until_shown(page: Page, *, width: int, count: int) -> list[list[float]
 
 
 @pytest.mark.parametrize("codec", ["vp8", "h264"])
-@pytest.mark.timeout(200)
 async def test_a_poor_line_keeps_watching(codec: str, chromium: Browser, tmp_path: Path) -> None:
     """Through origin and edge: the best layer first, a lower one on a thin line, the best again when it heals."""
     signer = Signer()
@@ -84,7 +83,7 @@ async def test_a_poor_line_keeps_watching(codec: str, chromium: Browser, tmp_pat
             line.rate_bps = float("inf")
             frames = lower["framesDecoded"] + 30
             lower = await until_played(player, widths=[320, 640], within_s=5, frames=frames)
-            healed = await until_played(player, widths=[1280], within_s=90)  # a rise that fails waits longer each time
+            healed = await until_played(player, widths=[1280], within_s=40)
             assert healed["framesDecoded"] > lower["framesDecoded"]
             pictures = await until_shown(player, width=1280, count=30)
             shown_s, width = [picture[0] for picture in pictures], [picture[1] for picture in pictures]
