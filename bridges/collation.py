@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from abc import ABC, abstractmethod
 
 CollationKey = tuple[str, str, str, str]
 """To be compared with others alone: letters, tones, case, and the text itself, so that only equal texts are equal."""
@@ -70,12 +71,12 @@ def _marks_of(letter: str) -> tuple[str, str]:
     return base, "".join(marks)
 
 
-class _Table(dict[int, str]):
+class _Table(dict[int, str], ABC):
     """Weights by code point for `str.translate`; each is found once. Bounded by Unicode's own size."""
 
+    @abstractmethod
     def weigh(self, letter: str) -> str:
         """The weight of one character."""
-        raise NotImplementedError
 
     def __missing__(self, code: int) -> str:
         weight = self[code] = self.weigh(chr(code))

@@ -175,8 +175,8 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
 async def measure_path(peer: RTCPeerConnection, *, tries: int = 5) -> Path:
     """Ask the other end some times by STUN (RFC 8445 section 7.2.4) and take the quickest answer."""
     # The ICE connection below aiortc's transport has no public name, and aiortc measures no round trip of a receiver.
-    connection = peer.getTransceivers()[0].receiver.transport.transport._connection  # noqa: SLF001
-    pairs = list(connection._nominated.values())  # noqa: SLF001 - likewise
+    connection = peer.getTransceivers()[0].receiver.transport.transport._connection  # noqa: SLF001 - see above
+    pairs = list(connection._nominated.values())  # noqa: SLF001 - the pair in use has no public name either
     password = (connection.remote_password or "").encode()
     quickest: float | None = None
     for pair in pairs[:1] * tries:
